@@ -1,0 +1,93 @@
+//! What an application owns on its cluster, and what is known of the application as a whole.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::commit::{Commit, CommitId};
+use crate::domain::health::HealthStatus;
+use crate::domain::name::{ApplicationName, SyncId};
+use crate::domain::object::ObjectKey;
+
+/// One object of an inventory.
+///
+/// It is written twice: as *intended* before the first write of a sync, so that no object is ever
+/// on the cluster that no inventory knows of, and as *applied* after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryItem {
+    /// The object.
+    #[serde(flatten)]
+    pub object: ObjectKey,
+    /// The version of the API it was applied with.
+    pub version: String,
+    /// SHA-256 (hex) of the rendered object, stamped and defaulted to its namespace; none while
+    /// only intended.
+    pub hash: Option<String>,
+    /// The commit that it was last applied from.
+    pub commit: CommitId,
+    /// The `metadata.uid` it had after the apply.
+    pub uid: Option<String>,
+    /// The `metadata.resourceVersion` at which it was last seen to be as wanted.
+    pub resource_version: Option<String>,
+    /// The `metadata.generation` after the apply: a status older than this says nothing of it.
+    pub generation: Option<i64>,
+    /// Its health when last looked at.
+    pub health: HealthStatus,
+    /// Why it is not healthy.
+    pub health_reason: Option<String>,
+    /// Git no longer names it, and it is not pruned: why not.
+    pub kept: Option<String>,
+}
+
+/// What is known of an application beside its inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationState {
+    /// Its name.
+    pub name: ApplicationName,
+    /// The commit that its revision was last seen to point to.
+    pub wanted: Option<Commit>,
+    /// The last commit whose objects were all written.
+    pub applied: Option<Commit>,
+    /// When that was.
+    pub applied_at: Option<Timestamp>,
+    /// The last applied commit that reached health.
+    pub healthy: Option<CommitId>,
+    /// What the last complete apply was made from (see `domain::plan::Inputs`).
+    pub inputs: Option<String>,
+    /// The worst health of its objects.
+    pub health: HealthStatus,
+    /// When its health last changed.
+    pub health_changed_at: Option<Timestamp>,
+    /// The last sync that was queued for it.
+    pub last_sync: Option<SyncId>,
+    /// The last time that Git and the cluster were both compared in full.
+    pub checked_at: Option<Timestamp>,
+    /// When the timer looks next.
+    pub next_check_at: Option<Timestamp>,
+    /// Commits in a row that the timer found and no webhook announced.
+    pub unannounced: u32,
+    /// When a delivery last asked for a sync of it.
+    pub announced_at: Option<Timestamp>,
+}
+
+impl ApplicationState {
+    /// An application of which nothing is known yet.
+    pub fn new(name: ApplicationName) -> Self {
+        Self {
+            name,
+            wanted: None,
+            applied: None,
+            applied_at: None,
+            healthy: None,
+            inputs: None,
+            health: HealthStatus::Unknown,
+            health_changed_at: None,
+            last_sync: None,
+            checked_at: None,
+            next_check_at: None,
+            unannounced: 0,
+            announced_at: None,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! How an object of Kubernetes is named, and what its kind looks like to the API server.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Field manager of every write.
+pub const FIELD_MANAGER: &str = "headstay";
+/// Label on every object that is applied: the application that owns it.
+pub const APPLICATION_LABEL: &str = "headstay.dev/application";
+/// Annotation on every object that is applied: the installation that owns it.
+pub const INSTANCE_ANNOTATION: &str = "headstay.dev/instance";
+
+/// A group and kind; the core group is the empty text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupKind {
+    /// The API group.
+    pub group: String,
+    /// The kind.
+    pub kind: String,
+}
+
+/// Names one object in a cluster. The version of its API is no part of it: an object read through
+/// another version is the same object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectKey {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The kind.
+    pub kind: String,
+    /// The namespace; none for a cluster-scoped object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The name.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// Its group and kind.
+    pub fn group_kind(&self) -> GroupKind {
+        GroupKind { group: self.group.clone(), kind: self.kind.clone() }
+    }
+
+    /// Whether it is of this group and kind.
+    pub fn is(&self, group: &str, kind: &str) -> bool {
+        self.group == group && self.kind == kind
+    }
+}
+
+/// `Deployment.apps shop/web`, `Namespace shop`.
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        match &self.namespace {
+            Some(namespace) => write!(f, " {namespace}/{}", self.name),
+            None => write!(f, " {}", self.name),
+        }
+    }
+}
+
+/// A kind as discovery (or a `CustomResourceDefinition` of the same commit) describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Resource {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The version of the API that is spoken.
+    pub version: String,
+    /// The kind.
+    pub kind: String,
+    /// The plural name in URLs.
+    pub plural: String,
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+}
+
+impl Resource {
+    /// `apps/v1`, `v1`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// Its group and kind.
+    pub fn group_kind(&self) -> GroupKind {
+        GroupKind { group: self.group.clone(), kind: self.kind.clone() }
+    }
+}
+
+/// Splits an `apiVersion` into group and version.
+pub fn split_api_version(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}

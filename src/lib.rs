@@ -1,0 +1,20 @@
+//! Headstay holds clusters at Git's HEAD: verified pushes become the state of Kubernetes clusters,
+//! and stay it.
+//!
+//! The rooms in reading order, with their rank. A room uses rooms of lower rank only;
+//! `tests/architecture.rs` holds this table against the code.
+//!
+//! | rank | rooms |
+//! |---|---|
+//! | 0 | `domain`, `yaml`, `failpoint` |
+//! | 1 | `config`, `telemetry` |
+//! | 2 | `receiver`, `source`, `render`, `cluster`, `store` |
+//! | 3 | `queue` |
+//! | 4 | `trigger`, `sync`, `observe` |
+//! | 5 | `http` |
+//! | 6 | `runtime` |
+//! | 7 | `cli` |
+
+pub mod config;
+pub mod domain;
+pub mod yaml;

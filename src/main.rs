@@ -1,0 +1,3 @@
+//! The `headstay` program.
+
+fn main() {}
