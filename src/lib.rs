@@ -10,8 +10,8 @@
 //! | 1 | `config`, `telemetry` |
 //! | 2 | `receiver`, `source`, `render`, `cluster`, `store` |
 //! | 3 | `queue` |
-//! | 4 | `trigger`, `sync`, `observe` |
-//! | 5 | `http` |
+//! | 4 | `trigger`, `sync` |
+//! | 5 | `observe`, `http` |
 //! | 6 | `runtime` |
 //! | 7 | `cli` |
 

@@ -1,3 +1,10 @@
 //! The `headstay` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use headstay::cli::Cli;
+
+fn main() -> ExitCode {
+    headstay::cli::run(Cli::parse())
+}

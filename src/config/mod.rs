@@ -1,7 +1,25 @@
 //! The configuration: one YAML file (or a folder of them), read, validated as a whole, and held
 //! as the types below, whose values are known to be good.
+//!
+//! The way of a file: `read` (bytes) → `shape` (against the JSON Schema that `schema` makes of the
+//! types in `raw`; `rule` and `value` say what its texts may be) → `build` (what the parts say of
+//! each other) → [`Config`]. Each step reports into one list of `problem`s, and hands on what is
+//! sound, so that everything that is wrong is told at once.
 
+pub mod build;
+pub mod change;
+pub mod live;
+pub mod problem;
+mod raw;
+pub mod read;
+pub mod rule;
+pub mod schema;
 pub mod secret;
+mod shape;
+#[cfg(test)]
+mod tests;
+pub mod value;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,9 +1,14 @@
 //! Secrets: where a value is to be read, never the value itself.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+
+/// Longest secret in bytes; a private key has a few thousand.
+const SECRET_BYTES_MAX: u64 = 1 << 20;
 
 /// Where a secret value is read: `{env: NAME}` or `{file: PATH}`. Read at each use, so that a
 /// changed file counts at once.
@@ -40,7 +45,7 @@ impl Secret {
     pub fn read(&self) -> Result<SecretString, SecretError> {
         let value = match self {
             Self::Env(name) => std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?,
-            Self::File(path) => std::fs::read_to_string(path)
+            Self::File(path) => read_bounded(path)
                 .map_err(|source| SecretError::File { path: path.clone(), source })?,
         };
         let value = value.trim_end_matches(['\n', '\r']);
@@ -51,11 +56,53 @@ impl Secret {
     }
 }
 
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut value = String::new();
+    let length = File::open(path)?.take(SECRET_BYTES_MAX + 1).read_to_string(&mut value)?;
+    if u64::try_from(length).is_ok_and(|length| length <= SECRET_BYTES_MAX) {
+        Ok(value)
+    } else {
+        Err(io::ErrorKind::FileTooLarge.into())
+    }
+}
+
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Env(name) => write!(f, "environment variable `{name}`"),
             Self::File(path) => write!(f, "file `{}`", path.display()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_at_each_use_without_its_last_line_break() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let secret = Secret::File(path.clone());
+        for (content, value) in [("one\n", "one"), ("two\nlines\r\n", "two\nlines")] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(secret.read().unwrap().expose_secret(), value);
+        }
+    }
+
+    #[test]
+    fn what_is_empty_missing_or_too_long_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let secret = Secret::File(path.clone());
+        assert!(secret.read().unwrap_err().source().is_some());
+        std::fs::write(&path, "\n").unwrap();
+        assert!(matches!(secret.read(), Err(SecretError::Empty(_))));
+        std::fs::write(&path, "x".repeat(2 << 20)).unwrap();
+        assert!(secret.read().unwrap_err().to_string().contains("token"));
     }
 }

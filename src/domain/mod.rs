@@ -3,10 +3,19 @@
 
 pub mod commit;
 pub mod delivery;
+pub mod diff;
+pub mod directives;
+pub mod fields;
 pub mod health;
 pub mod inventory;
+pub mod live;
 pub mod manifest;
+pub mod matching;
 pub mod name;
 pub mod object;
+pub mod order;
+pub mod plan;
+pub mod repository_url;
 pub mod retry;
+mod stamp;
 pub mod sync;

@@ -20,6 +20,17 @@ pub struct GroupKind {
     pub kind: String,
 }
 
+/// A kind in one version of its API.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupVersionKind {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The version of the API.
+    pub version: String,
+    /// The kind.
+    pub kind: String,
+}
+
 /// Names one object in a cluster. The version of its API is no part of it: an object read through
 /// another version is the same object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -375,6 +375,38 @@ pub struct Sync {
     pub summary: Summary,
 }
 
+impl Sync {
+    /// A sync as it is when it was just asked for.
+    pub fn asked_for(id: SyncId, request: SyncRequest, now: Timestamp) -> Self {
+        Self {
+            id,
+            application: request.application,
+            trigger: request.trigger,
+            actor: request.actor,
+            options: request.options,
+            state: SyncState::Queued,
+            commit: None,
+            rewind: false,
+            queued_at: now,
+            requested_at: now,
+            started_at: None,
+            applied_at: None,
+            ended_at: None,
+            attempt: 0,
+            next_attempt_at: None,
+            deadline: None,
+            waiting_for: Vec::new(),
+            phases: Vec::new(),
+            error: None,
+            plan: None,
+            approved: None,
+            superseded_by: None,
+            deliveries: Vec::new(),
+            summary: Summary::default(),
+        }
+    }
+}
+
 /// Counts of [`Action`]s.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

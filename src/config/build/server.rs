@@ -1,0 +1,72 @@
+//! `server` and `store`.
+
+use std::path::PathBuf;
+
+use crate::config::build::unique;
+use crate::config::problem::{Place, Problems};
+use crate::config::raw::server as raw;
+use crate::config::{Limits, Retention, Role, Server, Store, Token};
+
+/// Folder of the mirrors, beside the store, where none is given.
+const DATA_FOLDER: &str = "repositories";
+
+/// The store; cannot fail, its parts are sound.
+pub(super) fn store(raw: raw::Store) -> Store {
+    Store { sqlite: raw.url.0 }
+}
+
+/// The server; `place` is none where the configuration has no `server`.
+pub(super) fn server(
+    raw: raw::Server,
+    store: &Store,
+    place: Option<&Place<'_>>,
+    problems: &mut Problems,
+) -> Server {
+    let raw::Server { listen, instance, tokens, suspend, limits, retention, data } = raw;
+    if let Some(place) = place {
+        unique(place.key("tokens").items().map(|token| token.key("name")), problems);
+        if limits.body_bytes > limits.bodies_bytes {
+            let message = format!(
+                "expected at most `bodiesBytes`, which is {}: no body of that size could be taken",
+                limits.bodies_bytes
+            );
+            problems.report(place.key("limits").key("bodyBytes").problem(message));
+        }
+    }
+    Server {
+        listen,
+        instance,
+        tokens: tokens.into_iter().map(token).collect(),
+        suspend,
+        limits: self::limits(&limits),
+        retention: Retention {
+            syncs_per_application: retention.syncs_per_application,
+            age: retention.age.0,
+        },
+        data: data.unwrap_or_else(|| beside(store)),
+    }
+}
+
+fn token(raw: raw::Token) -> Token {
+    let role = match raw.role {
+        raw::Role::Viewer => Role::Viewer,
+        raw::Role::Operator => Role::Operator,
+    };
+    Token { name: raw.name, role, secret: raw.secret.into() }
+}
+
+fn limits(raw: &raw::Limits) -> Limits {
+    // Their ranges are in the schema; a number of threads or calls fits any machine word.
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    Limits {
+        body_bytes: raw.body_bytes.0,
+        bodies_bytes: raw.bodies_bytes.0,
+        failed_verifications_per_minute: raw.failed_verifications_per_minute,
+        workers: count(raw.workers),
+        calls_per_cluster: count(raw.calls_per_cluster),
+    }
+}
+
+fn beside(store: &Store) -> PathBuf {
+    store.sqlite.with_file_name(DATA_FOLDER)
+}

@@ -1,0 +1,316 @@
+//! `metadata.managedFields`: which fields of a live object are ours, and how fields that others
+//! left behind become ours.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::domain::object::{APPLICATION_LABEL, FIELD_MANAGER, INSTANCE_ANNOTATION};
+
+/// What `kubectl apply` writes on each object: the whole manifest once more, secrets included.
+pub const LAST_APPLIED_ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Managers that begin so are a person at a terminal.
+const KUBECTL: &str = "kubectl";
+/// The manager of everything that was there before an object first met server-side apply.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+/// Our own entry: field manager `headstay`, operation Apply, of the object and no subresource.
+pub fn our_entry(live: &Value) -> Option<&Value> {
+    entries(live).find(|entry| is_ours(entry))
+}
+
+/// Whether we applied this object: it has the label of the application (none: of any), the
+/// annotation of this instance, and our Apply entry. The label alone proves nothing, because
+/// controllers copy labels.
+pub fn owned_by_us(live: &Value, application: Option<&str>, instance: &str) -> bool {
+    let metadata = &live["metadata"];
+    let label = metadata["labels"][APPLICATION_LABEL].as_str();
+    label.is_some_and(|label| application.is_none_or(|application| application == label))
+        && metadata["annotations"][INSTANCE_ANNOTATION].as_str() == Some(instance)
+        && our_entry(live).is_some()
+}
+
+/// SHA-256 (hex) of the fields that are ours; none when we never applied the object. It changes
+/// exactly when somebody else takes or removes a field of ours, or when we apply other fields.
+pub fn entry_hash(live: &Value) -> Option<String> {
+    let mut hasher = Sha256::new();
+    feed(&mut hasher, fields(our_entry(live)?));
+    Some(hex::encode(hasher.finalize()))
+}
+
+/// Whether the same fields are ours in both. A dry run and the live object that differ in this
+/// differ, although every value may be the same: a field that somebody set to another value and
+/// back is no longer ours.
+pub fn same_fields(a: &Value, b: &Value) -> bool {
+    our_entry(a).map(fields) == our_entry(b).map(fields)
+}
+
+/// The JSON patch that makes fields ours which others left behind, or none when there are none.
+///
+/// On an object that we never applied it takes what `kubectl` (applied on either side, created,
+/// edited) and what was there before; else those fields would stay for ever when Git drops them.
+/// Once we have applied it, what a person does with `kubectl` is theirs. Entries that name an
+/// `apiVersion` which the cluster no longer `serves` are brought to the version of `live`, because
+/// an apply fails on them. The patch conflicts (409) when the object has changed since.
+pub fn take_over(live: &Value, serves: impl Fn(&str) -> bool) -> Option<Value> {
+    let resource_version = live["metadata"]["resourceVersion"].as_str()?;
+    let adopt = our_entry(live).is_none();
+    let (taken, kept): (Vec<&Value>, Vec<&Value>) =
+        entries(live).partition(|entry| is_left_behind(entry, adopt));
+    let stale =
+        |entry: &Value| entry["apiVersion"].as_str().is_some_and(|version| !serves(version));
+    let last_applied =
+        adopt && live["metadata"]["annotations"].get(LAST_APPLIED_ANNOTATION).is_some();
+    if taken.is_empty() && !last_applied && !kept.iter().any(|entry| stale(entry)) {
+        return None;
+    }
+
+    let mut after: Vec<Value> =
+        kept.iter().copied().filter(|entry| !is_ours(entry)).cloned().collect();
+    let ours = kept.iter().copied().find(|entry| is_ours(entry));
+    after.extend(merged(live, ours.into_iter().chain(taken)));
+    for entry in &mut after {
+        if stale(entry) {
+            entry["apiVersion"] = live["apiVersion"].clone();
+        }
+    }
+    // Each operation fits whatever is there, so that a changed object answers 409 and not 422.
+    let mut patch = vec![
+        json!({"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version}),
+        json!({"op": "add", "path": "/metadata/managedFields", "value": after}),
+    ];
+    if last_applied {
+        let mut annotations = live["metadata"]["annotations"].clone();
+        annotations.as_object_mut()?.remove(LAST_APPLIED_ANNOTATION);
+        patch.push(json!({"op": "add", "path": "/metadata/annotations", "value": annotations}));
+    }
+    Some(Value::Array(patch))
+}
+
+/// A key as a segment of a JSON pointer.
+pub(super) fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+fn entries(live: &Value) -> impl Iterator<Item = &Value> {
+    live["metadata"]["managedFields"].as_array().into_iter().flatten()
+}
+
+fn fields(entry: &Value) -> &Value {
+    &entry["fieldsV1"]
+}
+
+fn is_whole(entry: &Value) -> bool {
+    entry["subresource"].as_str().is_none_or(str::is_empty)
+}
+
+fn is_ours(entry: &Value) -> bool {
+    entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply" && is_whole(entry)
+}
+
+/// `adopt`: the object was never applied by us. Then an Update entry of ours is what a create left.
+fn is_left_behind(entry: &Value, adopt: bool) -> bool {
+    let manager = entry["manager"].as_str().unwrap_or_default();
+    let update = entry["operation"] == "Update";
+    is_whole(entry)
+        && ((update && manager == BEFORE_FIRST_APPLY)
+            || (adopt && manager.starts_with(KUBECTL))
+            || (adopt && update && manager == FIELD_MANAGER))
+}
+
+/// One Apply entry of ours with the fields of all of these; none if there are no entries.
+fn merged<'a>(live: &Value, entries: impl Iterator<Item = &'a Value>) -> Option<Value> {
+    let mut all: Option<Map<String, Value>> = None;
+    let mut time = None;
+    for entry in entries {
+        let all = all.get_or_insert_default();
+        if let Some(fields) = fields(entry).as_object() {
+            unite(all, fields);
+        }
+        // RFC 3339 in UTC, as the API server writes it, sorts as text.
+        time = time.max(entry["time"].as_str());
+    }
+    let mut all = all?;
+    let annotation = format!("f:{LAST_APPLIED_ANNOTATION}");
+    forget(&mut all, &["f:metadata", "f:annotations", &annotation]);
+    let mut entry = json!({
+        "manager": FIELD_MANAGER,
+        "operation": "Apply",
+        "apiVersion": live["apiVersion"],
+        "fieldsType": "FieldsV1",
+        "fieldsV1": all,
+    });
+    if let Some(time) = time {
+        entry["time"] = json!(time);
+    }
+    Some(entry)
+}
+
+/// Adds one set of fields to another. `{}` means the field itself; where it has children, `.` does.
+fn unite(into: &mut Map<String, Value>, other: &Map<String, Value>) {
+    for (key, theirs) in other {
+        let Some(theirs) = theirs.as_object() else { continue };
+        let Some(ours) = into.get_mut(key).and_then(Value::as_object_mut) else {
+            into.insert(key.clone(), Value::Object(theirs.clone()));
+            continue;
+        };
+        if ours.is_empty() != theirs.is_empty() {
+            ours.insert(".".to_owned(), json!({}));
+        }
+        unite(ours, theirs);
+    }
+}
+
+/// Takes one field out of a set, and what is empty without it.
+fn forget(set: &mut Map<String, Value>, path: &[&str]) {
+    let Some((first, rest)) = path.split_first() else { return };
+    let empty = match set.get_mut(*first) {
+        Some(Value::Object(child)) if !rest.is_empty() => {
+            let was_empty = child.is_empty();
+            forget(child, rest);
+            child.is_empty() && !was_empty
+        }
+        Some(_) => rest.is_empty(),
+        None => false,
+    };
+    if empty {
+        set.remove(*first);
+    }
+}
+
+/// Feeds a set of fields to the hash, whatever the order of its keys.
+fn feed(hasher: &mut Sha256, set: &Value) {
+    let Some(set) = set.as_object() else { return };
+    let mut keys: Vec<_> = set.iter().collect();
+    keys.sort_unstable_by_key(|(key, _)| *key);
+    hasher.update(b"{");
+    for (key, child) in keys {
+        hasher.update(key.len().to_be_bytes());
+        hasher.update(key);
+        feed(hasher, child);
+    }
+    hasher.update(b"}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::needless_pass_by_value, reason = "always called with json!")]
+    fn entry(manager: &str, operation: &str, fields: Value) -> Value {
+        json!({"manager": manager, "operation": operation, "apiVersion": "apps/v1",
+               "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": fields})
+    }
+
+    fn live(entries: &[Value]) -> Value {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {
+            "name": "web", "resourceVersion": "7",
+            "labels": {APPLICATION_LABEL: "shop"},
+            "annotations": {INSTANCE_ANNOTATION: "headstay"},
+            "managedFields": entries}})
+    }
+
+    fn all_served(_: &str) -> bool {
+        true
+    }
+
+    #[test]
+    fn ours_is_label_and_instance_and_apply_entry() {
+        let ours = live(&[entry("headstay", "Apply", json!({"f:spec": {}}))]);
+        assert!(owned_by_us(&ours, Some("shop"), "headstay"));
+        assert!(owned_by_us(&ours, None, "headstay"));
+        assert!(!owned_by_us(&ours, Some("blog"), "headstay"));
+        assert!(!owned_by_us(&ours, Some("shop"), "staging"));
+
+        let copied_label = live(&[entry("endpointslice-controller", "Update", json!({}))]);
+        assert!(!owned_by_us(&copied_label, Some("shop"), "headstay"));
+        let mut status = entry("headstay", "Apply", json!({}));
+        status["subresource"] = json!("status");
+        assert!(!owned_by_us(&live(&[status]), None, "headstay"));
+    }
+
+    #[test]
+    fn the_hash_tells_field_sets_apart_and_nothing_else() {
+        let set = json!({"f:spec": {"f:replicas": {}, "f:paused": {}}});
+        let turned = json!({"f:spec": {"f:paused": {}, "f:replicas": {}}});
+        let mut later = entry("headstay", "Apply", turned);
+        later["time"] = json!("2027-01-01T00:00:00Z");
+        let a = live(&[entry("headstay", "Apply", set)]);
+        let b = live(&[entry("kubectl-scale", "Update", json!({"f:x": {}})), later]);
+        let shrunk = live(&[entry("headstay", "Apply", json!({"f:spec": {"f:paused": {}}}))]);
+        assert_eq!(entry_hash(&a), entry_hash(&b));
+        assert!(same_fields(&a, &b));
+        assert_ne!(entry_hash(&a), entry_hash(&shrunk));
+        assert!(!same_fields(&a, &shrunk));
+        assert_eq!(entry_hash(&live(&[])), None);
+        assert_ne!(
+            entry_hash(&live(&[entry("headstay", "Apply", json!({"f:a": {"f:b": {}}}))])),
+            entry_hash(&live(&[entry("headstay", "Apply", json!({"f:a": {}, "f:b": {}}))])),
+        );
+    }
+
+    #[test]
+    fn adoption_unites_what_kubectl_left_and_leaves_controllers_alone() {
+        let mut status = entry("kubectl-edit", "Update", json!({"f:status": {}}));
+        status["subresource"] = json!("status");
+        let mut object = live(&[
+            entry(
+                "kubectl-client-side-apply",
+                "Update",
+                json!({"f:metadata": {"f:annotations": {".": {}, format!("f:{LAST_APPLIED_ANNOTATION}"): {}}},
+                       "f:spec": {"f:replicas": {}, "f:template": {}}}),
+            ),
+            entry("kubectl-edit", "Update", json!({"f:spec": {"f:template": {"f:spec": {}}}})),
+            entry("kube-controller-manager", "Update", json!({"f:spec": {"f:paused": {}}})),
+            status.clone(),
+        ]);
+        object["metadata"]["annotations"][LAST_APPLIED_ANNOTATION] = json!("{}");
+        assert_eq!(
+            take_over(&object, all_served).unwrap(),
+            json!([
+                {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
+                {"op": "add", "path": "/metadata/managedFields", "value": [
+                    entry("kube-controller-manager", "Update", json!({"f:spec": {"f:paused": {}}})),
+                    status,
+                    entry("headstay", "Apply", json!({
+                        "f:metadata": {"f:annotations": {".": {}}},
+                        "f:spec": {"f:replicas": {}, "f:template": {".": {}, "f:spec": {}}}})),
+                ]},
+                {"op": "add", "path": "/metadata/annotations", "value": {INSTANCE_ANNOTATION: "headstay"}},
+            ])
+        );
+    }
+
+    #[test]
+    fn after_adoption_only_what_was_there_before_is_taken() {
+        let ours = entry("headstay", "Apply", json!({"f:spec": {"f:replicas": {}}}));
+        let restart = entry("kubectl-rollout", "Update", json!({"f:spec": {"f:template": {}}}));
+        assert_eq!(take_over(&live(&[ours.clone(), restart]), all_served), None);
+
+        let before = entry("before-first-apply", "Update", json!({"f:spec": {"f:paused": {}}}));
+        let patch = take_over(&live(&[before, ours]), all_served).unwrap();
+        assert_eq!(
+            patch[1]["value"],
+            json!([entry(
+                "headstay",
+                "Apply",
+                json!({"f:spec": {"f:replicas": {}, "f:paused": {}}})
+            )])
+        );
+    }
+
+    #[test]
+    fn entries_of_a_version_that_is_gone_are_migrated() {
+        let mut ours = entry("headstay", "Apply", json!({"f:spec": {}}));
+        ours["apiVersion"] = json!("apps/v1beta1");
+        let object = live(&[ours]);
+        assert_eq!(take_over(&object, all_served), None);
+        let patch = take_over(&object, |version| version == "apps/v1").unwrap();
+        assert_eq!(patch[1]["value"][0]["apiVersion"], "apps/v1");
+    }
+
+    #[test]
+    fn nothing_to_take_is_no_patch() {
+        assert_eq!(take_over(&live(&[entry("helm", "Update", json!({}))]), all_served), None);
+        assert_eq!(take_over(&json!({}), all_served), None);
+    }
+}
