@@ -17,4 +17,5 @@
 
 pub mod config;
 pub mod domain;
+pub mod receiver;
 pub mod yaml;
