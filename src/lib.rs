@@ -18,4 +18,5 @@
 pub mod config;
 pub mod domain;
 pub mod receiver;
+pub mod source;
 pub mod yaml;

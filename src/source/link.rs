@@ -1,0 +1,198 @@
+//! The link between a mirror and its remote: built from the configuration for one fetch, connected
+//! through libgit2.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use git2::{
+    AutotagOption, Direction, ErrorClass, FetchOptions, Reference, RemoteCallbacks,
+    Repository as Git,
+};
+use jiff::Timestamp;
+
+use crate::config::{Repository, RepositoryAuth};
+use crate::source::credentials::{Basic, Scrub};
+use crate::source::endpoint::{Endpoint, HttpEndpoint, SshEndpoint};
+use crate::source::error::FetchError;
+use crate::source::github_app::{Installation, Tokens};
+use crate::source::http::{Client, HttpConnection};
+use crate::source::ssh::SshConnection;
+use crate::source::transport::{Connection, Registered, ready};
+use crate::source::wanted::{HEADS, Refs, TAGS};
+
+/// Most bytes that one fetch may bring.
+const FETCH_BYTES_MAX: u64 = 8 << 30;
+
+/// The way to a remote, credentials included.
+pub(super) struct Link {
+    way: Way,
+    scrub: Scrub,
+}
+
+enum Way {
+    Folder(PathBuf),
+    Server(Arc<dyn Connection>),
+}
+
+impl Link {
+    /// A folder of this machine.
+    pub(super) fn folder(path: PathBuf) -> Self {
+        Self { way: Way::Folder(path), scrub: Scrub::default() }
+    }
+
+    /// A server, whose texts are cleaned of its credentials before they are shown.
+    pub(super) fn server(connection: Arc<dyn Connection>, scrub: Scrub) -> Self {
+        Self { way: Way::Server(connection), scrub }
+    }
+
+    /// The way to a repository; reads its secrets, and may ask GitHub for a token. `client` is the
+    /// HTTP client of the last fetch, to go on with.
+    pub(super) fn open(
+        repository: &Repository,
+        endpoint: Endpoint,
+        client: &mut Option<Client>,
+        tokens: &Tokens,
+    ) -> Result<Self, FetchError> {
+        match endpoint {
+            Endpoint::Path(path) => folder(repository, path),
+            Endpoint::Ssh(endpoint) => ssh(repository, endpoint),
+            Endpoint::Http(endpoint) => {
+                let current = Client::of(repository, client.take())?;
+                *client = Some(current.clone());
+                let basic = basic(repository, &endpoint, &current, tokens)?;
+                let scrub = Scrub::of(basic.as_ref());
+                let connection = HttpConnection::new(current, endpoint, basic.as_ref());
+                Ok(Self::server(Arc::new(connection), scrub))
+            }
+        }
+    }
+
+    /// Connects, on behalf of a mirror.
+    pub(super) fn connect<'g>(&self, mirror: &'g Git) -> Result<Connected<'g, '_>, FetchError> {
+        ready()?;
+        let (url, registered) = match &self.way {
+            Way::Folder(path) => (path.display().to_string(), None),
+            Way::Server(connection) => {
+                let registered = Registered::new(connection.clone());
+                (registered.url(), Some(registered))
+            }
+        };
+        let remote = mirror
+            .remote_anonymous(&url)
+            .map_err(|error| FetchError::Mirror(self.scrub.clean(error.message())))?;
+        let mut connected = Connected { remote, registered, scrub: &self.scrub };
+        match connected.remote.connect(Direction::Fetch) {
+            Ok(()) => Ok(connected),
+            Err(error) => Err(connected.failure(&error)),
+        }
+    }
+}
+
+fn folder(repository: &Repository, path: String) -> Result<Link, FetchError> {
+    if repository.auth != RepositoryAuth::None {
+        return Err(FetchError::AuthMismatch("a folder needs no credentials"));
+    }
+    let path = PathBuf::from(path);
+    match std::path::absolute(&path) {
+        Ok(path) if path.is_dir() => Ok(Link::folder(path)),
+        _ => Err(FetchError::NoFolder { path }),
+    }
+}
+
+fn ssh(repository: &Repository, endpoint: SshEndpoint) -> Result<Link, FetchError> {
+    let RepositoryAuth::Ssh { key, known_hosts } = &repository.auth else {
+        return Err(FetchError::AuthMismatch("ssh needs `sshKey` and `knownHosts`"));
+    };
+    let (key, known_hosts) = (key.read()?, known_hosts.read()?);
+    let connection = SshConnection { endpoint, key, known_hosts, timeout: repository.timeout };
+    Ok(Link::server(Arc::new(connection), Scrub::default()))
+}
+
+fn basic(
+    repository: &Repository,
+    endpoint: &HttpEndpoint,
+    client: &Client,
+    tokens: &Tokens,
+) -> Result<Option<Basic>, FetchError> {
+    Ok(match &repository.auth {
+        RepositoryAuth::None => None,
+        RepositoryAuth::Token(token) => Some(Basic::token(token.read()?)),
+        RepositoryAuth::Basic { username, password } => {
+            Some(Basic { username: username.clone(), password: password.read()? })
+        }
+        RepositoryAuth::GitHubApp { id, installation, private_key } => {
+            let installation = Installation::of(endpoint, *id, *installation);
+            let now = Timestamp::now();
+            Some(Basic::token(tokens.get(client, &installation, private_key, now)?))
+        }
+        RepositoryAuth::Ssh { .. } => {
+            return Err(FetchError::AuthMismatch("an ssh key is of no use over http"));
+        }
+    })
+}
+
+/// A mirror that talks with its remote.
+pub(super) struct Connected<'g, 'l> {
+    remote: git2::Remote<'g>,
+    registered: Option<Registered>,
+    scrub: &'l Scrub,
+}
+
+impl Connected<'_, '_> {
+    /// The branches and tags of the remote.
+    pub(super) fn refs(&self) -> Result<Refs, FetchError> {
+        let heads = self.remote.list().map_err(|error| self.failure(&error))?;
+        // The list names the target of each annotated tag, too, as `name^{}`, which is no name.
+        Ok(heads
+            .iter()
+            .filter(|head| head.name().starts_with(HEADS) || head.name().starts_with(TAGS))
+            .filter(|head| Reference::is_valid_name(head.name()))
+            .map(|head| (head.name().to_owned(), head.oid()))
+            .collect())
+    }
+
+    /// Brings the objects behind these refspecs that the mirror lacks. No ref is touched.
+    pub(super) fn download(&mut self, refspecs: &[String]) -> Result<(), FetchError> {
+        let mut too_large = false;
+        let mut callbacks = RemoteCallbacks::new();
+        callbacks.transfer_progress(|progress| {
+            too_large = progress.received_bytes() as u64 > FETCH_BYTES_MAX;
+            !too_large
+        });
+        let mut options = FetchOptions::new();
+        options.remote_callbacks(callbacks).download_tags(AutotagOption::None);
+        let downloaded = self.remote.download(refspecs, Some(&mut options));
+        drop(options);
+        match downloaded {
+            Ok(()) => Ok(()),
+            Err(_) if too_large => {
+                Err(FetchError::TooLarge { bound: "bytes", limit: FETCH_BYTES_MAX })
+            }
+            Err(error) => Err(self.failure(&error)),
+        }
+    }
+
+    /// What failed: our own connection knows best; else libgit2 tells the server's faults from
+    /// those of the mirror.
+    fn failure(&self, error: &git2::Error) -> FetchError {
+        if let Some(failure) = self.registered.as_ref().and_then(Registered::take_failure) {
+            return failure;
+        }
+        let reason = self.scrub.clean(error.message());
+        match error.class() {
+            ErrorClass::Net | ErrorClass::Http | ErrorClass::Invalid | ErrorClass::Repository => {
+                FetchError::Remote(reason)
+            }
+            _ => FetchError::Mirror(reason),
+        }
+    }
+}
+
+/// Forgets the token that was used, where it is one that can be had anew.
+pub(super) fn forget_token(repository: &Repository, endpoint: &Endpoint, tokens: &Tokens) {
+    if let (RepositoryAuth::GitHubApp { id, installation, .. }, Endpoint::Http(endpoint)) =
+        (&repository.auth, endpoint)
+    {
+        tokens.forget(&Installation::of(endpoint, *id, *installation));
+    }
+}

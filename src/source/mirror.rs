@@ -1,0 +1,319 @@
+//! The bare mirror of a repository on disk. What is at its place is always whole: a new one is
+//! made beside it and takes its place when it is complete.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+use git2::{Oid, Repository as Git, RepositoryInitOptions};
+use tracing::{info, warn};
+
+use crate::domain::commit::Revision;
+use crate::source::error::FetchError;
+use crate::source::link::Link;
+use crate::source::resolve;
+use crate::source::transport::ready;
+use crate::source::wanted::{HEADS, PINS, Plan, Refs, TAGS, plan};
+
+/// Prefix of the refs that remember what a branch or tag pointed to before it vanished.
+pub(super) const VANISHED: &str = "refs/headstay/vanished/";
+/// Where the mirror's own configuration says of what it is a mirror.
+const URL_KEY: &str = "headstay.url";
+/// From this number of refs on that moved at once, all refs are packed into one file.
+const PACK_REFS_FROM: usize = 50;
+
+/// A mirror's place on disk.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    /// Its folder.
+    path: PathBuf,
+    /// Held for reading while a repository at the path is open; for writing while another takes
+    /// its place.
+    place: RwLock<()>,
+}
+
+impl Mirror {
+    /// The mirror in this folder, which may not exist yet.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, place: RwLock::default() }
+    }
+
+    /// Opens it to read; nothing takes its place meanwhile.
+    pub(super) fn read<T>(&self, read: impl FnOnce(Result<Git, git2::Error>) -> T) -> T {
+        let _place = self.place.read().unwrap_or_else(PoisonError::into_inner);
+        read(self.open())
+    }
+
+    /// Whether it holds all of these revisions whatever the remote says: commits never change.
+    pub(super) fn holds(&self, url: &str, revisions: &[Revision]) -> bool {
+        let only_commits = revisions.iter().all(|r| matches!(r, Revision::Commit(_)));
+        only_commits
+            && self.existing(url).is_some_and(|git| {
+                revisions.iter().all(|revision| matches!(readable(&git, revision), Ok(true)))
+            })
+    }
+
+    /// Brings it up to date with its remote. Where it is missing, damaged (`renew` says that it is
+    /// known to be) or of another URL, it is made anew.
+    pub(super) fn fetch(
+        &self,
+        url: &str,
+        link: &Link,
+        revisions: &[Revision],
+        renew: bool,
+    ) -> Result<(), FetchError> {
+        self.recover();
+        if let Some(git) = self.existing(url).filter(|_| !renew) {
+            match update(&git, link, revisions) {
+                Err(error) if error.is_local() => {
+                    warn!(mirror = %self.path.display(), %error, "the mirror is damaged");
+                }
+                result => return result,
+            }
+        }
+        self.renew(url, link, revisions)
+    }
+
+    fn open(&self) -> Result<Git, git2::Error> {
+        ready().map_err(|error| git2::Error::from_str(&error.to_string()))?;
+        Git::open_bare(&self.path)
+    }
+
+    /// The mirror, if it is one of this URL.
+    fn existing(&self, url: &str) -> Option<Git> {
+        let git = self.open().ok()?;
+        let of = git.config().ok()?.get_string(URL_KEY).ok()?;
+        (of == url).then_some(git)
+    }
+
+    /// Makes it anew beside the old one, and puts it in its place.
+    fn renew(&self, url: &str, link: &Link, revisions: &[Revision]) -> Result<(), FetchError> {
+        let git = create(&self.new_path(), url)?;
+        update(&git, link, revisions)?;
+        if self.path.exists() {
+            self.carry_pins(&git);
+        }
+        drop(git);
+        info!(mirror = %self.path.display(), "made a new mirror");
+        self.replace()
+    }
+
+    /// Every fetch leaves a pack; from this many on, they are made one. What no ref leads to any
+    /// longer goes. Not to be called during a fetch.
+    pub(super) fn compact(&self, packs_max: usize) -> Result<(), FetchError> {
+        let git = self.open().map_err(local)?;
+        if packs(&git)? <= packs_max {
+            return Ok(());
+        }
+        let url = git.config().and_then(|config| config.get_string(URL_KEY)).map_err(local)?;
+        let new = create(&self.new_path(), &url)?;
+        Link::folder(self.path.clone()).connect(&new)?.download(&["+refs/*:refs/*".to_owned()])?;
+        for (name, id) in refs(&git, &["refs/"]).map_err(local)? {
+            set(&new, &name, id)?;
+        }
+        new.refdb_compress().map_err(local)?;
+        drop((git, new));
+        self.replace()
+    }
+
+    /// Puts the new mirror in the place of the old one.
+    fn replace(&self) -> Result<(), FetchError> {
+        let old = self.old_path();
+        let _place = self.place.write().unwrap_or_else(PoisonError::into_inner);
+        remove(&old)?;
+        if self.path.exists() {
+            rename(&self.path, &old)?;
+        }
+        rename(&self.new_path(), &self.path)?;
+        remove(&old)
+    }
+
+    /// Takes the commits of the history over from the old mirror, as far as they can be read.
+    fn carry_pins(&self, new: &Git) {
+        let carry = || -> Result<(), FetchError> {
+            let old = Link::folder(self.path.clone());
+            let old_refs = self.open().and_then(|git| refs(&git, &[PINS])).unwrap_or_default();
+            if old_refs.is_empty() {
+                return Ok(());
+            }
+            old.connect(new)?.download(&[format!("+{PINS}*:{PINS}*")])?;
+            old_refs.iter().try_for_each(|(name, id)| set(new, name, *id))
+        };
+        if let Err(error) = carry() {
+            warn!(mirror = %self.path.display(), %error, "commits of the history are lost");
+        }
+    }
+
+    /// Puts the old mirror back if the process died while a new one took its place.
+    fn recover(&self) {
+        let old = self.old_path();
+        if !self.path.exists() && old.exists() {
+            // If it fails, a new mirror is made.
+            let _ = fs::rename(old, &self.path);
+        }
+    }
+
+    fn old_path(&self) -> PathBuf {
+        self.path.with_extension("git.old")
+    }
+
+    fn new_path(&self) -> PathBuf {
+        self.path.with_extension("git.new")
+    }
+}
+
+/// Makes an empty mirror; what was at the path goes.
+fn create(path: &Path, url: &str) -> Result<Git, FetchError> {
+    ready()?;
+    remove(path)?;
+    let disk = |source| FetchError::Disk { path: path.to_owned(), source };
+    fs::create_dir_all(path).map_err(disk)?;
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).external_template(false);
+    let create = || -> Result<Git, git2::Error> {
+        let git = Git::init_opts(path, &options)?;
+        git.config()?.set_str(URL_KEY, url)?;
+        Ok(git)
+    };
+    create().map_err(local)
+}
+
+fn packs(git: &Git) -> Result<usize, FetchError> {
+    let folder = git.path().join("objects/pack");
+    match fs::read_dir(&folder) {
+        Ok(entries) => Ok(entries
+            .flatten()
+            .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pack"))
+            .count()),
+        Err(source) => Err(FetchError::Disk { path: folder, source }),
+    }
+}
+
+/// Brings the mirror's refs and objects up to date.
+fn update(git: &Git, link: &Link, revisions: &[Revision]) -> Result<(), FetchError> {
+    match attempt(git, link, revisions, true) {
+        // Many servers give out only what a branch or tag points to, and end the connection.
+        Err(Attempt::IdsRefused) => attempt(git, link, revisions, false),
+        result => result,
+    }
+    .map_err(|attempt| match attempt {
+        Attempt::Failed(error) => error,
+        Attempt::IdsRefused => FetchError::Remote("it does not know the commit".to_owned()),
+    })
+}
+
+/// Why an attempt came to nothing.
+enum Attempt {
+    IdsRefused,
+    Failed(FetchError),
+}
+
+impl From<FetchError> for Attempt {
+    fn from(error: FetchError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn attempt(git: &Git, link: &Link, revisions: &[Revision], by_id: bool) -> Result<(), Attempt> {
+    let mut remote = link.connect(git)?;
+    let local_refs = refs(git, &[HEADS, TAGS]).map_err(local)?;
+    let has = |id| git.find_commit(id).is_ok();
+    let plan = plan(revisions, &remote.refs()?, &local_refs, by_id, has);
+    let refspecs = plan.refspecs();
+    if !refspecs.is_empty() {
+        match remote.download(&refspecs) {
+            Err(FetchError::Remote(_) | FetchError::Mirror(_)) if !plan.commits.is_empty() => {
+                return Err(Attempt::IdsRefused);
+            }
+            result => result?,
+        }
+    }
+    // A folder says nothing about ids that it does not know.
+    if !plan.commits.iter().all(|id| has(*id)) {
+        return Err(Attempt::IdsRefused);
+    }
+    apply(git, &plan, &local_refs).map_err(local)?;
+    for revision in revisions {
+        readable(git, revision).map_err(local)?;
+    }
+    Ok(())
+}
+
+fn apply(git: &Git, plan: &Plan, before: &Refs) -> Result<(), git2::Error> {
+    // First what goes: a branch `a` is in the way of a branch `a/b`.
+    for name in &plan.remove {
+        if let Some(id) = before.get(name) {
+            // Only for a better error message, so it may fail.
+            let _ = git.reference(&vanished(name), *id, true, "");
+        }
+        git.find_reference(name)?.delete()?;
+    }
+    for (name, id) in &plan.update {
+        git.reference(name, *id, true, "")?;
+        if let Ok(mut reference) = git.find_reference(&vanished(name)) {
+            reference.delete()?;
+        }
+    }
+    for id in &plan.commits {
+        git.reference(&format!("{PINS}{id}"), *id, true, "")?;
+    }
+    if plan.update.len() >= PACK_REFS_FROM {
+        git.refdb_compress()?;
+    }
+    Ok(())
+}
+
+/// Where it is remembered that a ref was there.
+pub(super) fn vanished(name: &str) -> String {
+    format!("{VANISHED}{}", name.trim_start_matches("refs/"))
+}
+
+/// Reads the commit of a revision and its tree, to see that the mirror is no ruin. Whether there is
+/// such a revision.
+fn readable(git: &Git, revision: &Revision) -> Result<bool, git2::Error> {
+    match resolve::find(git, revision)? {
+        Some(id) => match git.find_object(id, None)?.peel_to_commit() {
+            Ok(commit) => commit.tree().map(|_| true),
+            // A tag of a file is no damage.
+            Err(_) => Ok(false),
+        },
+        None => Ok(false),
+    }
+}
+
+/// The refs with these prefixes.
+pub(super) fn refs(git: &Git, prefixes: &[&str]) -> Result<Refs, git2::Error> {
+    let mut refs = Refs::new();
+    for prefix in prefixes {
+        for reference in git.references_glob(&format!("{prefix}*"))? {
+            let reference = reference?;
+            if let (Ok(name), Some(id)) = (reference.name(), reference.target()) {
+                refs.insert(name.to_owned(), id);
+            }
+        }
+    }
+    Ok(refs)
+}
+
+fn set(git: &Git, name: &str, id: Oid) -> Result<(), FetchError> {
+    git.reference(name, id, true, "").map(drop).map_err(local)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn local(error: git2::Error) -> FetchError {
+    FetchError::Mirror(error.message().to_owned())
+}
+
+fn remove(path: &Path) -> Result<(), FetchError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FetchError::Disk { path: path.to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), FetchError> {
+    fs::rename(from, to).map_err(|source| FetchError::Disk { path: to.to_owned(), source })
+}

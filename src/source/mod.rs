@@ -1,0 +1,358 @@
+//! Git: one bare mirror per repository, fetched from its host, read by commit. Repositories are
+//! hostile input: no hooks and no filters run, no symlink leads out, everything has a bound.
+//!
+//! Every job opens the mirror for itself on a blocking thread. A repository is fetched once at a
+//! time; who asks meanwhile waits, and shares what comes of it.
+
+mod credentials;
+mod endpoint;
+pub mod error;
+mod github_app;
+mod http;
+mod link;
+mod mirror;
+mod pins;
+mod resolve;
+mod rounds;
+mod ssh;
+mod transport;
+pub mod tree;
+mod wanted;
+
+#[cfg(test)]
+mod http_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use git2::Repository as Git;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::spawn_blocking;
+use tracing::{debug, warn};
+
+use crate::config::Repository;
+use crate::domain::commit::{Commit, CommitId, Revision};
+use crate::domain::name::RepositoryName;
+use crate::source::endpoint::Endpoint;
+use crate::source::error::{FetchError, SourceError};
+use crate::source::github_app::Tokens;
+use crate::source::http::Client;
+use crate::source::link::Link;
+use crate::source::mirror::Mirror;
+use crate::source::rounds::{Question, Rounds};
+use crate::source::tree::{Failure, Limits, Listing};
+
+/// Packs (one per fetch) that a mirror may have before they are made one.
+const PACKS_MAX: usize = 50;
+
+/// The repositories of the configuration, as mirrors on disk. Cheap to clone.
+#[derive(Clone)]
+pub struct Source {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Folder of the mirrors.
+    folder: PathBuf,
+    /// What is known of each repository; entries stay until the process ends.
+    places: Mutex<HashMap<RepositoryName, Arc<Place>>>,
+    tokens: Tokens,
+    fetches: AtomicU64,
+    limits: Limits,
+}
+
+/// One repository.
+struct Place {
+    mirror: Mirror,
+    /// Held during a fetch.
+    rounds: Arc<AsyncMutex<Rounds>>,
+    /// Fetches that have ended, whatever came of them.
+    ended: AtomicU64,
+    /// Something in the mirror could not be read: the next fetch makes it anew.
+    damaged: AtomicBool,
+    /// The HTTP client of the last fetch, with its open connections.
+    client: Mutex<Option<Client>>,
+}
+
+/// What a fetch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetched {
+    /// Whether the remote was asked; if not, an earlier or common fetch was good enough.
+    pub performed: bool,
+    /// How long it took, waiting included.
+    pub duration: Duration,
+}
+
+/// A file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Path from the root of the repository.
+    pub path: Arc<str>,
+    /// Content.
+    pub bytes: Vec<u8>,
+}
+
+impl Source {
+    /// Mirrors go to `<data>/repositories/<name>.git`.
+    pub fn new(data: &Path) -> Self {
+        Self::with_limits(data, Limits::default())
+    }
+
+    /// As [`new`](Self::new), with other bounds on what is read of a commit.
+    pub fn with_limits(data: &Path, limits: Limits) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                folder: data.join("repositories"),
+                places: Mutex::default(),
+                tokens: Tokens::default(),
+                fetches: AtomicU64::new(0),
+                limits,
+            }),
+        }
+    }
+
+    /// Brings the mirror up to date as of `since`: returns at once when a fetch that began at or
+    /// after it has brought these revisions; else waits for its turn, and fetches. Callers pass
+    /// all revisions of the repository that are in use, so that one fetch serves them all. A
+    /// revision that does not exist is no error here; [`resolve`](Self::resolve) says so.
+    pub async fn fetch(
+        &self,
+        repository: &Arc<Repository>,
+        revisions: &[Revision],
+        since: Timestamp,
+    ) -> Result<Fetched, SourceError> {
+        let asked_at = Instant::now();
+        let place = self.place(&repository.name);
+        let question = Question {
+            repository: repository.clone(),
+            revisions: revisions.iter().cloned().collect(),
+            since,
+            ended_before: place.ended.load(Ordering::SeqCst),
+        };
+        let fetched = |performed| Fetched { performed, duration: asked_at.elapsed() };
+        let failed = |source| SourceError::Fetch { repository: repository.name.clone(), source };
+        let mut rounds = place.rounds.clone().lock_owned().await;
+        if !place.damaged.load(Ordering::SeqCst)
+            && let Some(answer) = rounds.answer(&question)
+        {
+            return answer.map(|()| fetched(false)).map_err(failed);
+        }
+        let (inner, revisions) = (self.inner.clone(), revisions.to_vec());
+        // The turn goes with the job: if the caller goes away, the job and its turn go on.
+        let job = spawn_blocking(move || {
+            let started_at = Timestamp::now();
+            let result = inner.fetch(&place, &question.repository, &revisions).map_err(Arc::new);
+            let number = place.ended.fetch_add(1, Ordering::SeqCst) + 1;
+            let outcome = result.as_ref().map(|_| ()).map_err(Arc::clone);
+            rounds.record(question, started_at, number, outcome);
+            result
+        });
+        match job.await {
+            Ok(result) => result.map(fetched).map_err(failed),
+            Err(_) => Err(SourceError::Stopped { repository: repository.name.clone() }),
+        }
+    }
+
+    /// The commit that a revision points to, as of the last fetch; asks no host.
+    pub async fn resolve(
+        &self,
+        repository: &Repository,
+        revision: &Revision,
+    ) -> Result<Commit, SourceError> {
+        let revision = revision.clone();
+        self.read_mirror(repository, move |git, name| resolve::resolve(git, name, &revision)).await
+    }
+
+    /// Identifies all bytes that an application at this path reads at this commit: two commits
+    /// with the same answer have the same manifests there. It is the id of the tree, with those
+    /// of what symlinks lead to.
+    pub async fn tree_id(
+        &self,
+        repository: &Repository,
+        commit: &CommitId,
+        path: &str,
+    ) -> Result<String, SourceError> {
+        let listing = self.list(repository, commit, path, |_, listing| Ok(listing)).await?;
+        if listing.links.is_empty() {
+            return Ok(listing.id.to_string());
+        }
+        let mut digest = Sha256::new();
+        digest.update(listing.id.as_bytes());
+        for (path, id) in &listing.links {
+            digest.update(path.as_bytes());
+            digest.update([0]);
+            digest.update(id.as_bytes());
+        }
+        Ok(hex::encode(digest.finalize()))
+    }
+
+    /// The manifests (`.yaml`, `.yml`, `.json`) below a path at a commit, sorted by path; if the
+    /// path is a file, that file. Symlinks are followed inside the repository.
+    pub async fn read(
+        &self,
+        repository: &Repository,
+        commit: &CommitId,
+        path: &str,
+    ) -> Result<Vec<File>, SourceError> {
+        let limits = self.inner.limits;
+        self.list(repository, commit, path, move |git, listing| {
+            let mut files = Vec::with_capacity(listing.files.len());
+            let mut total = 0;
+            for (path, id) in listing.files {
+                let bytes = tree::read(git, &path, id, total, &limits)?;
+                total += bytes.len();
+                files.push(File { path: path.into(), bytes });
+            }
+            Ok(files)
+        })
+        .await
+    }
+
+    /// Whether `descendant` has `ancestor` in its history, or is it. An ancestor that the mirror
+    /// does not have is in nobody's history.
+    pub async fn contains(
+        &self,
+        repository: &Repository,
+        descendant: &CommitId,
+        ancestor: &CommitId,
+    ) -> Result<bool, SourceError> {
+        let (descendant, ancestor) = (descendant.clone(), ancestor.clone());
+        self.read_mirror(repository, move |git, name| {
+            resolve::contains(git, name, &descendant, &ancestor)
+        })
+        .await
+    }
+
+    /// Keeps commits in the mirror, whatever becomes of the branches that they came with.
+    pub async fn pin(
+        &self,
+        repository: &Repository,
+        commits: &[CommitId],
+    ) -> Result<(), SourceError> {
+        let commits = commits.to_vec();
+        self.read_mirror(repository, move |git, name| pins::pin(git, name, &commits)).await
+    }
+
+    /// Keeps these commits, and no longer any other; tidies the mirror up where that is due.
+    pub async fn retain(
+        &self,
+        repository: &Repository,
+        commits: &BTreeSet<CommitId>,
+    ) -> Result<(), SourceError> {
+        let (commits, place) = (commits.clone(), self.place(&repository.name));
+        let turn = place.rounds.clone().lock_owned().await;
+        self.read_mirror(repository, move |git, name| pins::retain(git, name, &commits)).await?;
+        let job = spawn_blocking(move || {
+            let compacted = place.mirror.compact(PACKS_MAX);
+            drop(turn);
+            compacted
+        });
+        if let Ok(Err(error)) = job.await {
+            warn!(repository = %repository.name, %error, "the mirror could not be tidied up");
+        }
+        Ok(())
+    }
+
+    /// How often a remote was asked since the process started.
+    pub fn fetches(&self) -> u64 {
+        self.inner.fetches.load(Ordering::Relaxed)
+    }
+
+    fn place(&self, name: &RepositoryName) -> Arc<Place> {
+        let mut places = self.inner.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = places.entry(name.clone()).or_insert_with(|| {
+            let path = self.inner.folder.join(format!("{name}.git"));
+            Arc::new(Place {
+                mirror: Mirror::new(path),
+                rounds: Arc::default(),
+                ended: AtomicU64::new(0),
+                damaged: AtomicBool::new(false),
+                client: Mutex::default(),
+            })
+        });
+        place.clone()
+    }
+
+    /// Lists what is below a path at a commit and goes on with it.
+    async fn list<T: Send + 'static>(
+        &self,
+        repository: &Repository,
+        commit: &CommitId,
+        path: &str,
+        then: impl FnOnce(&Git, Listing) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let (commit, path, limits) = (commit.clone(), path.to_owned(), self.inner.limits);
+        self.read_mirror(repository, move |git, name| {
+            let root = resolve::commit(git, name, &commit)?.tree_id();
+            tree::list(git, root, &path, &limits).and_then(|listing| then(git, listing)).map_err(
+                |failure| match failure {
+                    Failure::Tree(problem) => {
+                        SourceError::Tree { repository: name.clone(), commit, problem }
+                    }
+                    Failure::Mirror(error) => resolve::damaged(name, &error),
+                },
+            )
+        })
+        .await
+    }
+
+    /// Runs a job on the mirror on a blocking thread.
+    async fn read_mirror<T: Send + 'static>(
+        &self,
+        repository: &Repository,
+        read: impl FnOnce(&Git, &RepositoryName) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let (place, name) = (self.place(&repository.name), repository.name.clone());
+        let job = spawn_blocking(move || {
+            let result = place.mirror.read(|git| match git {
+                Ok(git) => read(&git, &name),
+                Err(error) => Err(resolve::damaged(&name, &error)),
+            });
+            if matches!(result, Err(SourceError::Mirror { .. })) {
+                place.damaged.store(true, Ordering::SeqCst);
+            }
+            result
+        });
+        job.await
+            .unwrap_or_else(|_| Err(SourceError::Stopped { repository: repository.name.clone() }))
+    }
+}
+
+impl Inner {
+    /// Fetches; whether the remote had to be asked.
+    fn fetch(
+        &self,
+        place: &Place,
+        repository: &Repository,
+        revisions: &[Revision],
+    ) -> Result<bool, FetchError> {
+        let endpoint = Endpoint::parse(&repository.url)?;
+        let url = endpoint.url();
+        let damaged = place.damaged.load(Ordering::SeqCst);
+        if !damaged && place.mirror.holds(&url, revisions) {
+            return Ok(false);
+        }
+        self.fetches.fetch_add(1, Ordering::Relaxed);
+        let mut client = place.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = Link::open(repository, endpoint.clone(), &mut client, &self.tokens)?;
+        drop(client);
+        let result = place.mirror.fetch(&url, &link, revisions, damaged);
+        match &result {
+            Ok(()) => place.damaged.store(false, Ordering::SeqCst),
+            Err(error) if error.is_refusal() => {
+                link::forget_token(repository, &endpoint, &self.tokens);
+            }
+            Err(error) => debug!(repository = %repository.name, %error, "fetch failed"),
+        }
+        result.map(|()| true)
+    }
+}

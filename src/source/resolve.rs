@@ -1,0 +1,197 @@
+//! From revisions to commits, by what the mirror has.
+
+use git2::{ErrorCode, Oid, Repository as Git};
+use jiff::Timestamp;
+use semver::{Version, VersionReq};
+
+use crate::domain::commit::{Commit, CommitId, Revision};
+use crate::domain::name::RepositoryName;
+use crate::source::error::SourceError;
+use crate::source::mirror::{refs, vanished};
+use crate::source::wanted::{HEADS, TAGS, candidates};
+
+/// Longest first line of a message, and longest author, that are kept, in characters.
+const SHOWN_CHARACTERS_MAX: usize = 200;
+
+/// The commit that a revision points to.
+pub(super) fn resolve(
+    git: &Git,
+    repository: &RepositoryName,
+    revision: &Revision,
+) -> Result<Commit, SourceError> {
+    let damaged = |error| damaged(repository, &error);
+    let Some(id) = find(git, revision).map_err(damaged)? else {
+        return Err(missing(git, repository, revision));
+    };
+    let object = git.find_object(id, None).map_err(damaged)?;
+    let commit = match object.peel_to_commit() {
+        Ok(commit) => commit,
+        Err(error) if is_other_object(&error) => {
+            return Err(SourceError::NotACommit {
+                repository: repository.clone(),
+                revision: revision.to_string(),
+            });
+        }
+        Err(error) => return Err(damaged(error)),
+    };
+    let author = commit.author();
+    let author = format!(
+        "{} <{}>",
+        String::from_utf8_lossy(author.name_bytes()),
+        String::from_utf8_lossy(author.email_bytes())
+    );
+    let message = String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
+    Ok(Commit {
+        id: id_of(commit.id()),
+        author: shortened(&author),
+        message: shortened(&message),
+        committed_at: Timestamp::from_second(commit.time().seconds()).unwrap_or_default(),
+    })
+}
+
+/// Whether `descendant` has `ancestor` in its history, or is it. An ancestor that the mirror does
+/// not have is in nobody's history.
+pub(super) fn contains(
+    git: &Git,
+    repository: &RepositoryName,
+    descendant: &CommitId,
+    ancestor: &CommitId,
+) -> Result<bool, SourceError> {
+    let from = commit(git, repository, descendant)?.id();
+    match commit(git, repository, ancestor) {
+        Err(SourceError::CommitNotFound { .. }) => Ok(false),
+        Err(error) => Err(error),
+        Ok(to) if to.id() == from => Ok(true),
+        Ok(to) => {
+            git.graph_descendant_of(from, to.id()).map_err(|error| damaged(repository, &error))
+        }
+    }
+}
+
+/// A commit by its id.
+pub(super) fn commit<'g>(
+    git: &'g Git,
+    repository: &RepositoryName,
+    id: &CommitId,
+) -> Result<git2::Commit<'g>, SourceError> {
+    let absent =
+        || SourceError::CommitNotFound { repository: repository.clone(), commit: id.clone() };
+    let oid = Oid::from_str(id.as_str()).map_err(|_| absent())?;
+    git.find_commit(oid).map_err(|error| match error.code() {
+        ErrorCode::NotFound => absent(),
+        _ => damaged(repository, &error),
+    })
+}
+
+/// The object that a revision names (a commit, or a tag of one), if there is one.
+pub(super) fn find(git: &Git, revision: &Revision) -> Result<Option<Oid>, git2::Error> {
+    match revision {
+        Revision::Commit(id) => {
+            let found = Oid::from_str(id.as_str()).and_then(|id| git.find_commit(id));
+            match found {
+                Ok(commit) => Ok(Some(commit.id())),
+                Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::Invalid) => {
+                    Ok(None)
+                }
+                Err(_) if id.as_str().len() != 40 => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+        Revision::Semver(range) => {
+            let tags = refs(git, &[TAGS])?;
+            let tags = tags.iter().filter_map(|(name, id)| Some((name.strip_prefix(TAGS)?, id)));
+            Ok(highest(range, tags).copied())
+        }
+        named => {
+            for name in candidates(named) {
+                match git.refname_to_id(&name) {
+                    Ok(id) => return Ok(Some(id)),
+                    Err(error)
+                        if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// The highest version in a range; `v` may lead a version. Of equal ones, the last by name.
+fn highest<'t, T>(range: &VersionReq, tags: impl IntoIterator<Item = (&'t str, T)>) -> Option<T> {
+    tags.into_iter()
+        .filter_map(|(tag, value)| {
+            let version = Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()?;
+            range.matches(&version).then_some((version, tag, value))
+        })
+        .max_by(|(a, a_tag, _), (b, b_tag, _)| a.cmp(b).then(a_tag.cmp(b_tag)))
+        .map(|(_, _, value)| value)
+}
+
+fn missing(git: &Git, repository: &RepositoryName, revision: &Revision) -> SourceError {
+    let repository = repository.clone();
+    for candidate in candidates(revision) {
+        if git.find_reference(&vanished(&candidate)).is_ok() {
+            return match candidate.strip_prefix(HEADS) {
+                Some(name) => {
+                    SourceError::Vanished { repository, kind: "branch", name: name.to_owned() }
+                }
+                None => SourceError::Vanished {
+                    repository,
+                    kind: "tag",
+                    name: candidate.trim_start_matches(TAGS).to_owned(),
+                },
+            };
+        }
+    }
+    let what = match revision {
+        Revision::Named(_) => "branch or tag",
+        Revision::Branch(_) => "branch",
+        Revision::Tag(_) => "tag",
+        Revision::Commit(_) => "commit",
+        Revision::Semver(_) => "tag in the range",
+    };
+    SourceError::RevisionNotFound { repository, what, revision: revision.to_string() }
+}
+
+/// Whether peeling failed because the object is a tree or a file.
+fn is_other_object(error: &git2::Error) -> bool {
+    matches!(error.code(), ErrorCode::InvalidSpec | ErrorCode::Peel)
+}
+
+/// The id in the domain's form.
+pub(super) fn id_of(id: Oid) -> CommitId {
+    match id.to_string().parse() {
+        Ok(id) => id,
+        Err(_) => unreachable!("libgit2 writes ids in full"),
+    }
+}
+
+/// Puts an error of libgit2 while reading into our words.
+pub(super) fn damaged(repository: &RepositoryName, error: &git2::Error) -> SourceError {
+    SourceError::Mirror { repository: repository.clone(), reason: error.message().to_owned() }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(SHOWN_CHARACTERS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_version_in_the_range_wins() {
+        let tags = ["v1.2.0", "1.10.0", "v2.0.0-rc.1", "v2.0.0", "release-3", "v1.9", "v3.0.0-a"];
+        for (range, expected) in [
+            ("^1", Some("1.10.0")),
+            (">=1, <3", Some("v2.0.0")),
+            ("*", Some("v2.0.0")),
+            (">=2.0.0-rc.0, <2.0.0", Some("v2.0.0-rc.1")),
+            ("~3", None),
+        ] {
+            let range = range.parse().unwrap();
+            assert_eq!(highest(&range, tags.iter().map(|tag| (*tag, *tag))), expected, "{range}");
+        }
+    }
+}
