@@ -18,5 +18,6 @@
 pub mod config;
 pub mod domain;
 pub mod receiver;
+pub mod render;
 pub mod source;
 pub mod yaml;
