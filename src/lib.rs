@@ -15,6 +15,7 @@
 //! | 6 | `runtime` |
 //! | 7 | `cli` |
 
+pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod receiver;

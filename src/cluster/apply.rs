@@ -1,0 +1,147 @@
+//! Writing objects: server-side apply, create, and taking over fields that others left.
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::cluster::call::{Answer, Call, Purpose};
+use crate::cluster::error::ClusterError;
+use crate::cluster::path;
+use crate::cluster::read::JSON;
+use crate::domain::fields;
+use crate::domain::manifest::Desired;
+use crate::domain::object::FIELD_MANAGER;
+
+const APPLY_PATCH: &str = "application/apply-patch+yaml";
+const JSON_PATCH: &str = "application/json-patch+json";
+/// How often fields are taken over anew because the object changed meanwhile.
+const MAX_TAKE_OVERS: usize = 4;
+
+/// How an object is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApplyMode {
+    /// Only say what would come out.
+    pub dry_run: bool,
+    /// Take fields that others own. Without, they are a
+    /// [`FieldConflict`](ClusterError::FieldConflict).
+    pub force: bool,
+}
+
+/// The object that came out of an apply or create.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// As it is now live, or would be after a dry run; with its managed fields.
+    pub object: Value,
+    /// Whether it was not there before.
+    pub created: bool,
+    /// What the API server warns of.
+    pub warnings: Vec<String>,
+}
+
+impl Cluster {
+    /// Applies an object on the server's side as manager `headstay`. An apply that changes nothing
+    /// is no write to the cluster. Managed fields of a version that is gone are migrated on the
+    /// way; in a dry run they are a [`StaleFields`](ClusterError::StaleFields) error.
+    pub async fn apply(&self, desired: &Desired, mode: ApplyMode) -> Result<Applied, ClusterError> {
+        let call = apply_call(desired, mode)?;
+        match self.shared.caller.send(&call).await {
+            Err(ClusterError::StaleFields { .. }) if !mode.dry_run => {
+                if let Some(live) = self.get(&desired.resource, &desired.key).await? {
+                    self.take_over(desired, &live).await?;
+                }
+                self.shared.caller.send(&call).await.map(applied)
+            }
+            sent => sent.map(applied),
+        }
+    }
+
+    /// Creates an object, or fails with [`AlreadyExists`](ClusterError::AlreadyExists). The fields
+    /// are then made ours as an apply would have, so that the object is known as ours; if that
+    /// fails, the object is there and [`Cluster::take_over`] can be tried again.
+    pub async fn create(&self, desired: &Desired, dry_run: bool) -> Result<Applied, ClusterError> {
+        // The name is checked, although a create does not put it into the path.
+        path::object(&desired.resource, &desired.key)?;
+        let collection = path::collection(&desired.resource, desired.key.namespace.as_deref());
+        let call = write(desired, Method::POST, &collection, JSON, &desired.value, dry_run, None);
+        let mut created = applied(self.shared.caller.send(&call).await?);
+        if !dry_run && let Some(owned) = self.take_over(desired, &created.object).await? {
+            created.object = owned;
+        }
+        Ok(created)
+    }
+
+    /// Makes fields ours which others left behind on a live object (see
+    /// [`fields::take_over`]), and answers with the object as it then is; none when there was
+    /// nothing to take, or nothing is there any more. It changes who owns fields, and of values
+    /// only that it drops what `kubectl apply` keeps in an annotation.
+    pub async fn take_over(
+        &self,
+        desired: &Desired,
+        live: &Value,
+    ) -> Result<Option<Value>, ClusterError> {
+        let kind = desired.resource.group_kind();
+        let version = desired.resource.api_version();
+        let kinds = self.kinds(|kinds| kinds.serves(&kind, &version)).await?;
+        let object_path = path::object(&desired.resource, &desired.key)?;
+        let mut live = live.clone();
+        for attempt in 1.. {
+            let patch = fields::take_over(&live, |api_version| {
+                api_version == version || kinds.serves(&kind, api_version)
+            });
+            let Some(patch) = patch else { return Ok(None) };
+            let mut call =
+                write(desired, Method::PATCH, &object_path, JSON_PATCH, &patch, false, None);
+            call.repeat_conflict = false;
+            match self.shared.caller.send(&call).await {
+                Ok(answer) => return Ok(Some(answer.value)),
+                Err(ClusterError::NotFound { .. }) => return Ok(None),
+                Err(ClusterError::Conflict { .. }) if attempt < MAX_TAKE_OVERS => {}
+                Err(error) => return Err(error),
+            }
+            match self.get(&desired.resource, &desired.key).await? {
+                Some(now) => live = now,
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn apply_call(desired: &Desired, mode: ApplyMode) -> Result<Call, ClusterError> {
+    let path = path::object(&desired.resource, &desired.key)?;
+    let force = if mode.force { "true" } else { "false" };
+    // JSON is YAML; the content type has no JSON of its own that older servers know.
+    let ApplyMode { dry_run, .. } = mode;
+    Ok(write(desired, Method::PATCH, &path, APPLY_PATCH, &desired.value, dry_run, Some(force)))
+}
+
+fn write(
+    desired: &Desired,
+    method: Method,
+    path: &str,
+    content_type: &'static str,
+    body: &Value,
+    dry_run: bool,
+    force: Option<&str>,
+) -> Call {
+    let mut query = vec![("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")];
+    query.extend(force.map(|force| ("force", force)));
+    query.extend(dry_run.then_some(("dryRun", "All")));
+    Call {
+        object: desired.key.clone(),
+        purpose: if dry_run { Purpose::DryRun } else { Purpose::Write },
+        method,
+        uri: path::with_query(path, &query),
+        accept: JSON,
+        body: Some((content_type, body.to_string().into_bytes())),
+        repeat_conflict: true,
+    }
+}
+
+fn applied(answer: Answer) -> Applied {
+    Applied {
+        created: answer.status == StatusCode::CREATED,
+        object: answer.value,
+        warnings: answer.warnings,
+    }
+}

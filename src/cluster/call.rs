@@ -1,0 +1,262 @@
+//! One call to an API server: bounded in number, time and size, counted, and repeated when it may
+//! succeed within seconds.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WARNING};
+use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use kube::Client;
+use kube::client::Body;
+use kube::core::Status;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::cluster::error::ClusterError;
+use crate::cluster::status::classify;
+use crate::config::secret::SecretError;
+use crate::domain::object::ObjectKey;
+
+/// Longest time for one attempt, from sending to the last byte of the answer.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Waits before the second, third and fourth attempt.
+const RETRY_DELAYS: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
+/// Longest wait that the API server may ask for; more is the business of the sync's own backoff.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// No further attempt once a call has taken this long.
+const RETRY_WINDOW: Duration = Duration::from_secs(20);
+/// Largest answer, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+/// Most warnings of one answer that are kept.
+const MAX_WARNINGS: usize = 16;
+
+/// How many calls were made to a cluster since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Calls that only read, discovery included; watches are not counted.
+    pub reads: u64,
+    /// Dry runs.
+    pub dry_runs: u64,
+    /// Calls that wrote, or tried to.
+    pub writes: u64,
+    /// Attempts after the first, of all of these.
+    pub retries: u64,
+}
+
+/// What a call does, for the count and for what may be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Read,
+    DryRun,
+    Write,
+}
+
+/// One call, ready to be sent.
+pub(super) struct Call {
+    /// What it is about.
+    pub(super) object: ObjectKey,
+    pub(super) purpose: Purpose,
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) uri: String,
+    pub(super) accept: &'static str,
+    /// Content type and bytes.
+    pub(super) body: Option<(&'static str, Vec<u8>)>,
+    /// Whether a 409 is worth another attempt: not when the call carries a precondition.
+    pub(super) repeat_conflict: bool,
+}
+
+/// A successful answer.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) value: Value,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Sends calls.
+pub(super) struct Caller {
+    client: Client,
+    permits: Semaphore,
+    reads: AtomicU64,
+    dry_runs: AtomicU64,
+    writes: AtomicU64,
+    retries: AtomicU64,
+}
+
+impl Caller {
+    pub(super) fn new(client: Client, calls: usize) -> Self {
+        Self {
+            client,
+            permits: Semaphore::new(calls.clamp(1, Semaphore::MAX_PERMITS)),
+            reads: AtomicU64::default(),
+            dry_runs: AtomicU64::default(),
+            writes: AtomicU64::default(),
+            retries: AtomicU64::default(),
+        }
+    }
+
+    /// The client, for watches, which take no permit.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub(super) fn counts(&self) -> Calls {
+        Calls {
+            reads: self.reads.load(Ordering::Relaxed),
+            dry_runs: self.dry_runs.load(Ordering::Relaxed),
+            writes: self.writes.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Sends a call, again after a short wait when it may then succeed. What is written is safe to
+    /// repeat: an apply is idempotent, a create or delete that had been done says so.
+    pub(super) async fn send(&self, call: &Call) -> Result<Answer, ClusterError> {
+        let began = Instant::now();
+        for delay in RETRY_DELAYS {
+            let error = match self.attempt(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let wait = error.retry_after().unwrap_or(delay).min(MAX_RETRY_AFTER).max(delay);
+            if !repeatable(call, &error) || began.elapsed() + wait > RETRY_WINDOW {
+                return Err(error);
+            }
+            tracing::debug!(object = %call.object, %error, ?wait, "a call is repeated");
+            self.retries.fetch_add(1, Ordering::Relaxed);
+            sleep(wait).await;
+        }
+        self.attempt(call).await
+    }
+
+    async fn attempt(&self, call: &Call) -> Result<Answer, ClusterError> {
+        let unexpected = |message: &str| ClusterError::Unexpected {
+            object: Box::new(call.object.clone()),
+            message: message.to_owned(),
+        };
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await.map_err(|_| unexpected("shutting down"))?;
+        let counter = match call.purpose {
+            Purpose::Read => &self.reads,
+            Purpose::DryRun => &self.dry_runs,
+            Purpose::Write => &self.writes,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let (status, headers, body) = timeout(CALL_TIMEOUT, self.exchange(call))
+            .await
+            .map_err(|_| ClusterError::Timeout {
+                object: Box::new(call.object.clone()),
+                after: CALL_TIMEOUT,
+            })
+            .flatten()?;
+        if !status.is_success() {
+            return Err(classify(&refusal(status, &headers, &body), &call.object));
+        }
+        let value = serde_json::from_slice(&body).map_err(|_| unexpected("it is not JSON"))?;
+        Ok(Answer { status, value, warnings: warnings(&headers) })
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), ClusterError> {
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(&call.uri)
+            .header(ACCEPT, HeaderValue::from_static(call.accept));
+        let body = match &call.body {
+            Some((content_type, bytes)) => {
+                request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                bytes.clone()
+            }
+            None => Vec::new(),
+        };
+        let request = request.body(Body::from(body)).map_err(|error| broken(call, error.into()))?;
+        let answer = self.client.send(request).await.map_err(|error| unsent(call, error))?;
+        let (parts, body) = answer.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body = body.map_err(|error| broken(call, error))?.to_bytes();
+        Ok((parts.status, parts.headers, body.into()))
+    }
+}
+
+fn repeatable(call: &Call, error: &ClusterError) -> bool {
+    match error {
+        ClusterError::Conflict { .. } => call.repeat_conflict,
+        // Whoever reads the list begins again.
+        ClusterError::Expired { .. } => false,
+        error => error.is_transient(),
+    }
+}
+
+fn broken(call: &Call, source: Box<dyn Error + Send + Sync>) -> ClusterError {
+    ClusterError::Unreachable { object: Box::new(call.object.clone()), source }
+}
+
+fn unsent(call: &Call, error: kube::Error) -> ClusterError {
+    match error {
+        kube::Error::Service(source) => match source.downcast::<SecretError>() {
+            Ok(secret) => ClusterError::Credentials(*secret),
+            Err(source) => broken(call, source),
+        },
+        error => broken(call, error.into()),
+    }
+}
+
+/// The `Status` of a refusal; proxies and unserved paths answer with a plain text instead.
+fn refusal(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
+    let mut status = serde_json::from_slice::<Status>(body)
+        .ok()
+        .filter(Status::is_failure)
+        .unwrap_or_else(|| Status::failure(String::from_utf8_lossy(body).trim(), ""));
+    status.code = code.as_u16();
+    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    if let Some(after) = after {
+        let details = status.details.get_or_insert_with(|| kube::core::response::StatusDetails {
+            name: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            uid: String::new(),
+            causes: Vec::new(),
+            retry_after_seconds: 0,
+        });
+        details.retry_after_seconds = details.retry_after_seconds.max(after);
+    }
+    status
+}
+
+/// The texts of `Warning: 299 - "text"`.
+fn warnings(headers: &HeaderMap) -> Vec<String> {
+    let text = |value: &HeaderValue| {
+        let value = value.to_str().ok()?;
+        let quoted = value.split_once('"')?.1.rsplit_once('"')?.0;
+        Some(quoted.replace("\\\"", "\"").replace("\\\\", "\\"))
+    };
+    headers.get_all(WARNING).iter().filter_map(text).take(MAX_WARNINGS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_the_quoted_texts() {
+        let mut headers = HeaderMap::new();
+        headers.append(WARNING, HeaderValue::from_static(r#"299 - "unknown field \"x\"""#));
+        headers.append(WARNING, HeaderValue::from_static("nonsense"));
+        assert_eq!(warnings(&headers), [r#"unknown field "x""#]);
+    }
+
+    #[test]
+    fn a_plain_text_becomes_a_status_and_keeps_retry_after() {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("3"));
+        let status = refusal(StatusCode::TOO_MANY_REQUESTS, &headers, b"Too many requests\n");
+        assert_eq!((status.code, status.message.as_str()), (429, "Too many requests"));
+        assert_eq!(status.details.unwrap().retry_after_seconds, 3);
+    }
+}

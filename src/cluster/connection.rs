@@ -1,0 +1,120 @@
+//! The way to an API server: from the configuration to a client.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::Client;
+use kube::client::{Body, ConfigExt};
+use kube::config::{Config, Kubeconfig};
+use secrecy::ExposeSecret;
+use tower::ServiceBuilder;
+use tower::filter::FilterLayer;
+
+use crate::cluster::error::ClusterError;
+use crate::config::secret::Secret;
+use crate::config::{Cluster, ClusterAccess};
+
+/// Longest time to open a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time until an answer begins; a watch answers at once, and then goes on.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long an unused connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// A peer that is silent for this long is asked whether it still lives, so that a watch over a
+/// dead connection ends.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Time between two such questions; the third without an answer ends the connection.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Makes the client of a cluster; nothing is sent yet. At most `idle` unused connections are kept.
+pub(super) async fn open(config: &Cluster, idle: usize) -> Result<Client, ClusterError> {
+    let Cluster { name, access, labels: _ } = config.clone();
+    let what = match &access {
+        ClusterAccess::Inferred => {
+            "neither the service account of this Pod nor a kubeconfig".into()
+        }
+        ClusterAccess::Kubeconfig { path: None, .. } => "the default kubeconfig".into(),
+        ClusterAccess::Kubeconfig { path: Some(path), .. } => format!("`{}`", path.display()),
+        ClusterAccess::Server { url, .. } => format!("`server: {url}`"),
+    };
+    // Files are read and credential plugins are run here.
+    let opened = tokio::task::spawn_blocking(move || client(&access, idle)).await;
+    opened
+        .map_err(BoxError::from)
+        .and_then(|client| client)
+        .map_err(|source| ClusterError::Access { cluster: name, what, source })
+}
+
+fn client(access: &ClusterAccess, idle: usize) -> Result<Client, BoxError> {
+    match access {
+        ClusterAccess::Inferred => match Config::incluster() {
+            Ok(config) => stack(config, None, idle),
+            Err(_) => stack(kubeconfig(None, None)?, None, idle),
+        },
+        ClusterAccess::Kubeconfig { path, context } => {
+            stack(kubeconfig(path.as_deref(), context.clone())?, None, idle)
+        }
+        ClusterAccess::Server { url, token, ca } => {
+            let mut config = Config::new(url.parse()?);
+            config.root_cert_file.clone_from(ca);
+            stack(config, Some(token.clone()), idle)
+        }
+    }
+}
+
+fn kubeconfig(path: Option<&Path>, context: Option<String>) -> Result<Config, BoxError> {
+    let mut kubeconfig = path.map_or_else(Kubeconfig::read, Kubeconfig::read_from)?;
+    if context.is_some() {
+        kubeconfig.current_context = context;
+    }
+    Ok(Config::try_from(kubeconfig)?)
+}
+
+/// Puts the layers of a call together. Retries are none of them: they are the business of
+/// [`call`](super::call), which knows what may be repeated.
+fn stack(config: Config, token: Option<Secret>, idle: usize) -> Result<Client, BoxError> {
+    if config.proxy_url.is_some() {
+        return Err("`proxy-url` of a kubeconfig is not supported: remove it".into());
+    }
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    connector.set_keepalive(Some(KEEPALIVE));
+    connector.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    connector.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+    let connector = config.rustls_https_connector_with_connector(connector)?;
+    let transport = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(idle)
+        .build(connector);
+    let bearer = token.map(|token| FilterLayer::new(move |request| authorized(&token, request)));
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .option_layer(bearer)
+        .timeout(ANSWER_TIMEOUT)
+        .map_err(BoxError::from)
+        .service(transport);
+    Ok(Client::new(service, config.default_namespace))
+}
+
+/// Adds the token, which is read at each call, because files are rotated.
+fn authorized(token: &Secret, mut request: Request<Body>) -> Result<Request<Body>, BoxError> {
+    let token = token.read()?;
+    let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+        .map_err(|_| "the token holds characters that no header may have")?;
+    header.set_sensitive(true);
+    request.headers_mut().insert(AUTHORIZATION, header);
+    Ok(request)
+}

@@ -1,0 +1,49 @@
+//! Clusters: reading, applying, deleting and watching objects through their API servers.
+//!
+//! Every call is bounded (see [`call`]), and every refusal becomes an [`error::ClusterError`] whose
+//! variant says whether to try again.
+
+pub mod apply;
+pub mod call;
+mod connection;
+pub mod delete;
+pub mod discovery;
+pub mod error;
+mod path;
+pub mod read;
+pub mod registry;
+pub mod status;
+pub mod watch;
+
+use std::sync::Arc;
+
+use crate::cluster::call::{Caller, Calls};
+use crate::cluster::discovery::Discovery;
+use crate::cluster::error::ClusterError;
+use crate::config;
+
+/// One API server. Clones share connections, bounds, counts and discovery.
+#[derive(Clone)]
+pub struct Cluster {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    caller: Caller,
+    discovery: Discovery,
+}
+
+impl Cluster {
+    /// Sets up the access to a cluster, with at most so many `calls` at once. Nothing is sent yet:
+    /// a cluster that is down is found out by the first call.
+    pub async fn connect(config: &config::Cluster, calls: usize) -> Result<Self, ClusterError> {
+        let client = connection::open(config, calls).await?;
+        let shared = Shared { caller: Caller::new(client, calls), discovery: Discovery::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// How many calls were made so far.
+    pub fn calls(&self) -> Calls {
+        self.shared.caller.counts()
+    }
+}

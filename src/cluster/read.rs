@@ -1,0 +1,169 @@
+//! Reading live objects.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::cluster::call::{Answer, Call, Purpose};
+use crate::cluster::error::ClusterError;
+use crate::cluster::path;
+use crate::domain::live::LiveMeta;
+use crate::domain::object::{ObjectKey, Resource};
+
+/// Objects that are asked for at once.
+const PAGE: usize = 500;
+/// Most objects of one list; beyond it something is wrong with the selector.
+const MAX_LISTED: usize = 100_000;
+/// How often a list that changed too much while it was read begins again.
+const MAX_RESTARTS: usize = 2;
+
+pub(super) const JSON: &str = "application/json";
+const METADATA_LIST: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
+impl Cluster {
+    /// The version of the API server (`v1.33.1`); also tells whether it answers.
+    pub async fn version(&self) -> Result<String, ClusterError> {
+        let object = ObjectKey {
+            group: String::new(),
+            kind: "APIServer".into(),
+            namespace: None,
+            name: "/version".into(),
+        };
+        let answer = self.fetch(object.clone(), "/version".into(), JSON).await?;
+        let version = answer.value["gitVersion"].as_str().map(str::to_owned);
+        version.ok_or_else(|| ClusterError::Unexpected {
+            object: Box::new(object),
+            message: "no version in it".into(),
+        })
+    }
+
+    /// The live object; none if it is not there.
+    pub async fn get(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+    ) -> Result<Option<Value>, ClusterError> {
+        match self.fetch(key.clone(), path::object(resource, key)?, JSON).await {
+            Ok(answer) => Ok(Some(answer.value)),
+            Err(ClusterError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The metadata of every object of a kind that a label selector matches, in a namespace or
+    /// (none) in all.
+    pub async fn list_metadata(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Vec<LiveMeta>, ClusterError> {
+        let mut restarts = 0;
+        loop {
+            match self.list_pages(resource, namespace, selector).await {
+                Err(ClusterError::Expired { .. }) if restarts < MAX_RESTARTS => restarts += 1,
+                listed => return listed,
+            }
+        }
+    }
+
+    /// Objects of a kind, for what needs them whole: the Pods and events behind a failure. At most
+    /// `limit`, and in the order of the API server, which is that of their names.
+    pub async fn list(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        label_selector: &str,
+        field_selector: &str,
+        limit: usize,
+    ) -> Result<Vec<Value>, ClusterError> {
+        let limit = limit.to_string();
+        let mut query = vec![("limit", limit.as_str())];
+        if !label_selector.is_empty() {
+            query.push(("labelSelector", label_selector));
+        }
+        if !field_selector.is_empty() {
+            query.push(("fieldSelector", field_selector));
+        }
+        let uri = path::with_query(&path::collection(resource, namespace), &query);
+        let mut answer = self.fetch(every(resource, namespace), uri, JSON).await?;
+        let mut items = take_items(&mut answer.value);
+        for item in &mut items {
+            name_kind(item, resource);
+        }
+        Ok(items)
+    }
+
+    async fn list_pages(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Vec<LiveMeta>, ClusterError> {
+        let object = every(resource, namespace);
+        let path = path::collection(resource, namespace);
+        let (limit, mut listed, mut next) = (PAGE.to_string(), Vec::new(), String::new());
+        loop {
+            let mut query = vec![("limit", limit.as_str()), ("labelSelector", selector)];
+            if !next.is_empty() {
+                query.push(("continue", &next));
+            }
+            let uri = path::with_query(&path, &query);
+            let mut answer = self.fetch(object.clone(), uri, METADATA_LIST).await?;
+            let items = take_items(&mut answer.value);
+            listed.extend(items.iter().filter_map(|item| LiveMeta::of(resource, item)));
+            answer.value["metadata"]["continue"].as_str().unwrap_or_default().clone_into(&mut next);
+            if next.is_empty() {
+                return Ok(listed);
+            }
+            if listed.len() >= MAX_LISTED {
+                let message = format!("more than {MAX_LISTED} objects match `{selector}`");
+                return Err(ClusterError::Unexpected { object: Box::new(object), message });
+            }
+        }
+    }
+
+    async fn fetch(
+        &self,
+        object: ObjectKey,
+        uri: String,
+        accept: &'static str,
+    ) -> Result<Answer, ClusterError> {
+        let call = Call {
+            object,
+            purpose: Purpose::Read,
+            method: Method::GET,
+            uri,
+            accept,
+            body: None,
+            repeat_conflict: true,
+        };
+        self.shared.caller.send(&call).await
+    }
+}
+
+/// Stands for every object of a kind in errors.
+pub(super) fn every(resource: &Resource, namespace: Option<&str>) -> ObjectKey {
+    ObjectKey {
+        group: resource.group.clone(),
+        kind: resource.kind.clone(),
+        namespace: namespace.map(str::to_owned),
+        name: "*".into(),
+    }
+}
+
+/// Items of a list do not say what they are.
+pub(super) fn name_kind(item: &mut Value, resource: &Resource) {
+    if let Some(item) = item.as_object_mut() {
+        item.insert("apiVersion".into(), json!(resource.api_version()));
+        item.insert("kind".into(), json!(resource.kind));
+    }
+}
+
+fn take_items(list: &mut Value) -> Vec<Value> {
+    match list.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => items,
+        _ => Vec::new(),
+    }
+}
