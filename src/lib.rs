@@ -18,7 +18,9 @@
 pub mod cluster;
 pub mod config;
 pub mod domain;
+pub mod failpoint;
 pub mod receiver;
 pub mod render;
 pub mod source;
+pub mod store;
 pub mod yaml;

@@ -1,0 +1,294 @@
+//! Workers: taking a sync, keeping it, and what is recorded while it runs.
+//!
+//! A claim is a lease with a fence. Who lost it learns so from `false` or none, and must stop.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use crate::domain::inventory::InventoryItem;
+use crate::domain::name::{ApplicationName, SyncId};
+use crate::store::error::{StoreError, failed};
+use crate::store::rows::{self, json, micros, parsed, select_sync};
+use crate::store::{ApplyStart, Claim, ClaimKey, Step, Store, applications, inventory};
+
+impl Store {
+    /// Puts every running sync back into the queue, at the step that it had, and says how many
+    /// there were. To be called once after `open`, before the first claim: whoever held them is
+    /// gone, because we hold the lock.
+    pub async fn recover(&self) -> Result<u64, StoreError> {
+        let now = self.now();
+        let work = async {
+            let mut tx = self.begin().await?;
+            let running = sqlx::query(RUNNING).fetch_all(&mut *tx).await?;
+            for row in &running {
+                let id = parsed(row, "id")?;
+                match rows::parsed_or_none(row, "rival")? {
+                    _ if row.try_get("cancel_requested")? => cancel(&mut tx, id, now).await?,
+                    Some(rival) => give_way(&mut tx, id, rival, now).await?,
+                    None => requeue(&mut tx, id, now).await?,
+                }
+            }
+            tx.commit().await?;
+            Ok(running.len() as u64)
+        };
+        work.await.map_err(failed("put interrupted syncs back into the queue"))
+    }
+
+    /// Takes the sync that has been due longest, of an application that no other worker is at.
+    /// Prunes come first: they end what was begun. A sync whose holder let the lease end is taken
+    /// from it.
+    pub async fn claim(&self, lease: Duration) -> Result<Option<Claim>, StoreError> {
+        let now = self.now();
+        let lease_until = after(now, lease);
+        let work = async {
+            let mut tx = self.begin().await?;
+            let taken = sqlx::query(CLAIM)
+                .bind(micros(now))
+                .bind(micros(lease_until))
+                .fetch_all(&mut *tx)
+                .await?;
+            let Some(taken) = taken.first() else { return Ok(None) };
+            let row = sqlx::query(select_sync!("WHERE s.id = ?1"))
+                .bind(taken.try_get::<&str, _>("id")?)
+                .fetch_one(&mut *tx)
+                .await?;
+            let sync = rows::sync(&row)?;
+            let key = ClaimKey { sync: sync.id, fence: row.try_get("fence")? };
+            let step = Step::read(&row)?;
+            tx.commit().await?;
+            Ok(Some(Claim { key, sync, step, lease_until }))
+        };
+        work.await.map_err(failed("claim a sync"))
+    }
+
+    /// The earliest time at which [`claim`](Self::claim) may find something: a sync is due whose
+    /// application nobody is at, or a lease ends. None when there is nothing to wait for.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let work = async {
+            let row = sqlx::query(NEXT_DUE).fetch_one(self.readers()).await?;
+            rows::time_or_none(&row, "due_at")
+        };
+        work.await.map_err(failed("read when the next sync is due"))
+    }
+
+    /// Keeps a claim: the lease ends `lease` from now. None when it is lost.
+    pub async fn renew(
+        &self,
+        key: ClaimKey,
+        lease: Duration,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let lease_until = after(self.now(), lease);
+        let work = async {
+            let renewed = sqlx::query(RENEW)
+                .bind(key.sync.to_string())
+                .bind(key.fence)
+                .bind(micros(lease_until))
+                .execute(&self.0.writer)
+                .await?;
+            Ok((renewed.rows_affected() > 0).then_some(lease_until))
+        };
+        work.await.map_err(failed("renew the lease of a sync"))
+    }
+
+    /// Whether a person wants the sync to stop. A lost claim says yes, too.
+    pub async fn cancel_requested(&self, key: ClaimKey) -> Result<bool, StoreError> {
+        let work = async {
+            let row = sqlx::query(CANCEL_REQUESTED)
+                .bind(key.sync.to_string())
+                .bind(key.fence)
+                .fetch_optional(self.readers())
+                .await?;
+            row.map_or(Ok(true), |row| row.try_get("cancel_requested"))
+        };
+        work.await.map_err(failed("read whether a sync is to stop"))
+    }
+
+    /// To be called right before the first write to the cluster: makes the commit and every object
+    /// that is about to be written known, and ends the syncs of the application that this one
+    /// overtakes. False: the claim is lost, and nothing may be written.
+    pub async fn begin_apply(&self, key: ClaimKey, start: ApplyStart) -> Result<bool, StoreError> {
+        let now = self.now();
+        let work = async {
+            let mut tx = self.begin().await?;
+            let commit = json(&start.commit)?;
+            let held = sqlx::query(BEGIN_APPLY)
+                .bind(key.sync.to_string())
+                .bind(key.fence)
+                .bind(&commit)
+                .bind(start.rewind)
+                .fetch_all(&mut *tx)
+                .await?;
+            let Some(held) = held.first() else { return Ok(false) };
+            let application = parsed(held, "application")?;
+            applications::want(&mut tx, &application, &commit).await?;
+            inventory::intend(&mut tx, &application, &start.intended).await?;
+            overtake(&mut tx, key.sync, &application, now).await?;
+            tx.commit().await?;
+            Ok(true)
+        };
+        work.await.map_err(failed("record what is about to be applied"))
+    }
+
+    /// Records objects that were written. False: the claim is lost, nothing is recorded.
+    pub async fn record_applied(
+        &self,
+        key: ClaimKey,
+        items: &[InventoryItem],
+    ) -> Result<bool, StoreError> {
+        let work = async {
+            let mut tx = self.begin().await?;
+            let held = sqlx::query(HELD)
+                .bind(key.sync.to_string())
+                .bind(key.fence)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(held) = held else { return Ok(false) };
+            inventory::put(&mut tx, &parsed(&held, "application")?, items).await?;
+            tx.commit().await?;
+            Ok(true)
+        };
+        work.await.map_err(failed("record what was applied"))
+    }
+}
+
+impl Step {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::Prune => "Prune",
+        }
+    }
+
+    pub(super) fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(if row.try_get::<&str, _>("step")? == "Prune" { Self::Prune } else { Self::Start })
+    }
+}
+
+/// A sync back in the queue, due now.
+async fn requeue(
+    connection: &mut SqliteConnection,
+    id: SyncId,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(REQUEUE).bind(id.to_string()).bind(micros(now));
+    query.execute(connection).await.map(drop)
+}
+
+/// A sync that ends because a person wants it to.
+async fn cancel(
+    connection: &mut SqliteConnection,
+    id: SyncId,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(CANCEL).bind(id.to_string()).bind(micros(now));
+    query.execute(connection).await.map(drop)
+}
+
+/// Ends the older syncs of an application that wait for something this one decides anew.
+pub(super) async fn overtake(
+    connection: &mut SqliteConnection,
+    id: SyncId,
+    application: &ApplicationName,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let query =
+        sqlx::query(OVERTAKE).bind(id.to_string()).bind(application.as_str()).bind(micros(now));
+    query.execute(connection).await.map(drop)
+}
+
+/// Ends a sync in favour of another one of the same slot, which then covers its deliveries, too,
+/// and goes on in the name of the more telling trigger.
+pub(super) async fn give_way(
+    connection: &mut SqliteConnection,
+    id: SyncId,
+    rival: SyncId,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    for statement in [SUPERSEDE, HAND_OVER_DELIVERIES, HAND_OVER_TRIGGER] {
+        sqlx::query(statement)
+            .bind(id.to_string())
+            .bind(rival.to_string())
+            .bind(micros(now))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// `duration` after `time`, or the end of time.
+fn after(time: Timestamp, duration: Duration) -> Timestamp {
+    let duration = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    time.saturating_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+const RUNNING: &str = "
+SELECT s.id, s.cancel_requested, r.id AS rival FROM syncs AS s
+LEFT JOIN syncs AS r ON r.application = s.application AND r.slot = s.slot AND s.step = 'Start'
+  AND r.state IN ('Queued', 'Retrying') AND r.step = 'Start'
+WHERE s.state = 'Running'";
+
+const REQUEUE: &str = "
+UPDATE syncs SET state = 'Queued', due_at = ?2, lease_until = NULL WHERE id = ?1";
+
+const CANCEL: &str = "
+UPDATE syncs SET state = 'Cancelled', ended_at = ?2, lease_until = NULL WHERE id = ?1";
+
+const CLAIM: &str = "
+UPDATE syncs SET state = 'Running', fence = fence + 1, lease_until = ?2, attempt = attempt + 1,
+    started_at = ifnull(started_at, ?1), next_attempt_at = NULL
+WHERE id = (
+    SELECT s.id FROM syncs AS s
+    WHERE s.state IN ('Queued', 'Retrying', 'Running')
+      AND CASE s.state WHEN 'Running' THEN s.lease_until <= ?1 ELSE s.due_at <= ?1
+          AND NOT EXISTS (SELECT 1 FROM syncs AS r
+                          WHERE r.application = s.application AND r.state = 'Running') END
+    ORDER BY s.step = 'Prune' DESC, s.due_at, s.id LIMIT 1)
+RETURNING id";
+
+const NEXT_DUE: &str = "
+SELECT min(CASE s.state WHEN 'Running' THEN s.lease_until ELSE s.due_at END) AS due_at
+FROM syncs AS s
+WHERE s.state IN ('Queued', 'Retrying', 'Running')
+  AND (s.state = 'Running'
+       OR NOT EXISTS (SELECT 1 FROM syncs AS r
+                      WHERE r.application = s.application AND r.state = 'Running'))";
+
+const RENEW: &str = "
+UPDATE syncs SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND state = 'Running'";
+
+const HELD: &str = "
+SELECT application FROM syncs WHERE id = ?1 AND fence = ?2 AND state = 'Running'";
+
+const CANCEL_REQUESTED: &str = "
+SELECT cancel_requested FROM syncs WHERE id = ?1 AND fence = ?2 AND state = 'Running'";
+
+const BEGIN_APPLY: &str = "
+UPDATE syncs SET git_commit = ?3, rewind = ?4
+WHERE id = ?1 AND fence = ?2 AND state = 'Running' RETURNING application";
+
+/// Who writes now makes every older wish pointless, and also whatever waits for the health of what
+/// is written over, or would prune for it, however old that is.
+const OVERTAKE: &str = "
+UPDATE syncs SET state = 'Superseded', superseded_by = ?1, ended_at = ?3, next_attempt_at = NULL
+WHERE application = ?2 AND id <> ?1
+  AND (state = 'Waiting'
+       OR (state IN ('Queued', 'Retrying') AND step = 'Prune')
+       OR (state IN ('Blocked', 'Retrying') AND id < ?1))";
+
+const SUPERSEDE: &str = "
+UPDATE syncs SET state = 'Superseded', superseded_by = ?2, ended_at = ?3, next_attempt_at = NULL,
+    lease_until = NULL
+WHERE id = ?1";
+
+const HAND_OVER_DELIVERIES: &str = "
+INSERT OR IGNORE INTO sync_deliveries (sync, delivery)
+SELECT ?2, delivery FROM sync_deliveries WHERE sync = ?1";
+
+const HAND_OVER_TRIGGER: &str = "
+UPDATE syncs SET trigger = j.trigger, actor = j.actor
+FROM (SELECT trigger, actor FROM syncs
+      WHERE id = ?1 AND trigger NOT IN ('timer', 'start-up')) AS j
+WHERE syncs.id = ?2 AND syncs.trigger IN ('timer', 'start-up')";

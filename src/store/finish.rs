@@ -1,0 +1,179 @@
+//! The end of a claim: what the worker found out, in one transaction.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use crate::domain::name::{ApplicationName, SyncId};
+use crate::domain::sync::{ObjectResult, PhaseDuration, Summary, SyncState, Trigger};
+use crate::store::claims::{give_way, overtake};
+use crate::store::error::{StoreError, failed};
+use crate::store::rows::{
+    self, from_json, from_json_or_null, from_word, json, json_or_null, micros, parsed,
+};
+use crate::store::{ClaimKey, Outcome, Step, Store, applications, inventory};
+
+impl Store {
+    /// Ends a claim. False: it was lost before, and nothing of the outcome is recorded.
+    ///
+    /// Two outcomes are not taken literally: a sync that a person wanted to stop is `Cancelled`
+    /// unless it has ended, and one that would go back to the queue gives way to the one that was
+    /// queued in its slot meanwhile.
+    pub async fn finish(&self, key: ClaimKey, outcome: Outcome) -> Result<bool, StoreError> {
+        let now = self.now();
+        let work = async {
+            let mut tx = self.begin().await?;
+            let row = sqlx::query(HELD)
+                .bind(key.sync.to_string())
+                .bind(key.fence)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(held) = row.as_ref().map(Held::read).transpose()? else { return Ok(false) };
+            let application = &held.application;
+            if outcome.discard_if_quiet && held.trigger.is_check() && !held.announced {
+                discard(&mut tx, key.sync).await?;
+            } else {
+                record(&mut tx, key.sync, &held, &outcome, now).await?;
+                // A revision that advances without a write overtakes as well.
+                if outcome.application.applied.is_some() {
+                    overtake(&mut tx, key.sync, application, now).await?;
+                }
+            }
+            applications::change(&mut tx, application, &outcome.application, now).await?;
+            inventory::put(&mut tx, application, &outcome.applied).await?;
+            inventory::remove(&mut tx, application, &outcome.forget).await?;
+            tx.commit().await?;
+            Ok(true)
+        };
+        work.await.map_err(failed("record the outcome of a sync"))
+    }
+}
+
+/// What is known of a sync at the end of its claim.
+struct Held {
+    application: ApplicationName,
+    trigger: Trigger,
+    step: Step,
+    cancel_requested: bool,
+    phases: Vec<PhaseDuration>,
+    results: Vec<ObjectResult>,
+    /// How many objects needed nothing in earlier claims.
+    unchanged: u32,
+    /// Whether a delivery is linked to it.
+    announced: bool,
+    /// The sync that was queued in its slot meanwhile.
+    rival: Option<SyncId>,
+}
+
+impl Held {
+    fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            application: parsed(row, "application")?,
+            trigger: from_word(row, "trigger")?,
+            step: Step::read(row)?,
+            cancel_requested: row.try_get("cancel_requested")?,
+            phases: from_json(row, "phases")?,
+            results: from_json_or_null(row, "results")?.unwrap_or_default(),
+            unchanged: from_json::<Summary>(row, "summary")?.unchanged,
+            announced: row.try_get("announced")?,
+            rival: rows::parsed_or_none(row, "rival")?,
+        })
+    }
+}
+
+/// The state in which a claim really ends.
+fn end_state(held: &Held, outcome: &Outcome) -> SyncState {
+    if held.cancel_requested && !outcome.state.is_ended() {
+        SyncState::Cancelled
+    } else {
+        outcome.state
+    }
+}
+
+async fn discard(connection: &mut SqliteConnection, id: SyncId) -> Result<(), sqlx::Error> {
+    let query = sqlx::query("DELETE FROM syncs WHERE id = ?1").bind(id.to_string());
+    query.execute(connection).await.map(drop)
+}
+
+async fn record(
+    connection: &mut SqliteConnection,
+    id: SyncId,
+    held: &Held,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let state = end_state(held, outcome);
+    let phases = merge_phases(&held.phases, &outcome.phases, held.step);
+    let results = merge_results(&held.results, &outcome.results, held.step);
+    let mut summary = Summary::of(&results);
+    summary.unchanged += if held.step == Step::Prune { held.unchanged } else { outcome.unchanged };
+    let queued = matches!(state, SyncState::Queued | SyncState::Retrying);
+    let rival = held.rival.filter(|_| queued && outcome.step == Step::Start);
+    if let Some(rival) = rival {
+        give_way(connection, id, rival, now).await?;
+    }
+    let state = if rival.is_some() { SyncState::Superseded } else { state };
+    let next_attempt_at = outcome.next_attempt_at.filter(|_| state == SyncState::Retrying);
+    sqlx::query(RECORD)
+        .bind(id.to_string())
+        .bind(state.as_str())
+        .bind(outcome.step.as_str())
+        .bind(json_or_null(outcome.commit.as_ref())?)
+        .bind(outcome.rewind)
+        .bind(micros(outcome.next_attempt_at.unwrap_or(now)))
+        .bind(next_attempt_at.map(micros))
+        .bind(outcome.deadline.map(micros))
+        .bind(outcome.applied_at.map(micros))
+        .bind(state.is_ended().then(|| micros(now)))
+        .bind(json(&outcome.waiting_for)?)
+        .bind(json(&phases)?)
+        .bind(json_or_null(outcome.error.as_ref())?)
+        .bind(json_or_null(outcome.plan.as_ref())?)
+        .bind(json(&summary)?)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(PUT_RESULTS).bind(id.to_string()).bind(json(&results)?).execute(connection).await?;
+    Ok(())
+}
+
+/// The phases of a sync after a claim. One that began with the prune adds to what was before.
+pub(super) fn merge_phases(
+    old: &[PhaseDuration],
+    new: &[PhaseDuration],
+    step: Step,
+) -> Vec<PhaseDuration> {
+    let stays =
+        |old: &&PhaseDuration| step == Step::Prune && new.iter().all(|new| new.phase != old.phase);
+    old.iter().filter(stays).chain(new).cloned().collect()
+}
+
+/// The results of a sync after a claim. One that began with the prune adds to what was before.
+fn merge_results(old: &[ObjectResult], new: &[ObjectResult], step: Step) -> Vec<ObjectResult> {
+    let replaced: HashSet<_> = new.iter().map(|result| &result.object).collect();
+    let stays = |old: &&ObjectResult| step == Step::Prune && !replaced.contains(&old.object);
+    old.iter().filter(stays).chain(new).cloned().collect()
+}
+
+const HELD: &str = "
+SELECT s.application, s.trigger, s.step, s.cancel_requested, s.phases, s.summary,
+    iif(s.step = 'Prune', (SELECT results FROM sync_results WHERE sync = s.id), NULL) AS results,
+    EXISTS (SELECT 1 FROM sync_deliveries WHERE sync = s.id) AS announced,
+    (SELECT r.id FROM syncs AS r
+     WHERE r.application = s.application AND r.slot = s.slot
+       AND r.state IN ('Queued', 'Retrying') AND r.step = 'Start') AS rival
+FROM syncs AS s WHERE s.id = ?1 AND s.fence = ?2 AND s.state = 'Running'";
+
+/// A plan that is shown anew was not approved, whatever was approved before.
+const RECORD: &str = "
+UPDATE syncs SET state = ?2, step = ?3, lease_until = NULL,
+    rewind = iif(?4 IS NULL, rewind, ?5), git_commit = ifnull(?4, git_commit),
+    due_at = ?6, next_attempt_at = ?7, deadline = ?8, applied_at = ifnull(?9, applied_at),
+    ended_at = ?10, waiting_for = ?11, phases = ?12, error = ?13, plan = ?14, summary = ?15,
+    approved = iif(?2 = 'Blocked', NULL, approved)
+WHERE id = ?1";
+
+const PUT_RESULTS: &str = "
+INSERT INTO sync_results (sync, results) VALUES (?1, ?2)
+ON CONFLICT (sync) DO UPDATE SET results = excluded.results";

@@ -1,0 +1,150 @@
+//! The inventories: what each application owns on its cluster.
+
+use serde_json::json as value;
+use sqlx::{Row, SqliteConnection};
+
+use crate::domain::health::Health;
+use crate::domain::inventory::InventoryItem;
+use crate::domain::name::ApplicationName;
+use crate::domain::object::ObjectKey;
+use crate::store::error::{StoreError, failed};
+use crate::store::rows::{self, json, parsed};
+use crate::store::{Owner, Store};
+
+/// Inserts items, as serde writes them, with what is to be done about those that are there.
+macro_rules! insert {
+    ($conflict:literal) => {
+        concat!(
+            "INSERT INTO inventory (application, api_group, kind, namespace, name, version, hash,
+                git_commit, uid, resource_version, generation, health, health_reason, kept)
+             SELECT ?1, value ->> 'group', value ->> 'kind', ifnull(value ->> 'namespace', ''),
+                value ->> 'name', value ->> 'version', value ->> 'hash', value ->> 'commit',
+                value ->> 'uid', value ->> 'resourceVersion', value ->> 'generation',
+                value ->> 'health', value ->> 'healthReason', value ->> 'kept'
+             FROM json_each(?2) WHERE true
+             ON CONFLICT (application, api_group, kind, namespace, name) ",
+            $conflict
+        )
+    };
+}
+impl Store {
+    /// What an application owns, in the order of its objects.
+    pub async fn inventory(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Vec<InventoryItem>, StoreError> {
+        let work = async {
+            let query = sqlx::query(SELECT).bind(application.as_str());
+            rows::all(&query.fetch_all(self.readers()).await?, rows::item)
+        };
+        work.await.map_err(failed("read an inventory"))
+    }
+
+    /// Other applications whose inventories name these objects. Which cluster an application is on
+    /// is not known here: an owner on another cluster is none, and is for the caller to leave out.
+    pub async fn owners(
+        &self,
+        keys: &[ObjectKey],
+        except: &ApplicationName,
+    ) -> Result<Vec<Owner>, StoreError> {
+        let work = async {
+            let query = sqlx::query(OWNERS).bind(json(keys)?).bind(except.as_str());
+            let rows = query.fetch_all(self.readers()).await?;
+            rows::all(&rows, |row| {
+                Ok(Owner {
+                    object: rows::object(row)?,
+                    application: parsed(row, "application")?,
+                    applied: row.try_get::<Option<&str>, _>("hash")?.is_some(),
+                })
+            })
+        };
+        work.await.map_err(failed("read who owns objects"))
+    }
+}
+
+/// Enters objects that are about to be written; what is there already stays as it is.
+pub(super) async fn intend(
+    connection: &mut SqliteConnection,
+    application: &ApplicationName,
+    items: &[InventoryItem],
+) -> Result<(), sqlx::Error> {
+    write(connection, application, items, insert!("DO NOTHING")).await
+}
+
+/// Enters objects, or replaces what is there.
+pub(super) async fn put(
+    connection: &mut SqliteConnection,
+    application: &ApplicationName,
+    items: &[InventoryItem],
+) -> Result<(), sqlx::Error> {
+    let statement = insert!(
+        "DO UPDATE SET version = excluded.version, hash = excluded.hash,
+            git_commit = excluded.git_commit, uid = excluded.uid,
+            resource_version = excluded.resource_version, generation = excluded.generation,
+            health = excluded.health, health_reason = excluded.health_reason,
+            kept = excluded.kept"
+    );
+    write(connection, application, items, statement).await
+}
+
+/// Removes objects.
+pub(super) async fn remove(
+    connection: &mut SqliteConnection,
+    application: &ApplicationName,
+    keys: &[ObjectKey],
+) -> Result<(), sqlx::Error> {
+    write(connection, application, keys, REMOVE).await
+}
+
+/// Records the health of objects that are there.
+pub(super) async fn judge(
+    connection: &mut SqliteConnection,
+    application: &ApplicationName,
+    objects: &[(ObjectKey, Health)],
+) -> Result<(), sqlx::Error> {
+    let objects: Vec<_> = objects
+        .iter()
+        .map(|(object, health)| value!({ "object": object, "health": health }))
+        .collect();
+    write(connection, application, &objects, JUDGE).await
+}
+
+async fn write(
+    connection: &mut SqliteConnection,
+    application: &ApplicationName,
+    list: &[impl serde::Serialize],
+    statement: &'static str,
+) -> Result<(), sqlx::Error> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    let query = sqlx::query(statement).bind(application.as_str()).bind(json(list)?);
+    query.execute(connection).await.map(drop)
+}
+
+const SELECT: &str = "
+SELECT * FROM inventory WHERE application = ?1 ORDER BY api_group, kind, namespace, name";
+
+const OWNERS: &str = "
+SELECT i.* FROM json_each(?1) AS k
+CROSS JOIN inventory AS i ON i.api_group = k.value ->> 'group' AND i.kind = k.value ->> 'kind'
+  AND i.namespace = ifnull(k.value ->> 'namespace', '') AND i.name = k.value ->> 'name'
+WHERE i.application <> ?2";
+
+const REMOVE: &str = "
+DELETE FROM inventory
+WHERE (application, api_group, kind, namespace, name) IN (
+    SELECT ?1, value ->> 'group', value ->> 'kind', ifnull(value ->> 'namespace', ''),
+        value ->> 'name'
+    FROM json_each(?2))";
+
+/// Materialized, or SQLite would read the whole list again for every row.
+const JUDGE: &str = "
+WITH j AS MATERIALIZED (
+    SELECT value ->> '$.object.group' AS api_group, value ->> '$.object.kind' AS kind,
+        ifnull(value ->> '$.object.namespace', '') AS namespace, value ->> '$.object.name' AS name,
+        value ->> '$.health.status' AS health, value ->> '$.health.reason' AS reason
+    FROM json_each(?2))
+UPDATE inventory SET health = j.health, health_reason = j.reason FROM j
+WHERE inventory.application = ?1 AND inventory.api_group = j.api_group
+  AND inventory.kind = j.kind AND inventory.namespace = j.namespace AND inventory.name = j.name";

@@ -1,0 +1,346 @@
+//! What must outlive the process, in one SQLite file.
+//!
+//! # What is stored, and why
+//!
+//! - **deliveries**: a webhook is answered once its row is durable, so that no push is lost.
+//! - **syncs**: the queue and the history are one table. The row is the truth; whoever rings a bell
+//!   about it may fail. A worker holds a sync by a lease with a fence: each claim raises the fence,
+//!   and what an earlier holder still writes is refused.
+//! - **inventory**: what each application owns on its cluster. Rows are written *before* the first
+//!   object is, so that a crash leaves no object that no inventory knows of.
+//! - **applications**: wanted, applied and healthy commit, health, and the timer's next look.
+//!
+//! Desired state is not stored: it is in Git, and the mirrors have it. Live state is not stored
+//! either, apart from the last seen health: the cluster has it. No secret is ever stored.
+//!
+//! # How
+//!
+//! One connection writes, a few read (WAL). A commit is on the disk before a promise is made
+//! (`synchronous=FULL`). Deliveries and wishes that come together share a transaction, see
+//! `writer`. No transaction is open while anything else than SQL is awaited. Lists travel to SQLite
+//! as one JSON text, which keeps the number of statements small and their text constant.
+//!
+//! A lock of the operating system on `<file>.lock` proves that no other process uses the store.
+
+mod applications;
+mod claims;
+mod coalesce;
+mod decisions;
+mod deliveries;
+pub mod error;
+mod finish;
+mod inventory;
+mod open;
+mod retention;
+mod rows;
+mod syncs;
+mod waiting;
+mod writer;
+
+use std::fs::File;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sqlx::{Sqlite, SqlitePool, Transaction};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::domain::commit::{Commit, CommitId};
+use crate::domain::delivery::{self, RefUpdate};
+use crate::domain::health::HealthStatus;
+use crate::domain::inventory::InventoryItem;
+use crate::domain::name::{ApplicationName, ReceiverName, SyncId};
+use crate::domain::object::ObjectKey;
+use crate::domain::sync::{
+    BlockedPlan, Failure, ObjectResult, PhaseDuration, Sync, SyncState, Trigger, WaitingFor,
+};
+use crate::store::writer::Arrivals;
+
+/// The store. Clones share one file.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    /// One connection.
+    writer: SqlitePool,
+    readers: SqlitePool,
+    arrivals: Arrivals,
+    /// The task that writes what arrives; none once the store is closed.
+    task: Mutex<Option<JoinHandle<()>>>,
+    /// Held, not used: it is unlocked when it is dropped.
+    _lock: File,
+}
+
+impl Store {
+    /// The time, as exactly as the store keeps it.
+    pub fn now(&self) -> Timestamp {
+        now()
+    }
+
+    /// Begins to write: waits for the one writing connection. What is dropped without a commit
+    /// never happened.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.0.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    fn readers(&self) -> &SqlitePool {
+        &self.0.readers
+    }
+}
+
+/// The time in whole microseconds.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}
+
+/// A delivery that is not stored yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of `Delivery`, which says what they mean")]
+pub struct NewDelivery {
+    pub receiver: ReceiverName,
+    pub host_id: Option<String>,
+    pub event: String,
+    pub received_at: Timestamp,
+    pub repository: Option<String>,
+    pub refs: Vec<RefUpdate>,
+    pub pusher: Option<String>,
+    pub body_bytes: u64,
+    pub outcome: delivery::Outcome,
+    pub reason: Option<String>,
+}
+
+/// The sync that serves a wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enqueued {
+    /// The sync.
+    pub id: SyncId,
+    /// Whether it was queued before.
+    pub coalesced: bool,
+}
+
+/// A sync that a worker holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Proves the hold in every later call.
+    pub key: ClaimKey,
+    /// The sync as of the claim.
+    pub sync: Sync,
+    /// Where to begin.
+    pub step: Step,
+    /// The hold ends then, unless it is renewed.
+    pub lease_until: Timestamp,
+}
+
+/// Proves that a worker holds a sync. It proves nothing any more once another claim was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClaimKey {
+    /// The sync.
+    pub sync: SyncId,
+    /// The number of the claim.
+    pub fence: i64,
+}
+
+/// Where a claimed sync begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// With the fetch.
+    Start,
+    /// With the prune: all is applied and healthy.
+    Prune,
+}
+
+/// An application whose inventory names an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The object.
+    pub object: ObjectKey,
+    /// The application.
+    pub application: ApplicationName,
+    /// Whether it has applied the object; else it only intends to.
+    pub applied: bool,
+}
+
+/// What is made known right before the first write to a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplyStart {
+    /// The commit that is applied.
+    pub commit: Commit,
+    /// Whether it does not contain the commit that was applied before.
+    pub rewind: bool,
+    /// Every object that is about to be written.
+    pub intended: Vec<InventoryItem>,
+}
+
+/// How a claim ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The new state; never `Running`.
+    pub state: SyncState,
+    /// Where the next claim begins, if there is one.
+    pub step: Step,
+    /// The commit; none leaves what is known.
+    pub commit: Option<Commit>,
+    /// Goes with `commit`.
+    pub rewind: bool,
+    /// When a `Retrying` (or `Queued`) sync may be claimed; none: at once.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Until when a `Waiting` sync waits.
+    pub deadline: Option<Timestamp>,
+    /// When all objects were written; none leaves what is known.
+    pub applied_at: Option<Timestamp>,
+    /// What a `Waiting` sync waits for.
+    pub waiting_for: Vec<WaitingFor>,
+    /// The phases of this claim. Those of earlier claims stay when this one began with the prune.
+    pub phases: Vec<PhaseDuration>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// What a `Blocked` sync would do.
+    pub plan: Option<BlockedPlan>,
+    /// What became of each object. Those of earlier claims stay, for other objects than these,
+    /// when this one began with the prune.
+    pub results: Vec<ObjectResult>,
+    /// How many objects needed nothing; they are counted, not listed.
+    pub unchanged: u32,
+    /// What changes for the application.
+    pub application: ApplicationChange,
+    /// Enters the inventory, or replaces what is there.
+    pub applied: Vec<InventoryItem>,
+    /// Leaves the inventory.
+    pub forget: Vec<ObjectKey>,
+    /// Delete the sync instead, if nobody but the timer or the start of the process asked for it.
+    pub discard_if_quiet: bool,
+}
+
+/// What changes for an application; what is none stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApplicationChange {
+    /// The commit that its revision points to.
+    pub wanted: Option<Commit>,
+    /// A complete apply: its commit, when it was, and what it was made from.
+    pub applied: Option<(Commit, Timestamp, String)>,
+    /// The commit that reached health.
+    pub healthy: Option<CommitId>,
+    /// The worst health of its objects.
+    pub health: Option<HealthStatus>,
+    /// When Git and the cluster were compared in full.
+    pub checked_at: Option<Timestamp>,
+    /// Commits in a row that no webhook announced.
+    pub unannounced: Option<u32>,
+    /// Forget what the last complete apply was made from, so that the next sync skips nothing.
+    /// Wins over `applied`.
+    pub revoke_inputs: bool,
+}
+
+/// How the wait for health ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitingEnd {
+    /// All is healthy, and nothing is left to do.
+    Healthy {
+        /// The commit that is healthy.
+        commit: CommitId,
+        /// Phases to add.
+        phases: Vec<PhaseDuration>,
+    },
+    /// All is healthy; the prune is due.
+    PruneNext {
+        /// Phases to add.
+        phases: Vec<PhaseDuration>,
+    },
+    /// Health did not come in time, or never will.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Phases to add.
+        phases: Vec<PhaseDuration>,
+    },
+}
+
+/// What became of a person's yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval {
+    /// The sync is queued, and may do what its plan shows.
+    Approved,
+    /// There is nothing to approve.
+    NotBlocked(SyncState),
+    /// There is no such sync.
+    NotFound,
+}
+
+/// What became of a person's wish to stop a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancellation {
+    /// It is stopped.
+    Cancelled,
+    /// It is running, and stops at the next object.
+    Requested,
+    /// It had ended before.
+    Ended(SyncState),
+    /// There is no such sync.
+    NotFound,
+}
+
+/// Which syncs to list; none: all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncFilter {
+    /// Of this application.
+    pub application: Option<ApplicationName>,
+    /// In this state.
+    pub state: Option<SyncState>,
+    /// That this asked for.
+    pub trigger: Option<Trigger>,
+    /// To this commit.
+    pub commit: Option<CommitId>,
+}
+
+/// Which part of a list to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The `next` of the part before; none: from the newest on.
+    pub cursor: Option<String>,
+    /// How many items; held within 1 and [`Page::LIMIT_MAX`].
+    pub limit: u32,
+}
+
+impl Page {
+    /// Items in one page at most.
+    pub const LIMIT_MAX: u32 = 500;
+}
+
+/// A part of a list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paged<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The cursor of the next part; none: there is none.
+    pub next: Option<String>,
+}
+
+/// How many syncs have not ended, by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "one count per state, named after it")]
+pub struct QueueDepth {
+    pub queued: u64,
+    pub running: u64,
+    pub waiting: u64,
+    pub retrying: u64,
+    pub blocked: u64,
+}
+
+/// How much history is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Syncs of one application.
+    pub syncs_per_application: u32,
+    /// Syncs that ended, and deliveries that came, before this go.
+    pub older_than: Timestamp,
+}
+
+/// How much history has gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Syncs.
+    pub syncs: u64,
+    /// Deliveries.
+    pub deliveries: u64,
+}

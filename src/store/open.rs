@@ -1,0 +1,134 @@
+//! Opening and closing: one process, one writing connection, a few that read.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, SqlitePool};
+use tokio::sync::Mutex;
+
+use crate::store::error::StoreError;
+use crate::store::writer::Arrivals;
+use crate::store::{Inner, Store};
+
+/// How long SQLite waits for a lock that a backup holds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Reads at once.
+const READERS_MAX: u32 = 4;
+/// The write-ahead log is cut to this after a checkpoint, in bytes.
+const LOG_BYTES_KEPT: &str = "67108864";
+
+impl Store {
+    /// Opens the store at `path`; makes it, with its folder, if there is none. Only its owner may
+    /// read what is made.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", LOG_BYTES_KEPT)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let writer = writer(options)
+            .await
+            .map_err(|source| StoreError::Open { path: path.into(), source: Arc::new(source) })?;
+        sqlx::migrate!("src/store/migrations").run(&writer).await.map_err(|source| {
+            StoreError::Migrate { path: path.into(), source: Arc::new(source) }
+        })?;
+        let (arrivals, task) = Arrivals::spawn(writer.clone());
+        let task = Mutex::new(Some(task));
+        Ok(Self(Arc::new(Inner { writer, readers: readers(path), arrivals, task, _lock: lock })))
+    }
+
+    /// Ends every write that was begun, then closes the file; what is asked for later is refused.
+    /// The lock is held until the last clone is dropped.
+    pub async fn close(&self) {
+        self.0.arrivals.close();
+        if let Some(task) = self.0.task.lock().await.take()
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the task that writes deliveries did not end by itself");
+        }
+        self.0.readers.close().await;
+        self.0.writer.close().await;
+    }
+}
+
+/// Makes folder and file, and takes the lock that no second process gets.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let failed = |source| StoreError::File { path: path.into(), source: Arc::new(source) };
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    if let Some(folder) = path.parent() {
+        create_folder(folder).map_err(failed)?;
+    }
+    let lock = create_file(&PathBuf::from(name)).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.into() }),
+        Err(TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    // SQLite gives its own files beside this one the same mode.
+    create_file(path).map_err(failed)?;
+    Ok(lock)
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
+    let mut folder = DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    folder.mode(0o700);
+    folder.create(path)
+}
+
+fn create_file(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new();
+    file.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    file.mode(0o600);
+    file.open(path)
+}
+
+/// A pool of one: SQLite takes one writer at a time, and waiting for it here is cheaper and fairer
+/// than in SQLite.
+async fn writer(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        // On a full disk SQLite may roll back by itself, which sqlx does not notice: it would
+        // refuse every later transaction on this connection. So such a connection is closed.
+        .after_release(|connection, _| {
+            async move {
+                if connection.is_in_transaction() {
+                    connection.ping().await?;
+                }
+                Ok(!connection.is_in_transaction())
+            }
+            .boxed()
+        })
+        .connect_with(options)
+        .await
+}
+
+fn readers(path: &Path) -> SqlitePool {
+    let options =
+        SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    SqlitePoolOptions::new()
+        .max_connections(READERS_MAX)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .connect_lazy_with(options)
+}

@@ -1,0 +1,109 @@
+//! Deliveries: journalled before they are answered, and linked to what they caused.
+
+use headstay::domain::delivery::{Outcome, RefKind, RefUpdate};
+use headstay::domain::sync::{SyncState, Trigger};
+use headstay::store::error::StoreError;
+use headstay::store::{NewDelivery, Page};
+
+use crate::world::{World, commit_id, delivery, name, outcome, wish};
+
+#[tokio::test]
+async fn deliveries_that_come_together_are_all_durable() {
+    let world = World::new().await;
+    let accepts = (0..500).map(|n| {
+        let store = world.store.clone();
+        let request = wish(&format!("app-{}", n % 7), Trigger::Webhook);
+        tokio::spawn(async move { store.accept(delivery(&format!("d-{n}")), vec![request]).await })
+    });
+    let accepts: Vec<_> = accepts.collect();
+    let mut accepted = Vec::new();
+    for accept in accepts {
+        accepted.push(accept.await.unwrap().unwrap());
+    }
+
+    let world = world.reopen().await;
+    for delivery in &accepted {
+        let stored = world.store.delivery(delivery.id).await.unwrap();
+        assert_eq!(stored.as_ref(), Some(delivery));
+        assert!(!delivery.repeated);
+    }
+    assert_eq!(world.store.queue_depth().await.unwrap().queued, 7);
+    let first = world.store.application(&name("app-0")).await.unwrap().unwrap();
+    assert!(first.announced_at.is_some());
+}
+
+#[tokio::test]
+async fn a_repeated_delivery_joins_what_is_unfinished() {
+    let world = World::new().await;
+    let accept = async || {
+        let requests = vec![wish("shop", Trigger::Webhook)];
+        world.store.accept(delivery("d-1"), requests).await.unwrap()
+    };
+    let first = accept().await;
+    let running = world.claim().await.unwrap();
+    let second = accept().await;
+    assert!(!first.repeated && second.repeated);
+    assert_eq!(first.syncs, second.syncs, "although it runs already");
+    let sync = world.store.sync(running.key.sync).await.unwrap().unwrap();
+    assert_eq!(sync.deliveries, [second.id, first.id]);
+
+    assert!(world.store.finish(running.key, outcome(SyncState::Succeeded)).await.unwrap());
+    let third = accept().await;
+    assert!(third.repeated);
+    assert_ne!(third.syncs, first.syncs, "what has ended cannot be joined");
+    assert_eq!(accept().await.syncs, third.syncs);
+}
+
+#[tokio::test]
+async fn a_forger_cannot_occupy_an_id() {
+    let world = World::new().await;
+    let forged = NewDelivery { outcome: Outcome::Rejected, ..delivery("d-1") };
+    assert!(!world.store.accept(forged.clone(), Vec::new()).await.unwrap().repeated);
+    let genuine = world.store.accept(delivery("d-1"), vec![]).await.unwrap();
+    assert!(!genuine.repeated);
+    assert!(!world.store.accept(forged, Vec::new()).await.unwrap().repeated);
+    let elsewhere = NewDelivery { receiver: "other".parse().unwrap(), ..delivery("d-1") };
+    assert!(!world.store.accept(elsewhere, Vec::new()).await.unwrap().repeated);
+}
+
+#[tokio::test]
+async fn the_journal_says_what_came() {
+    let world = World::new().await;
+    let refs = vec![RefUpdate {
+        kind: RefKind::Tag,
+        name: "v1".into(),
+        before: None,
+        after: Some(commit_id('b')),
+        deleted: false,
+    }];
+    let odd = NewDelivery {
+        refs,
+        pusher: Some("O'Neil \"\u{0}\" \u{1f980}".into()),
+        reason: Some(String::new()),
+        repository: None,
+        host_id: None,
+        ..delivery("")
+    };
+    let stored = world.store.accept(odd, vec![wish("shop", Trigger::Webhook)]).await.unwrap();
+    assert_eq!(world.store.delivery(stored.id).await.unwrap(), Some(stored));
+}
+
+#[tokio::test]
+async fn the_journal_is_read_page_by_page() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.insert(0, world.store.accept(delivery(&n.to_string()), vec![]).await.unwrap().id);
+    }
+    let mut seen = Vec::new();
+    let mut page = Page { cursor: None, limit: 2 };
+    loop {
+        let part = world.store.deliveries(page.clone()).await.unwrap();
+        seen.extend(part.items.iter().map(|delivery| delivery.id));
+        let Some(next) = part.next else { break };
+        page.cursor = Some(next);
+    }
+    assert_eq!(seen, ids);
+    page.cursor = Some("2".into());
+    assert!(matches!(world.store.deliveries(page).await, Err(StoreError::Cursor { .. })));
+}

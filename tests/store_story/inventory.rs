@@ -1,0 +1,141 @@
+//! What applications own, and what a newer sync does to older ones.
+
+use headstay::domain::health::{Health, HealthStatus};
+use headstay::domain::sync::{Action, SyncState, Trigger};
+use headstay::store::{ApplicationChange, Outcome, WaitingEnd};
+
+use crate::world::{World, commit, commit_id, item, key, name, outcome, plan, result};
+
+#[tokio::test]
+async fn objects_are_known_before_they_are_written() {
+    let world = World::new().await;
+    let id = world.enqueue("shop", Trigger::Webhook).await;
+    let claim = world.claim().await.unwrap();
+    let before = [item("cluster-wide", 'a'), item("web", 'a')];
+    assert!(world.store.record_applied(claim.key, &before[1..]).await.unwrap());
+
+    let intended = |object| {
+        let mut intended = item(object, 'b');
+        (intended.hash, intended.uid) = (None, None);
+        intended
+    };
+    let start = vec![intended("cluster-wide"), intended("web")];
+    assert!(world.begin_apply(claim.key, start).await);
+    let world = world.reopen().await;
+    let inventory = world.store.inventory(&name("shop")).await.unwrap();
+    assert_eq!(inventory, [intended("cluster-wide"), item("web", 'a')], "what is there stays");
+    let shop = world.store.application(&name("shop")).await.unwrap().unwrap();
+    assert_eq!(shop.wanted, Some(commit('a')));
+    assert_eq!(world.store.sync(id).await.unwrap().unwrap().commit, Some(commit('a')));
+
+    let done = Outcome {
+        applied: vec![item("cluster-wide", 'a')],
+        forget: vec![key("web")],
+        ..outcome(SyncState::Succeeded)
+    };
+    assert!(world.store.finish(claim.key, done).await.unwrap());
+    assert_eq!(world.store.inventory(&name("shop")).await.unwrap(), [item("cluster-wide", 'a')]);
+}
+
+#[tokio::test]
+async fn whoever_applies_supersedes_what_it_overtakes() {
+    let world = World::new().await;
+    let pruning = world.enqueue("shop", Trigger::Webhook).await;
+    world.run(outcome(SyncState::Waiting)).await;
+    let waiting = world.enqueue("shop", Trigger::Webhook).await;
+    world.run(outcome(SyncState::Waiting)).await;
+    let blocked = world.enqueue("shop", Trigger::Webhook).await;
+    world.run(Outcome { plan: Some(plan("h")), ..outcome(SyncState::Blocked) }).await;
+    let elsewhere = world.enqueue("blog", Trigger::Webhook).await;
+    world.run(outcome(SyncState::Waiting)).await;
+
+    let newest = world.enqueue("shop", Trigger::Webhook).await;
+    let claim = world.claim().await.unwrap();
+    let end = WaitingEnd::PruneNext { phases: Vec::new() };
+    assert!(world.store.end_waiting(pruning, end).await.unwrap());
+    let queued = world.enqueue("shop", Trigger::Webhook).await;
+    assert!(world.begin_apply(claim.key, Vec::new()).await);
+
+    for id in [pruning, waiting, blocked] {
+        let sync = world.store.sync(id).await.unwrap().unwrap();
+        assert_eq!((sync.state, sync.superseded_by), (SyncState::Superseded, Some(newest)));
+        assert!(sync.ended_at.is_some());
+    }
+    assert_eq!(world.state(elsewhere).await, SyncState::Waiting);
+    assert_eq!(world.state(queued).await, SyncState::Queued);
+}
+
+#[tokio::test]
+async fn a_thousand_objects_are_one_transaction() {
+    let world = World::new().await;
+    world.enqueue("shop", Trigger::Webhook).await;
+    let claim = world.claim().await.unwrap();
+    let items: Vec<_> = (0..1000).map(|n| item(&format!("web-{n:03}"), 'a')).collect();
+    assert!(world.store.record_applied(claim.key, &items).await.unwrap());
+    assert_eq!(world.store.inventory(&name("shop")).await.unwrap(), items);
+    let keys: Vec<_> = items.iter().map(|item| item.object.clone()).collect();
+    assert_eq!(world.store.owners(&keys, &name("blog")).await.unwrap().len(), 1000);
+    assert!(world.store.owners(&keys, &name("shop")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn health_is_recorded_where_something_is_owned() {
+    let world = World::new().await;
+    world.enqueue("shop", Trigger::Webhook).await;
+    world.run(Outcome { applied: vec![item("web", 'a')], ..outcome(SyncState::Waiting) }).await;
+    let well = Health { status: HealthStatus::Healthy, reason: None };
+    let objects = [(key("web"), well.clone()), (key("stranger"), well)];
+    let record = async |health| {
+        world.store.record_health(&name("shop"), &objects, health).await.unwrap();
+        world.store.application(&name("shop")).await.unwrap().unwrap()
+    };
+    let first = record(HealthStatus::Healthy).await;
+    assert_eq!(first.health, HealthStatus::Healthy);
+    assert_eq!(record(HealthStatus::Healthy).await, first, "no change, no new time");
+    assert!(record(HealthStatus::Degraded).await.health_changed_at >= first.health_changed_at);
+
+    let inventory = world.store.inventory(&name("shop")).await.unwrap();
+    assert_eq!(inventory.len(), 1);
+    let health = (inventory[0].health, inventory[0].health_reason.as_deref());
+    assert_eq!(health, (HealthStatus::Healthy, None));
+}
+
+#[tokio::test]
+async fn an_application_keeps_what_does_not_change() {
+    let world = World::new().await;
+    let now = world.store.now();
+    world.store.ensure_applications(&[name("shop"), name("blog")]).await.unwrap();
+    assert_eq!(world.store.due_checks(now).await.unwrap().len(), 2);
+    world.store.schedule_check(&name("blog"), jiff::Timestamp::MAX).await.unwrap();
+    assert_eq!(world.store.due_checks(now).await.unwrap(), [name("shop")]);
+
+    let change = |application| Outcome { application, ..outcome(SyncState::Succeeded) };
+    for step in [
+        ApplicationChange {
+            applied: Some((commit('a'), now, "inputs".into())),
+            unannounced: Some(3),
+            checked_at: Some(now),
+            ..Default::default()
+        },
+        ApplicationChange { wanted: Some(commit('b')), ..Default::default() },
+    ] {
+        world.enqueue("shop", Trigger::Webhook).await;
+        world.run(change(step)).await;
+    }
+    let shop = world.store.application(&name("shop")).await.unwrap().unwrap();
+    assert_eq!((shop.applied, shop.applied_at), (Some(commit('a')), Some(now)));
+    assert_eq!((shop.inputs.as_deref(), shop.unannounced), (Some("inputs"), 3));
+    assert_eq!((shop.wanted, shop.checked_at), (Some(commit('b')), Some(now)));
+
+    world.enqueue("shop", Trigger::Webhook).await;
+    let revoke = ApplicationChange { revoke_inputs: true, ..Default::default() };
+    let results = vec![result("web", Action::Failed)];
+    world.run(Outcome { results, ..change(revoke) }).await;
+    let shop = world.store.application(&name("shop")).await.unwrap().unwrap();
+    assert_eq!((shop.inputs, shop.applied), (None, Some(commit('a'))));
+
+    let commits = world.store.commits(&[name("shop")]).await.unwrap();
+    assert_eq!(commits.into_iter().collect::<Vec<_>>(), [commit_id('a'), commit_id('b')]);
+    world.store.forget_application(&name("shop")).await.unwrap();
+    assert_eq!(world.store.application(&name("shop")).await.unwrap(), None);
+}

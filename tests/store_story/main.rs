@@ -1,0 +1,8 @@
+//! The store as its callers see it, on a real SQLite file.
+
+mod deliveries;
+mod history;
+mod inventory;
+mod queue;
+mod schema;
+mod world;

@@ -1,0 +1,207 @@
+//! Wishes, claims and leases.
+
+use std::time::Duration;
+
+use headstay::domain::sync::{Phase, PhaseDuration, SyncOptions, SyncState, Trigger, f64_ms::Ms};
+use headstay::store::error::StoreError;
+use headstay::store::{Approval, Cancellation, Outcome, Step, Store, WaitingEnd};
+use jiff::Timestamp;
+
+use crate::world::{LEASE, World, commit_id, outcome, plan, wish};
+
+/// A time that these tests do not live to see.
+const LATER: Timestamp = Timestamp::constant(200_000_000_000, 0);
+
+#[tokio::test]
+async fn wishes_of_one_slot_coalesce() {
+    let world = World::new().await;
+    let first = world.store.enqueue(wish("shop", Trigger::Timer)).await.unwrap();
+    let second = world.store.enqueue(wish("shop", Trigger::Webhook)).await.unwrap();
+    assert!(!first.coalesced && second.coalesced && first.id == second.id);
+    let sync = world.store.sync(first.id).await.unwrap().unwrap();
+    assert_eq!(sync.trigger, Trigger::Webhook, "a check yields to who was told");
+    assert_eq!(sync.actor.as_deref(), Some("by webhook"));
+    assert!(sync.requested_at >= sync.queued_at);
+
+    let options = SyncOptions { dry_run: true, ..SyncOptions::default() };
+    let other = headstay::domain::sync::SyncRequest { options, ..wish("shop", Trigger::Manual) };
+    assert!(!world.store.enqueue(other).await.unwrap().coalesced, "another slot");
+    assert!(!world.store.enqueue(wish("blog", Trigger::Manual)).await.unwrap().coalesced);
+}
+
+#[tokio::test]
+async fn one_sync_of_an_application_runs_at_a_time() {
+    let world = World::new().await;
+    let first = world.enqueue("shop", Trigger::Webhook).await;
+    let claim = world.claim().await.unwrap();
+    assert_eq!((claim.key.sync, claim.step, claim.sync.attempt), (first, Step::Start, 1));
+    assert_eq!(claim.sync.state, SyncState::Running);
+
+    let second = world.enqueue("shop", Trigger::Webhook).await;
+    assert_ne!(first, second, "who comes while it runs wants to be seen");
+    assert!(world.claim().await.is_none());
+    assert_eq!(world.store.next_due().await.unwrap(), Some(claim.lease_until));
+
+    let blog = world.enqueue("blog", Trigger::Webhook).await;
+    assert_eq!(world.claim().await.unwrap().key.sync, blog);
+
+    assert!(world.store.finish(claim.key, outcome(SyncState::Succeeded)).await.unwrap());
+    assert_eq!(world.claim().await.unwrap().key.sync, second);
+}
+
+#[tokio::test]
+async fn a_lost_lease_is_fenced_off() {
+    let world = World::new().await;
+    let id = world.enqueue("shop", Trigger::Webhook).await;
+    let old = world.store.claim(Duration::ZERO).await.unwrap().unwrap();
+    let new = world.claim().await.expect("the lease has ended");
+    assert_eq!((new.key.sync, new.sync.attempt), (id, 2));
+    assert_eq!(new.sync.started_at, old.sync.started_at);
+
+    assert!(world.store.renew(old.key, LEASE).await.unwrap().is_none());
+    assert!(!world.begin_apply(old.key, Vec::new()).await);
+    assert!(!world.store.record_applied(old.key, &[]).await.unwrap());
+    assert!(!world.store.finish(old.key, outcome(SyncState::Failed)).await.unwrap());
+    assert!(world.store.cancel_requested(old.key).await.unwrap(), "who lost it must stop");
+
+    assert!(world.store.renew(new.key, LEASE).await.unwrap() >= Some(new.lease_until));
+    assert!(world.store.finish(new.key, outcome(SyncState::Succeeded)).await.unwrap());
+    assert!(!world.store.finish(new.key, outcome(SyncState::Failed)).await.unwrap(), "once only");
+    assert_eq!(world.state(id).await, SyncState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_retry_waits_unless_somebody_is_told_of_news() {
+    let world = World::new().await;
+    let id = world.enqueue("shop", Trigger::Timer).await;
+    let retry = || Outcome { next_attempt_at: Some(LATER), ..outcome(SyncState::Retrying) };
+    world.run(retry()).await;
+    assert!(world.claim().await.is_none());
+    assert_eq!(world.store.next_due().await.unwrap(), Some(LATER));
+
+    assert_eq!(world.enqueue("shop", Trigger::Timer).await, id);
+    assert_eq!(world.state(id).await, SyncState::Retrying, "a look around wakes nobody");
+    assert_eq!(world.enqueue("shop", Trigger::Webhook).await, id);
+    let claim = world.claim().await.expect("due at once");
+    assert_eq!((claim.sync.attempt, claim.sync.next_attempt_at), (1, None));
+}
+
+#[tokio::test]
+async fn a_retry_gives_way_to_what_was_queued_meanwhile() {
+    let world = World::new().await;
+    let old = world.enqueue("shop", Trigger::Webhook).await;
+    let claim = world.claim().await.unwrap();
+    let new = world.enqueue("shop", Trigger::Timer).await;
+    let retry = Outcome { next_attempt_at: Some(LATER), ..outcome(SyncState::Retrying) };
+    assert!(world.store.finish(claim.key, retry).await.unwrap());
+
+    let old = world.store.sync(old).await.unwrap().unwrap();
+    assert_eq!((old.state, old.superseded_by), (SyncState::Superseded, Some(new)));
+    assert!(old.ended_at.is_some() && old.next_attempt_at.is_none());
+    let new = world.claim().await.unwrap().sync;
+    assert_eq!(new.trigger, Trigger::Webhook, "the wish lives on in it");
+}
+
+#[tokio::test]
+async fn who_is_interrupted_goes_back_to_the_queue() {
+    let world = World::new().await;
+    let shop = world.enqueue("shop", Trigger::Webhook).await;
+    let blog = world.enqueue("blog", Trigger::Webhook).await;
+    let lost = [world.claim().await.unwrap(), world.claim().await.unwrap()];
+    let newer = world.enqueue("blog", Trigger::Webhook).await;
+
+    let world = world.reopen().await;
+    assert_eq!(world.store.recover().await.unwrap(), 2);
+    assert_eq!(world.state(shop).await, SyncState::Queued);
+    assert_eq!(world.state(blog).await, SyncState::Superseded, "its slot was taken meanwhile");
+    assert_eq!(world.state(newer).await, SyncState::Queued);
+    for claim in lost {
+        assert!(!world.store.finish(claim.key, outcome(SyncState::Failed)).await.unwrap());
+    }
+    assert_eq!(world.claim().await.unwrap().key.sync, newer);
+    assert_eq!(world.claim().await.unwrap().sync.attempt, 2);
+}
+
+#[tokio::test]
+async fn the_wait_for_health_ends_in_a_prune_that_comes_first() {
+    let world = World::new().await;
+    let phase = |phase, us| vec![PhaseDuration { phase, duration_ms: Ms(us) }];
+    let id = world.enqueue("shop", Trigger::Webhook).await;
+    let waiting = Outcome { phases: phase(Phase::Apply, 5), ..outcome(SyncState::Waiting) };
+    world.run(waiting).await;
+    assert_eq!(world.store.waiting().await.unwrap().len(), 1);
+    world.enqueue("shop", Trigger::Timer).await;
+
+    let end = WaitingEnd::PruneNext { phases: phase(Phase::Health, 7) };
+    assert!(world.store.end_waiting(id, end.clone()).await.unwrap());
+    assert!(!world.store.end_waiting(id, end).await.unwrap(), "it waits no more");
+    assert!(!world.store.record_waiting(id, &[]).await.unwrap());
+
+    let claim = world.claim().await.unwrap();
+    assert_eq!((claim.key.sync, claim.step), (id, Step::Prune));
+    let done = Outcome { phases: phase(Phase::Prune, 9), ..outcome(SyncState::Succeeded) };
+    assert!(world.store.finish(claim.key, done).await.unwrap());
+    let phases = world.store.sync(id).await.unwrap().unwrap().phases;
+    assert_eq!(
+        phases,
+        [phase(Phase::Apply, 5), phase(Phase::Health, 7), phase(Phase::Prune, 9)].concat()
+    );
+}
+
+#[tokio::test]
+async fn the_wait_for_health_ends_well() {
+    let world = World::new().await;
+    let id = world.enqueue("shop", Trigger::Webhook).await;
+    world.run(outcome(SyncState::Waiting)).await;
+    let end = WaitingEnd::Healthy { commit: commit_id('a'), phases: Vec::new() };
+    assert!(world.store.end_waiting(id, end).await.unwrap());
+    assert_eq!(world.state(id).await, SyncState::Succeeded);
+    let shop = world.store.applications().await.unwrap().remove(0);
+    assert_eq!((shop.healthy, shop.last_sync), (Some(commit_id('a')), Some(id)));
+}
+
+#[tokio::test]
+async fn an_approval_names_one_plan() {
+    let world = World::new().await;
+    let blocked = || Outcome { plan: Some(plan("h1")), ..outcome(SyncState::Blocked) };
+    let id = world.enqueue("shop", Trigger::Webhook).await;
+    assert_eq!(
+        world.store.approve(id, "ada").await.unwrap(),
+        Approval::NotBlocked(SyncState::Queued)
+    );
+    world.run(blocked()).await;
+    let newer = world.enqueue("shop", Trigger::Timer).await;
+
+    assert_eq!(world.store.approve(id, "ada").await.unwrap(), Approval::Approved);
+    assert_eq!(world.state(newer).await, SyncState::Superseded);
+    let claim = world.claim().await.unwrap();
+    assert_eq!((claim.key.sync, claim.sync.approved.as_deref()), (id, Some("h1")));
+    assert!(world.store.finish(claim.key, blocked()).await.unwrap());
+    assert_eq!(world.store.sync(id).await.unwrap().unwrap().approved, None, "asked again");
+}
+
+#[tokio::test]
+async fn a_person_stops_a_sync() {
+    let world = World::new().await;
+    let queued = world.enqueue("shop", Trigger::Webhook).await;
+    let cancel = async |id| world.store.cancel(id, "ada").await.unwrap();
+    assert_eq!(cancel(queued).await, Cancellation::Cancelled);
+    assert_eq!(cancel(queued).await, Cancellation::Ended(SyncState::Cancelled));
+
+    let running = world.enqueue("shop", Trigger::Webhook).await;
+    let claim = world.claim().await.unwrap();
+    assert!(!world.store.cancel_requested(claim.key).await.unwrap());
+    assert_eq!(cancel(running).await, Cancellation::Requested);
+    assert!(world.store.cancel_requested(claim.key).await.unwrap());
+    assert!(world.store.finish(claim.key, outcome(SyncState::Waiting)).await.unwrap());
+    assert_eq!(world.state(running).await, SyncState::Cancelled, "it was not heard in time");
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused() {
+    let world = World::new().await;
+    let Err(error) = Store::open(&world.path()).await else { panic!("it was let in") };
+    assert!(matches!(error, StoreError::InUse { .. }));
+    assert!(error.to_string().contains("headstay.db is in use"), "{error}");
+    world.reopen().await;
+}
