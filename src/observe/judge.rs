@@ -1,0 +1,239 @@
+//! The verdict on one application, and on the sync that waits for it.
+
+use jiff::Timestamp;
+
+use crate::cluster::Cluster;
+use crate::cluster::error::ClusterError;
+use crate::domain::health::{self, Health, HealthStatus};
+use crate::domain::inventory::InventoryItem;
+use crate::domain::name::{ApplicationName, ClusterName};
+use crate::domain::object::ObjectKey;
+use crate::domain::sync::f64_ms::Ms;
+use crate::domain::sync::{Failure, FailureClass, Phase, PhaseDuration, Sync, WaitingFor};
+use crate::observe::Observer;
+use crate::observe::sightings::{Found, Sighting};
+use crate::observe::watches::Scope;
+use crate::store::WaitingEnd;
+use crate::store::error::StoreError;
+use crate::sync::KEPT_UNTIL_HEALTHY;
+
+/// Objects whose wait is explained; the others wait for the same, mostly.
+const EXPLAINED: usize = 5;
+
+/// The health of one object, as far as it can be known.
+struct Verdict {
+    item: InventoryItem,
+    health: Health,
+    scope: Option<Scope>,
+    pods: Option<String>,
+}
+
+/// The verdict could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JudgeError {
+    /// The store is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The cluster does not answer.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+/// Judges an application and records what changed.
+pub(super) async fn judge(
+    observer: &mut Observer,
+    name: &ApplicationName,
+    waiting: Option<Sync>,
+) -> Result<(), JudgeError> {
+    let config = observer.context.config.load();
+    let Some(application) = config.applications.get(name) else { return Ok(()) };
+    let Some(place) = config.clusters.get(&application.cluster) else { return Ok(()) };
+    let store = observer.context.store.clone();
+    let items = store.inventory(name).await?;
+    let cluster = observer.context.clusters.get(place).await?;
+    let reached = verdicts(observer, &cluster, &place.name, items.clone()).await;
+    let verdicts = match reached {
+        Ok(Some(verdicts)) => verdicts,
+        // Not everything is listed yet: the event that completes the list comes back here. A
+        // deadline passes all the same.
+        unknown => {
+            if let Some(sync) = waiting {
+                expire(observer, &sync, &[]).await?;
+            }
+            return unknown.map(drop).map_err(JudgeError::from);
+        }
+    };
+    let overall = health::worst(verdicts.iter().map(|verdict| verdict.health.status));
+    let changed: Vec<_> = verdicts
+        .iter()
+        .filter(|verdict| {
+            (verdict.item.health, &verdict.item.health_reason)
+                != (verdict.health.status, &verdict.health.reason)
+        })
+        .map(|verdict| (verdict.item.object.clone(), verdict.health.clone()))
+        .collect();
+    let known = store.application(name).await?;
+    if !changed.is_empty() || known.is_none_or(|state| state.health != overall) {
+        store.record_health(name, &changed, overall).await?;
+    }
+    let Some(sync) = waiting else { return Ok(()) };
+    if overall.is_good() {
+        return healthy(observer, &sync, &items).await;
+    }
+    let waiting_for = explain(observer, &cluster, verdicts).await;
+    if waiting_for != sync.waiting_for {
+        store.record_waiting(sync.id, &waiting_for).await?;
+    }
+    expire(observer, &sync, &waiting_for).await?;
+    Ok(())
+}
+
+/// The health of every object that is applied and not about to be pruned; none while a list is
+/// not complete.
+async fn verdicts(
+    observer: &mut Observer,
+    cluster: &Cluster,
+    name: &ClusterName,
+    items: Vec<InventoryItem>,
+) -> Result<Option<Vec<Verdict>>, ClusterError> {
+    let mut verdicts = Vec::with_capacity(items.len());
+    let mut complete = true;
+    for item in items {
+        if item.hash.is_none() || item.kept.is_some() {
+            continue;
+        }
+        let kind = item.object.group_kind();
+        if !health::is_watched(&kind) {
+            let health = Health { status: item.health, reason: item.health_reason.clone() };
+            verdicts.push(Verdict { item, health, scope: None, pods: None });
+            continue;
+        }
+        let Some(resource) = cluster.resource_for(&kind, &item.version).await? else {
+            let health = gone("its kind is no longer served");
+            verdicts.push(Verdict { item, health, scope: None, pods: None });
+            continue;
+        };
+        let namespace = item.object.namespace.as_deref();
+        let scope = observer.watches.ensure(cluster, name, &resource, namespace);
+        match observer.sightings.find(&scope, &item.object) {
+            Found::NotListed => complete = false,
+            Found::Absent => {
+                let health = absent(&item);
+                verdicts.push(Verdict { item, health, scope: Some(scope), pods: None });
+            }
+            Found::Live(sighting) => {
+                let (health, pods) = (weigh(&item, sighting), sighting.pods.clone());
+                verdicts.push(Verdict { item, health, scope: Some(scope), pods });
+            }
+        }
+    }
+    Ok(complete.then_some(verdicts))
+}
+
+fn gone(reason: &str) -> Health {
+    Health { status: HealthStatus::Missing, reason: Some(reason.to_owned()) }
+}
+
+fn absent(item: &InventoryItem) -> Health {
+    // A Job that finished and was cleared away has done its work.
+    if item.object.is("batch", "Job") && item.health == HealthStatus::Healthy {
+        return Health { status: item.health, reason: item.health_reason.clone() };
+    }
+    gone("it is not there")
+}
+
+/// Nothing is healthy before a state newer than our apply was seen.
+fn weigh(item: &InventoryItem, sighting: &Sighting) -> Health {
+    let older = item.generation > sighting.generation;
+    let other = item.uid.as_ref().is_some_and(|uid| *uid != sighting.uid);
+    if older || other {
+        return Health {
+            status: HealthStatus::Progressing,
+            reason: Some("the state after the apply was not seen yet".to_owned()),
+        };
+    }
+    sighting.health.clone()
+}
+
+async fn healthy(
+    observer: &Observer,
+    sync: &Sync,
+    items: &[InventoryItem],
+) -> Result<(), JudgeError> {
+    let Some(commit) = &sync.commit else { return Ok(()) };
+    let phases = vec![waited(sync, observer.context.store.now())];
+    let prunes = items.iter().any(|item| item.kept.as_deref() == Some(KEPT_UNTIL_HEALTHY));
+    let end = if prunes {
+        WaitingEnd::PruneNext { phases }
+    } else {
+        WaitingEnd::Healthy { commit: commit.id.clone(), phases }
+    };
+    if observer.context.store.end_waiting(sync.id, end).await? {
+        tracing::info!(
+            sync = %sync.id, application = %sync.application, commit = commit.id.short(),
+            prunes_next = prunes, "application healthy"
+        );
+        observer.context.queue.ring();
+    }
+    Ok(())
+}
+
+fn waited(sync: &Sync, now: Timestamp) -> PhaseDuration {
+    let since = sync.applied_at.unwrap_or(now);
+    let micros = now.duration_since(since).as_micros();
+    PhaseDuration { phase: Phase::Health, duration_ms: Ms(u64::try_from(micros).unwrap_or(0)) }
+}
+
+/// Ends a wait whose deadline has passed.
+async fn expire(
+    observer: &Observer,
+    sync: &Sync,
+    waiting_for: &[WaitingFor],
+) -> Result<(), JudgeError> {
+    let now = observer.context.store.now();
+    if sync.deadline.is_none_or(|deadline| now < deadline) {
+        return Ok(());
+    }
+    let details: Vec<_> = waiting_for
+        .iter()
+        .map(|waiting| format!("{}: {}", waiting.object, waiting.reason))
+        .collect();
+    let unknown = || "the cluster does not say what is missing".to_owned();
+    let first = details.first().cloned().unwrap_or_else(unknown);
+    let failure = Failure {
+        phase: Phase::Health,
+        class: FailureClass::Transient,
+        message: format!("applied, but not healthy within the timeout: {first}"),
+        details,
+    };
+    let end = WaitingEnd::Failed { failure, phases: vec![waited(sync, now)] };
+    if observer.context.store.end_waiting(sync.id, end).await? {
+        tracing::warn!(sync = %sync.id, application = %sync.application, error = first, "not healthy in time");
+    }
+    Ok(())
+}
+
+/// What a sync waits for, the worst first, and why.
+async fn explain(
+    observer: &mut Observer,
+    cluster: &Cluster,
+    mut verdicts: Vec<Verdict>,
+) -> Vec<WaitingFor> {
+    verdicts.retain(|verdict| !verdict.health.status.is_good());
+    verdicts.sort_by(|a, b| {
+        let rank = |verdict: &Verdict| std::cmp::Reverse(verdict.health.status);
+        rank(a).cmp(&rank(b)).then_with(|| a.item.object.cmp(&b.item.object))
+    });
+    let mut waiting_for = Vec::with_capacity(verdicts.len());
+    for (nth, verdict) in verdicts.into_iter().enumerate() {
+        let object: ObjectKey = verdict.item.object;
+        let reason = if nth < EXPLAINED && verdict.scope.is_some() {
+            let pods = verdict.pods.as_deref();
+            observer.explanations.explain(cluster, &object, &verdict.health, pods).await
+        } else {
+            verdict.health.reason.clone().unwrap_or_default()
+        };
+        waiting_for.push(WaitingFor { object, health: verdict.health.status, reason });
+    }
+    waiting_for
+}

@@ -1,0 +1,99 @@
+//! What the watches have seen, reduced to what health needs.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::cluster::watch::Live;
+use crate::domain::health::{self, Health};
+use crate::domain::name::ApplicationName;
+use crate::domain::object::{APPLICATION_LABEL, ObjectKey};
+use crate::observe::ByScope;
+use crate::observe::watches::{Event, Scope, Seen};
+
+/// One live object.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sighting {
+    pub(super) uid: String,
+    pub(super) generation: Option<i64>,
+    pub(super) health: Health,
+    /// Selects its Pods, if it has any.
+    pub(super) pods: Option<String>,
+    application: Option<ApplicationName>,
+}
+
+/// What is known of an object.
+pub(super) enum Found<'a> {
+    /// Its scope is not listed yet.
+    NotListed,
+    /// It is not there.
+    Absent,
+    /// It is there.
+    Live(&'a Sighting),
+}
+
+#[derive(Default)]
+struct Kind {
+    objects: HashMap<ObjectKey, Sighting>,
+    /// The list that is being read; it replaces `objects` when complete.
+    listing: HashMap<ObjectKey, Sighting>,
+    complete: bool,
+}
+
+/// All live objects of the watched kinds.
+#[derive(Default)]
+pub(super) struct Sightings {
+    kinds: ByScope<Kind>,
+}
+
+impl Sightings {
+    /// Takes in an event; returns the applications whose objects it touches.
+    pub(super) fn take(&mut self, event: Event) -> BTreeSet<ApplicationName> {
+        let kind = self.kinds.entry(event.scope).or_default();
+        match event.seen {
+            Seen::Restarted | Seen::Forbidden => {
+                kind.listing.clear();
+                BTreeSet::new()
+            }
+            Seen::Listed(live) => {
+                let sighting = sight(&live);
+                kind.listing.insert(live.meta.key, sighting);
+                BTreeSet::new()
+            }
+            Seen::Complete => {
+                kind.complete = true;
+                let before =
+                    std::mem::replace(&mut kind.objects, std::mem::take(&mut kind.listing));
+                let all = before.into_values().chain(kind.objects.values().cloned());
+                all.filter_map(|sighting| sighting.application).collect()
+            }
+            Seen::Applied(live) => {
+                let sighting = sight(&live);
+                let touched = sighting.application.clone();
+                kind.objects.insert(live.meta.key, sighting);
+                touched.into_iter().collect()
+            }
+            Seen::Deleted(live) => {
+                let gone = kind.objects.remove(&live.meta.key);
+                gone.and_then(|sighting| sighting.application).into_iter().collect()
+            }
+        }
+    }
+
+    /// Looks for an object of a scope.
+    pub(super) fn find(&self, scope: &Scope, key: &ObjectKey) -> Found<'_> {
+        match self.kinds.get(scope).filter(|kind| kind.complete) {
+            None => Found::NotListed,
+            Some(kind) => kind.objects.get(key).map_or(Found::Absent, Found::Live),
+        }
+    }
+}
+
+fn sight(live: &Live) -> Sighting {
+    let label = live.meta.labels.get(APPLICATION_LABEL);
+    Sighting {
+        uid: live.meta.uid.clone(),
+        generation: live.meta.generation,
+        health: health::assess(&live.object, live.meta.generation),
+        pods: health::selector::selects_pods(&live.object),
+        application: label.and_then(|name| name.parse().ok()),
+    }
+}

@@ -1,0 +1,315 @@
+//! The apply stage: what differs is written, in parallel within a stage.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, StreamExt};
+use serde_json::Value;
+
+use crate::cluster::apply::ApplyMode;
+use crate::cluster::delete::Deleted;
+use crate::cluster::error::ClusterError;
+use crate::config::OnError;
+use crate::domain::commit::CommitId;
+use crate::domain::directives;
+use crate::domain::health::{self, HealthStatus};
+use crate::domain::inventory::InventoryItem;
+use crate::domain::manifest::Desired;
+use crate::domain::sync::{Action, ObjectResult, Phase};
+use crate::failpoint::failpoint;
+use crate::store::ApplyStart;
+use crate::sync::diff::{Change, Checked, Plan, Refused, is_foundation, paths};
+use crate::sync::error::{SyncError, chain};
+use crate::sync::fetch::Target;
+use crate::sync::lease::Stop;
+use crate::sync::record::Record;
+use crate::sync::scene::Scene;
+
+/// How long a definition or a namespace may take to become usable before the sync fails.
+const ESTABLISH_TIMEOUT: Duration = Duration::from_mins(1);
+/// First and longest pause between two looks at it.
+const ESTABLISH_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
+/// How long a deleted object may take to go before it is made anew.
+const RECREATE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Writes down what is about to be written, so that nothing is ever on a cluster that no
+/// inventory knows of, and takes over from older syncs that wait.
+pub(super) async fn begin(
+    scene: &Scene<'_>,
+    target: &Target,
+    plan: &Plan,
+) -> Result<(), SyncError> {
+    let owned = scene.owned();
+    let intended = plan
+        .candidates
+        .iter()
+        .filter(|desired| {
+            let ignored = desired.directives().apply == directives::ApplyMode::Ignore;
+            !ignored && !owned.contains_key(&desired.key)
+        })
+        .map(|desired| item(desired, &target.commit.id))
+        .collect();
+    let start = ApplyStart { commit: target.commit.clone(), rewind: target.rewind, intended };
+    failpoint("begin-apply:before");
+    let held = scene.context.store.begin_apply(scene.lease.key(), start).await?;
+    failpoint("begin-apply:after");
+    if held { Ok(()) } else { Err(Stop::LeaseLost.into()) }
+}
+
+/// An inventory row of an object that is not applied yet.
+fn item(desired: &Desired, commit: &CommitId) -> InventoryItem {
+    InventoryItem {
+        object: desired.key.clone(),
+        version: desired.resource.version.clone(),
+        hash: None,
+        commit: commit.clone(),
+        uid: None,
+        resource_version: None,
+        generation: None,
+        health: HealthStatus::Unknown,
+        health_reason: None,
+        kept: None,
+    }
+}
+
+/// Writes what differs of one stage, records it, and waits for what others need.
+pub(super) async fn apply(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    commit: &CommitId,
+    stage: Vec<Checked>,
+) -> Result<Vec<InventoryItem>, SyncError> {
+    let written = record.time(Phase::Apply, write_all(scene, commit, stage)).await;
+    let mut items = Vec::new();
+    let mut foundations = Vec::new();
+    let mut stopped = None;
+    for outcome in written {
+        match outcome {
+            Written::Settled { item, result, foundation } => {
+                items.push(*item);
+                foundations.extend(foundation);
+                match result {
+                    Some(result) => record.results.push(result),
+                    None => record.unchanged += 1,
+                }
+            }
+            Written::Left(result) => record.results.push(result),
+            Written::Failed(refused) => record.refuse(refused),
+            Written::Stopped(stop) => stopped = Some(stop),
+        }
+    }
+    if !items.is_empty() {
+        failpoint("record-applied:before");
+        let held = scene.context.store.record_applied(scene.lease.key(), &items).await?;
+        failpoint("record-applied:after");
+        if !held {
+            return Err(Stop::LeaseLost.into());
+        }
+    }
+    if let Some(stop) = stopped {
+        return Err(stop.into());
+    }
+    if scene.application.sync.on_error == OnError::Hold {
+        record.fail_on_failed_objects()?;
+    }
+    record.time(Phase::Apply, establish(scene, &foundations)).await?;
+    Ok(items)
+}
+
+/// What became of one object.
+enum Written {
+    /// It is as wanted now; no result when it was before. `foundation`: others may need it.
+    Settled {
+        item: Box<InventoryItem>,
+        result: Option<ObjectResult>,
+        foundation: Option<Box<Desired>>,
+    },
+    /// It was left alone and is not ours.
+    Left(ObjectResult),
+    /// It was refused.
+    Failed(Refused),
+    /// It was not begun.
+    Stopped(Stop),
+}
+
+async fn write_all(scene: &Scene<'_>, commit: &CommitId, stage: Vec<Checked>) -> Vec<Written> {
+    let hold = scene.application.sync.on_error == OnError::Hold;
+    let failed = AtomicBool::new(false);
+    let at_once = scene.config.server.limits.calls_per_cluster.max(1);
+    stream::iter(stage)
+        .map(|checked| {
+            let failed = &failed;
+            async move {
+                // After a failure the calls in flight end, and no new one is begun.
+                if hold && failed.load(Ordering::Relaxed) && checked.change != Change::None {
+                    return Written::Left(held_back(&checked));
+                }
+                let written = write(scene, commit, checked).await;
+                if matches!(written, Written::Failed(_)) {
+                    failed.store(true, Ordering::Relaxed);
+                }
+                written
+            }
+        })
+        .buffer_unordered(at_once)
+        .collect()
+        .await
+}
+
+fn held_back(checked: &Checked) -> ObjectResult {
+    ObjectResult {
+        object: checked.desired.key.clone(),
+        action: Action::Skipped,
+        fields: Vec::new(),
+        message: Some("not begun: another object of its stage failed".into()),
+    }
+}
+
+async fn write(scene: &Scene<'_>, commit: &CommitId, checked: Checked) -> Written {
+    let key = checked.desired.key.clone();
+    let action = match &checked.change {
+        Change::None => None,
+        Change::Leave(why) => return left(checked.live.as_ref(), &checked, commit, why),
+        Change::Create => Some(Action::Created),
+        Change::Configure | Change::Recreate => Some(Action::Configured),
+    };
+    let Some(action) = action else {
+        let Some(live) = checked.live else {
+            return Written::Stopped(Stop::LeaseLost);
+        };
+        let item = Box::new(applied_item(&checked.desired, commit, &live));
+        return Written::Settled { item, result: None, foundation: None };
+    };
+    if let Err(stop) = scene.lease.may_write() {
+        return Written::Stopped(stop);
+    }
+    failpoint("write:before");
+    let done = put(scene, &checked).await;
+    failpoint("write:after");
+    match done {
+        Ok(object) => {
+            let item = Box::new(applied_item(&checked.desired, commit, &object));
+            let message = (!checked.warnings.is_empty()).then(|| checked.warnings.join("; "));
+            let result =
+                Some(ObjectResult { object: key, action, fields: paths(&checked), message });
+            let foundation = is_foundation(&checked.desired).then(|| Box::new(checked.desired));
+            Written::Settled { item, result, foundation }
+        }
+        Err(error) => Written::Failed(Refused {
+            object: key,
+            message: chain(&error),
+            permanent: error.is_permanent(),
+        }),
+    }
+}
+
+/// An object that is left as it is: still ours if it was, and not looked at again until it changes.
+fn left(live: Option<&Value>, checked: &Checked, commit: &CommitId, why: &str) -> Written {
+    let result = ObjectResult {
+        object: checked.desired.key.clone(),
+        action: Action::Skipped,
+        fields: paths(checked),
+        message: Some(why.to_owned()),
+    };
+    let mut item = item(&checked.desired, commit);
+    item.hash = Some(checked.desired.hash.clone());
+    if let Some(live) = live {
+        item = applied_item(&checked.desired, commit, live);
+    }
+    if checked.desired.directives().apply == directives::ApplyMode::Ignore {
+        return Written::Left(result);
+    }
+    Written::Settled { item: Box::new(item), result: Some(result), foundation: None }
+}
+
+/// The writes themselves.
+async fn put(scene: &Scene<'_>, checked: &Checked) -> Result<Value, ClusterError> {
+    let desired = &checked.desired;
+    let cluster = &scene.cluster;
+    let merge = desired.directives().apply == directives::ApplyMode::Merge;
+    match (&checked.change, &checked.live) {
+        (Change::Recreate, Some(live)) => recreate(scene, desired, live).await?,
+        (Change::Configure, Some(live)) if !merge && !owns(scene, desired) => {
+            cluster.take_over(desired, live).await?;
+        }
+        _ => {}
+    }
+    if desired.directives().apply == directives::ApplyMode::IfNotPresent {
+        return Ok(cluster.create(desired, false).await?.object);
+    }
+    let applied = cluster.apply(desired, ApplyMode { dry_run: false, force: !merge }).await?;
+    Ok(applied.object)
+}
+
+fn owns(scene: &Scene<'_>, desired: &Desired) -> bool {
+    scene.inventory.iter().any(|item| item.object == desired.key && item.hash.is_some())
+}
+
+async fn recreate(scene: &Scene<'_>, desired: &Desired, live: &Value) -> Result<(), ClusterError> {
+    let uid = live["metadata"]["uid"].as_str().unwrap_or_default();
+    let deleted = scene.cluster.delete(&desired.resource, &desired.key, uid, None).await?;
+    let begun = Instant::now();
+    let mut pause = ESTABLISH_PAUSES[0];
+    if deleted == Deleted::Gone {
+        return Ok(());
+    }
+    while begun.elapsed() < RECREATE_TIMEOUT {
+        match scene.cluster.get(&desired.resource, &desired.key).await? {
+            Some(object) if object["metadata"]["uid"] == *uid => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(ESTABLISH_PAUSES[1]);
+            }
+            _ => return Ok(()),
+        }
+    }
+    Err(ClusterError::Timeout { object: Box::new(desired.key.clone()), after: RECREATE_TIMEOUT })
+}
+
+/// The inventory row of an object as the API server returned it.
+fn applied_item(desired: &Desired, commit: &CommitId, object: &Value) -> InventoryItem {
+    let metadata = &object["metadata"];
+    let text = |name: &str| metadata[name].as_str().map(str::to_owned);
+    let generation = metadata["generation"].as_i64();
+    let health = health::assess(object, generation);
+    InventoryItem {
+        hash: Some(desired.hash.clone()),
+        uid: text("uid"),
+        resource_version: text("resourceVersion"),
+        generation,
+        health: health.status,
+        health_reason: health.reason,
+        ..item(desired, commit)
+    }
+}
+
+/// Waits until definitions are served and namespaces active, and forgets what discovery knew.
+async fn establish(scene: &Scene<'_>, foundations: &[Box<Desired>]) -> Result<(), SyncError> {
+    let begun = Instant::now();
+    let mut definitions = false;
+    for desired in foundations {
+        definitions |= desired.key.kind == "CustomResourceDefinition";
+        let mut pause = ESTABLISH_PAUSES[0];
+        loop {
+            let live = scene.cluster.get(&desired.resource, &desired.key).await;
+            let live = live.map_err(scene.cluster_error())?;
+            let usable = live.is_some_and(|object| {
+                health::assess(&object, None).status == HealthStatus::Healthy
+            });
+            if usable {
+                break;
+            }
+            if begun.elapsed() > ESTABLISH_TIMEOUT {
+                return Err(SyncError::NotEstablished {
+                    object: desired.key.clone(),
+                    seconds: ESTABLISH_TIMEOUT.as_secs(),
+                });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(ESTABLISH_PAUSES[1]);
+        }
+    }
+    if definitions {
+        scene.cluster.forget_discovery().await;
+    }
+    Ok(())
+}

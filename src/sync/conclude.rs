@@ -1,0 +1,231 @@
+//! What a finished run means for the sync, its application and its inventory.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::health::{self, HealthStatus};
+use crate::domain::inventory::InventoryItem;
+use crate::domain::object::ObjectKey;
+use crate::domain::sync::{Failure, FailureClass, Phase, SyncState, Trigger, WaitingFor};
+use crate::store::{ApplicationChange, Claim, Outcome, Step};
+use crate::sync::Ended;
+use crate::sync::context::Context;
+use crate::sync::error::SyncError;
+use crate::sync::fetch::Target;
+use crate::sync::lease::Stop;
+use crate::sync::record::Record;
+use crate::sync::scene::Scene;
+
+/// Why an object that Git no longer names is still there while its sync waits for health.
+pub const KEPT_UNTIL_HEALTHY: &str = "it is pruned when the application is healthy";
+/// Why it stays when nothing is pruned.
+const KEPT_BY_POLICY: &str = "pruning is switched off";
+
+/// All objects of a commit are as wanted.
+pub(super) struct Applied {
+    target: Target,
+    stale: Vec<InventoryItem>,
+    /// The worst health of what is owned now.
+    health: HealthStatus,
+    /// What is not healthy yet.
+    waiting_for: Vec<WaitingFor>,
+    /// How long health may take.
+    timeout: std::time::Duration,
+    /// Whether the commit is another than the one that was wanted before.
+    moved: bool,
+    unannounced: u32,
+}
+
+/// The commit's inputs are those of the last complete apply: only the revision advances.
+pub(super) fn advance(scene: &Scene<'_>, target: Target) -> Applied {
+    // What still waits to be pruned is given its chance again.
+    let stale = scene.inventory.iter().filter(|item| item.kept.is_some()).cloned().collect();
+    applied(scene, target, Vec::new(), stale)
+}
+
+/// Everything of the commit was written or found to be as wanted.
+pub(super) fn applied(
+    scene: &Scene<'_>,
+    target: Target,
+    items: Vec<InventoryItem>,
+    mut stale: Vec<InventoryItem>,
+) -> Applied {
+    let kept = if scene.prunes() { KEPT_UNTIL_HEALTHY } else { KEPT_BY_POLICY };
+    for item in &mut stale {
+        item.kept = Some(kept.to_owned());
+    }
+    let before = scene.inventory.iter().cloned();
+    let mut owned: BTreeMap<ObjectKey, InventoryItem> =
+        before.chain(items).map(|item| (item.object.clone(), item)).collect();
+    for item in &stale {
+        owned.remove(&item.object);
+    }
+    let moved = scene.state.wanted.as_ref().is_some_and(|wanted| wanted.id != target.commit.id);
+    let unannounced = match scene.trigger() {
+        Trigger::Timer if moved => scene.state.unannounced + 1,
+        Trigger::Webhook => 0,
+        _ => scene.state.unannounced,
+    };
+    Applied {
+        target,
+        stale,
+        health: health::worst(owned.values().map(|item| item.health)),
+        waiting_for: owned.into_values().filter_map(wait_for).collect(),
+        timeout: scene.application.sync.timeout,
+        moved,
+        unannounced,
+    }
+}
+
+/// What is to be waited for about an object; the observer finds out more.
+fn wait_for(item: InventoryItem) -> Option<WaitingFor> {
+    let reason = item.health_reason.unwrap_or_else(|| "its state was not seen yet".to_owned());
+    let InventoryItem { object, health, .. } = item;
+    (!health.is_good()).then_some(WaitingFor { object, health, reason })
+}
+
+/// The outcome that the worker records.
+pub(super) fn outcome(
+    context: &Context,
+    claim: &Claim,
+    record: Record,
+    ended: Result<Ended, SyncError>,
+) -> Outcome {
+    let now = context.store.now();
+    let phase = record.phase;
+    let mut outcome = blank(claim, record);
+    match ended {
+        Ok(Ended::Applied(applied)) => settle(&mut outcome, claim, applied, now),
+        Ok(Ended::Blocked(plan)) => {
+            outcome.state = SyncState::Blocked;
+            outcome.application.wanted.clone_from(&outcome.commit);
+            outcome.plan = Some(plan);
+        }
+        Ok(Ended::DryRun) => outcome.state = SyncState::Succeeded,
+        Ok(Ended::Pruned) => {
+            outcome.state = SyncState::Succeeded;
+            outcome.application.healthy = outcome.commit.as_ref().map(|commit| commit.id.clone());
+        }
+        Ok(Ended::Held) => {
+            outcome.state = SyncState::Succeeded;
+            outcome.discard_if_quiet = outcome.results.is_empty();
+            outcome.application.checked_at = Some(now);
+            outcome.application.wanted.clone_from(&outcome.commit);
+        }
+        Err(error) => fail(context, &mut outcome, claim, &error.failure(phase), &error),
+    }
+    outcome
+}
+
+fn blank(claim: &Claim, record: Record) -> Outcome {
+    let wrote = record.wrote();
+    Outcome {
+        state: SyncState::Failed,
+        step: claim.step,
+        commit: record.commit,
+        rewind: record.rewind,
+        next_attempt_at: None,
+        deadline: None,
+        applied_at: record.applied_at,
+        waiting_for: Vec::new(),
+        phases: record.phases,
+        error: None,
+        plan: None,
+        results: record.results,
+        unchanged: record.unchanged,
+        application: ApplicationChange {
+            // What was applied is no longer made from one commit; a complete apply sets it anew.
+            revoke_inputs: wrote,
+            ..ApplicationChange::default()
+        },
+        applied: record.kept,
+        forget: record.forget,
+        discard_if_quiet: false,
+    }
+}
+
+fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp) {
+    let commit = applied.target.commit;
+    let works = applied.health.is_good();
+    // What could not be pruned yet is no news while health does not come.
+    let quiet = claim.sync.trigger.is_check()
+        && outcome.results.is_empty()
+        && (applied.stale.is_empty() || !works)
+        && !applied.moved;
+    let prunes_next =
+        applied.stale.iter().any(|item| item.kept.as_deref() == Some(KEPT_UNTIL_HEALTHY));
+    outcome.applied_at.get_or_insert(now);
+    outcome.application = ApplicationChange {
+        wanted: Some(commit.clone()),
+        applied: Some((commit.clone(), now, applied.target.inputs)),
+        checked_at: claim.sync.trigger.is_check().then_some(now),
+        unannounced: Some(applied.unannounced),
+        health: Some(applied.health),
+        ..ApplicationChange::default()
+    };
+    outcome.applied.extend(applied.stale);
+    outcome.discard_if_quiet = quiet;
+    outcome.state = if quiet {
+        SyncState::Succeeded
+    } else if !works {
+        let timeout = SignedDuration::try_from(applied.timeout).unwrap_or(SignedDuration::MAX);
+        outcome.waiting_for = applied.waiting_for;
+        outcome.deadline = now.saturating_add(timeout).ok();
+        SyncState::Waiting
+    } else if prunes_next {
+        outcome.step = Step::Prune;
+        SyncState::Queued
+    } else {
+        outcome.application.healthy = Some(commit.id);
+        SyncState::Succeeded
+    };
+}
+
+fn fail(
+    context: &Context,
+    outcome: &mut Outcome,
+    claim: &Claim,
+    failure: &Failure,
+    error: &SyncError,
+) {
+    if let SyncError::Stopped(stop) = error {
+        outcome.state = match stop {
+            Stop::Cancelled => SyncState::Cancelled,
+            // Nothing is lost: the next claim does all of it again.
+            Stop::Released | Stop::LeaseLost => SyncState::Queued,
+        };
+        return;
+    }
+    let now = context.store.now();
+    outcome.application.wanted.clone_from(&outcome.commit);
+    outcome.state = SyncState::Failed;
+    if matches!(error, SyncError::NotConfigured(_)) {
+        outcome.state = SyncState::Cancelled;
+    } else if failure.class == FailureClass::Transient {
+        let policy = context
+            .config
+            .load()
+            .applications
+            .get(&claim.sync.application)
+            .map(|application| application.sync.retry)
+            .unwrap_or_default();
+        let attempt = claim.sync.attempt.max(1);
+        if let Some(delay) = policy.delay(attempt, fastrand::f64()) {
+            let delay = SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX);
+            outcome.state = SyncState::Retrying;
+            outcome.next_attempt_at = now.saturating_add(delay).ok();
+        }
+    }
+    outcome.error = Some(failure.clone());
+}
+
+/// The outcome of a sync whose code panicked: a bug, but neither a lost sync nor a lost worker.
+pub(super) fn panicked(context: &Context, claim: &Claim, phase: Phase) -> Outcome {
+    let mut record = Record::new(claim, context.store.now());
+    record.phase = phase;
+    let error = SyncError::Panicked;
+    let mut outcome = blank(claim, record);
+    fail(context, &mut outcome, claim, &error.failure(phase), &error);
+    outcome
+}

@@ -1,0 +1,27 @@
+//! What every sync shares.
+
+use std::sync::Arc;
+
+use crate::cluster::registry::Clusters;
+use crate::config::live::Live;
+use crate::queue::Queue;
+use crate::source::Source;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// The adapters that syncs work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    /// The configuration in force; it changes when the file does.
+    pub config: Arc<Live>,
+    /// Where everything is kept.
+    pub store: Store,
+    /// Where wishes go.
+    pub queue: Queue,
+    /// Git.
+    pub source: Source,
+    /// The API servers.
+    pub clusters: Clusters,
+    /// What is counted and timed.
+    pub metrics: Arc<Metrics>,
+}

@@ -1,0 +1,369 @@
+//! The diff stage: what a sync would change, asked of the API server by dry runs, before anything
+//! of a stage is written.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::stream::{self, StreamExt};
+use serde_json::Value;
+
+use crate::cluster::apply::{Applied, ApplyMode};
+use crate::cluster::error::ClusterError;
+use crate::config::OnError;
+use crate::domain::commit::CommitId;
+use crate::domain::diff::{FieldChange, changes};
+use crate::domain::directives;
+use crate::domain::fields;
+use crate::domain::inventory::InventoryItem;
+use crate::domain::manifest::Desired;
+use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey};
+use crate::domain::order;
+use crate::domain::plan::{self, PruneBounds};
+use crate::domain::sync::{Action, BlockedPlan, ObjectResult, Phase};
+use crate::sync::error::{SyncError, chain};
+use crate::sync::fetch::Target;
+use crate::sync::record::Record;
+use crate::sync::scene::Scene;
+
+/// What a sync will do.
+pub(super) struct Plan {
+    /// The objects to compare with the cluster.
+    pub(super) candidates: Vec<Desired>,
+    /// The owned objects that Git no longer names.
+    pub(super) stale: Vec<InventoryItem>,
+    /// Set when it needs a person's yes.
+    pub(super) blocked: Option<BlockedPlan>,
+}
+
+/// Plans without a call to the cluster.
+pub(super) fn plan(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    target: &Target,
+    desired: Vec<Desired>,
+    drifted: &HashSet<ObjectKey>,
+) -> Plan {
+    let named: HashSet<_> = desired.iter().map(|object| object.key.clone()).collect();
+    let stale: Vec<_> = plan::stale(&scene.inventory, &named).into_iter().cloned().collect();
+    let selection = plan::select(desired, &scene.owned(), drifted);
+    record.unchanged = selection.unchanged;
+    let blocked = block(scene, target, &stale);
+    Plan { candidates: selection.candidates, stale, blocked }
+}
+
+fn block(scene: &Scene<'_>, target: &Target, stale: &[InventoryItem]) -> Option<BlockedPlan> {
+    if !scene.prunes() || scene.options().dry_run {
+        return None;
+    }
+    let limit = &scene.application.sync.prune_limit;
+    let prune: Vec<_> = stale.iter().map(|item| item.object.clone()).collect();
+    let bounds = PruneBounds {
+        percent: limit.percent,
+        objects: limit.objects,
+        guarded: &|kind| limit.kinds.iter().any(|name| name.matches(kind)),
+    };
+    let reason = plan::beyond_prune_limit(&prune, scene.inventory.len(), &bounds)?;
+    let hash = plan::hash(&target.commit.id, &prune);
+    if scene.claim.sync.approved.as_ref() == Some(&hash) {
+        return None;
+    }
+    Some(BlockedPlan { hash, reason, prune })
+}
+
+/// An object that the cluster was asked about.
+pub struct Checked {
+    /// What Git wants.
+    pub desired: Desired,
+    /// What there is.
+    pub live: Option<Value>,
+    /// What has to be done.
+    pub change: Change,
+    /// Field by field.
+    pub fields: Vec<FieldChange>,
+    /// What the API server warned of.
+    pub warnings: Vec<String>,
+}
+
+/// What has to be done to an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing: it is as wanted.
+    None,
+    /// Nothing: it is to be left alone, for this reason.
+    Leave(String),
+    /// It is not there.
+    Create,
+    /// It differs, in value or in who holds its fields.
+    Configure,
+    /// It differs in what cannot be changed, and may be deleted and made anew.
+    Recreate,
+}
+
+/// An object was refused.
+pub(super) struct Refused {
+    pub(super) object: ObjectKey,
+    pub(super) message: String,
+    /// Whether Git's bytes alone decide it.
+    pub(super) permanent: bool,
+}
+
+/// Asks about every object of a stage, in parallel, and reports every refusal. With
+/// `onError: hold` one refusal holds the whole stage.
+pub(super) async fn dry_run(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    commit: &CommitId,
+    stage: Vec<Desired>,
+) -> Result<Vec<Checked>, SyncError> {
+    let answers = record.time(Phase::Diff, ask(scene, stage)).await?;
+    let mut checked = Vec::new();
+    let mut refused = Vec::new();
+    for answer in answers {
+        match answer {
+            Ok(object) => checked.push(object),
+            Err(refusal) => refused.push(refusal),
+        }
+    }
+    if scene.options().dry_run {
+        record.results.extend(checked.iter().map(intention));
+    }
+    if refused.is_empty() {
+        return Ok(checked);
+    }
+    let hold = scene.application.sync.on_error == OnError::Hold;
+    tracing::info!(
+        application = %scene.application.name, %commit, refused = refused.len(), hold,
+        "the cluster refused objects in a dry run"
+    );
+    for refusal in refused {
+        record.refuse(refusal);
+    }
+    if hold && !scene.options().dry_run {
+        for object in checked.iter().filter(|object| object.change != Change::None) {
+            record.results.push(ObjectResult {
+                object: object.desired.key.clone(),
+                action: Action::Skipped,
+                fields: Vec::new(),
+                message: Some("held back: another object of its stage was refused".into()),
+            });
+        }
+        record.fail_on_failed_objects()?;
+    }
+    Ok(checked)
+}
+
+async fn ask(
+    scene: &Scene<'_>,
+    stage: Vec<Desired>,
+) -> Result<Vec<Result<Checked, Refused>>, SyncError> {
+    let keys: Vec<_> = stage.iter().map(|object| object.key.clone()).collect();
+    let others: HashMap<_, _> = scene
+        .other_owners(&keys)
+        .await?
+        .into_iter()
+        .filter(|owner| owner.applied)
+        .map(|owner| (owner.object, owner.application))
+        .collect();
+    let owned = scene.owned();
+    let at_once = scene.config.server.limits.calls_per_cluster.max(1);
+    let answers = stream::iter(stage)
+        .map(|desired| {
+            let item = owned.get(&desired.key).copied();
+            let other = others.get(&desired.key);
+            async move {
+                if let Some(other) = other {
+                    return Err(Refused {
+                        message: format!(
+                            "application {other} owns it already: remove it from one of the two"
+                        ),
+                        object: desired.key,
+                        permanent: false,
+                    });
+                }
+                check(scene, desired, item).await
+            }
+        })
+        .buffered(at_once)
+        .collect()
+        .await;
+    Ok(answers)
+}
+
+/// Asks about one object.
+async fn check(
+    scene: &Scene<'_>,
+    desired: Desired,
+    item: Option<&InventoryItem>,
+) -> Result<Checked, Refused> {
+    let directives = desired.directives();
+    if directives.apply == directives::ApplyMode::Ignore {
+        return Ok(leave(desired, None, "headstay.dev/apply: ignore"));
+    }
+    let applied_before = item.is_some_and(|item| item.hash.is_some());
+    let refuse = |error: &ClusterError| Refused {
+        object: desired.key.clone(),
+        message: chain(error),
+        permanent: error.is_permanent(),
+    };
+    let mode = ApplyMode { dry_run: true, force: directives.apply != directives::ApplyMode::Merge };
+    let (wanted, live) = if applied_before {
+        // It is there, most likely: both questions at once.
+        let (wanted, live) = tokio::join!(
+            scene.cluster.apply(&desired, mode),
+            scene.cluster.get(&desired.resource, &desired.key)
+        );
+        (wanted, live.map_err(|error| refuse(&error))?)
+    } else {
+        let wanted = scene.cluster.apply(&desired, mode).await;
+        let absent = matches!(&wanted, Ok(Applied { created: true, .. }));
+        let live = if absent {
+            None
+        } else {
+            scene.cluster.get(&desired.resource, &desired.key).await.map_err(|e| refuse(&e))?
+        };
+        (wanted, live)
+    };
+    if let Some(live) = &live {
+        if let Some(message) = other_installation(scene, live) {
+            return Err(Refused { object: desired.key, message, permanent: false });
+        }
+        if directives.apply == directives::ApplyMode::IfNotPresent {
+            return Ok(leave(desired, Some(live.clone()), "headstay.dev/apply: if-not-present"));
+        }
+    }
+    let checked = match wanted {
+        Ok(wanted) => compare(desired, live, wanted, applied_before),
+        Err(ClusterError::Immutable { .. }) if directives.force => {
+            let fields = changes(live.as_ref(), &desired.value);
+            Checked { desired, live, change: Change::Recreate, fields, warnings: Vec::new() }
+        }
+        // The managed fields name a version that is gone, which the apply itself puts right.
+        Err(ClusterError::StaleFields { .. }) => {
+            let fields = changes(live.as_ref(), &desired.value);
+            Checked { desired, live, change: Change::Configure, fields, warnings: Vec::new() }
+        }
+        // In a plan that writes nothing, what the object lives in may come with the same commit.
+        Err(ClusterError::NamespaceMissing { .. } | ClusterError::KindMissing { .. })
+            if scene.options().dry_run =>
+        {
+            let fields = changes(None, &desired.value);
+            Checked { desired, live: None, change: Change::Create, fields, warnings: Vec::new() }
+        }
+        Err(error) => return Err(refuse(&error)),
+    };
+    Ok(mind_drift(scene, checked, item))
+}
+
+fn compare(
+    desired: Desired,
+    live: Option<Value>,
+    wanted: Applied,
+    applied_before: bool,
+) -> Checked {
+    let fields = changes(live.as_ref(), &wanted.object);
+    let change = match &live {
+        None => Change::Create,
+        Some(live) => {
+            let adopted = !applied_before && fields::take_over(live, |_| true).is_some();
+            let same = fields.is_empty() && fields::same_fields(live, &wanted.object);
+            if same && !adopted { Change::None } else { Change::Configure }
+        }
+    };
+    Checked { desired, live, change, fields, warnings: wanted.warnings }
+}
+
+fn leave(desired: Desired, live: Option<Value>, why: &str) -> Checked {
+    let change = Change::Leave(why.to_owned());
+    Checked { desired, live, change, fields: Vec::new(), warnings: Vec::new() }
+}
+
+/// What only drifted, and is not to be healed, is left as it is.
+fn mind_drift(scene: &Scene<'_>, mut checked: Checked, item: Option<&InventoryItem>) -> Checked {
+    let as_applied = item.is_some_and(|item| item.hash.as_ref() == Some(&checked.desired.hash));
+    let ignored = checked.desired.directives().drift_ignored;
+    if as_applied && checked.change != Change::None && (ignored || !scene.heals()) {
+        checked.change = Change::Leave("drift is not healed here".to_owned());
+    }
+    checked
+}
+
+/// Says why an object that another installation holds is refused.
+fn other_installation(scene: &Scene<'_>, live: &Value) -> Option<String> {
+    let metadata = &live["metadata"];
+    let instance = metadata["annotations"][INSTANCE_ANNOTATION].as_str();
+    let ours = scene.config.server.instance.as_str();
+    match instance {
+        Some(other) if other != ours => Some(format!(
+            "it belongs to application {} of the headstay instance `{other}` (this is \
+             `{ours}`): remove its annotation {INSTANCE_ANNOTATION} to hand it over",
+            metadata["labels"][APPLICATION_LABEL].as_str().unwrap_or("?"),
+        )),
+        _ => None,
+    }
+}
+
+/// The result line of an object in a sync that only asks.
+fn intention(checked: &Checked) -> ObjectResult {
+    let (action, message) = match &checked.change {
+        Change::None => (Action::Unchanged, None),
+        Change::Leave(why) => (Action::Skipped, Some(why.clone())),
+        Change::Create => (Action::Created, None),
+        Change::Configure => (Action::Configured, None),
+        Change::Recreate => (Action::Configured, Some("it would be recreated".to_owned())),
+    };
+    ObjectResult { object: checked.desired.key.clone(), action, fields: paths(checked), message }
+}
+
+/// The paths of the fields that differ, for an object that was there before.
+pub(super) fn paths(checked: &Checked) -> Vec<String> {
+    if checked.live.is_none() {
+        return Vec::new();
+    }
+    checked.fields.iter().map(|field| field.path.clone()).collect()
+}
+
+/// Adds what a real sync would prune.
+pub(super) fn note_stale(record: &mut Record, stale: &[InventoryItem]) {
+    record.results.extend(stale.iter().map(|item| ObjectResult {
+        object: item.object.clone(),
+        action: Action::Pruned,
+        fields: Vec::new(),
+        message: None,
+    }));
+}
+
+/// What a sync would change now, for the API: every object is asked about, nothing is written.
+pub struct Preview {
+    /// The commit.
+    pub commit: CommitId,
+    /// Each object that is asked about and how it would change.
+    pub objects: Vec<Checked>,
+    /// Objects that the cluster refuses, each with the reason.
+    pub refused: Vec<(ObjectKey, String)>,
+    /// Owned objects that Git no longer names.
+    pub stale: Vec<ObjectKey>,
+}
+
+/// Compares the newest commit with the cluster, all objects of it.
+pub(super) async fn preview(
+    scene: &Scene<'_>,
+    target: &Target,
+    desired: Vec<Desired>,
+) -> Result<Preview, SyncError> {
+    let named: HashSet<_> = desired.iter().map(|object| object.key.clone()).collect();
+    let stale =
+        plan::stale(&scene.inventory, &named).into_iter().map(|item| item.object.clone()).collect();
+    let mut objects = Vec::new();
+    let mut refused = Vec::new();
+    for answer in ask(scene, desired).await? {
+        match answer {
+            Ok(checked) => objects.push(checked),
+            Err(refusal) => refused.push((refusal.object, refusal.message)),
+        }
+    }
+    Ok(Preview { commit: target.commit.id.clone(), objects, refused, stale })
+}
+
+/// Whether a rendered object is a definition or a place that others of the commit need.
+pub(super) fn is_foundation(desired: &Desired) -> bool {
+    order::is_foundation(&desired.key)
+}

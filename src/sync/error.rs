@@ -1,0 +1,139 @@
+//! Why a sync did not reach its end, and whether that can pass.
+
+use crate::cluster::error::ClusterError;
+use crate::domain::manifest::ManifestError;
+use crate::domain::name::ApplicationName;
+use crate::domain::object::ObjectKey;
+use crate::domain::sync::{Failure, FailureClass, Phase};
+use crate::render::RenderError;
+use crate::source::error::SourceError;
+use crate::store::error::StoreError;
+use crate::sync::lease::Stop;
+
+/// A sync failed, or was stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The application left the configuration while its sync was queued.
+    #[error("application {0} is no longer in the configuration")]
+    NotConfigured(ApplicationName),
+    /// Git did not give the commit or its files.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Files are not manifests.
+    #[error("{} cannot be read as manifests", count(.0.len(), "place"))]
+    Render(Vec<RenderError>),
+    /// Manifests cannot be applied as they are.
+    #[error("{} cannot be applied as they are", count(.0.len(), "object"))]
+    Manifests(Vec<ManifestError>),
+    /// Git names no object at all.
+    #[error(
+        "path `{path}` holds no object at commit {commit}: nothing is applied or pruned \
+         (sync.allowEmpty: true permits it)"
+    )]
+    Empty {
+        /// The path.
+        path: String,
+        /// The commit, short.
+        commit: String,
+    },
+    /// A cluster did not answer, or refused.
+    #[error("cluster {cluster}: {source}")]
+    Cluster {
+        /// The cluster.
+        cluster: String,
+        /// Why.
+        #[source]
+        source: ClusterError,
+    },
+    /// Some objects were refused; the record names each.
+    #[error("{} could not be applied", count(*.failed, "object"))]
+    Objects {
+        /// How many.
+        failed: usize,
+        /// Whether Git's bytes alone decide each of them.
+        permanent: bool,
+        /// One line each.
+        details: Vec<String>,
+    },
+    /// What was applied did not become usable in time.
+    #[error("{object} was applied, but is not established after {seconds} s")]
+    NotEstablished {
+        /// The definition or namespace.
+        object: ObjectKey,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// A bug.
+    #[error("an internal error stopped the sync; the log of headstay has the details")]
+    Panicked,
+    /// The store is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It has to stop.
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+}
+
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+impl SyncError {
+    /// Whether Git's bytes alone decide it, so that only a new commit or a request tries again.
+    pub fn class(&self) -> FailureClass {
+        let permanent = match self {
+            Self::NotConfigured(_) | Self::Render(_) | Self::Empty { .. } => true,
+            Self::Source(error) => error.is_permanent(),
+            Self::Manifests(errors) => errors.iter().all(ManifestError::is_permanent),
+            Self::Objects { permanent, .. } => *permanent,
+            Self::Cluster { source, .. } => source.is_permanent(),
+            Self::NotEstablished { .. } | Self::Panicked | Self::Store(_) | Self::Stopped(_) => {
+                false
+            }
+        };
+        if permanent { FailureClass::Permanent } else { FailureClass::Transient }
+    }
+
+    /// Whether what was applied before can still be held although this failed.
+    pub(super) fn leaves_the_applied_state(&self) -> bool {
+        !matches!(self, Self::NotConfigured(_) | Self::Store(_) | Self::Stopped(_))
+    }
+
+    /// Everything that there is to tell, a line each.
+    pub fn detail(&self) -> String {
+        let failure = self.failure(Phase::Diff);
+        std::iter::once(failure.message).chain(failure.details).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The failure as it is recorded.
+    pub(super) fn failure(&self, phase: Phase) -> Failure {
+        let details = match self {
+            Self::Render(errors) => errors.iter().map(ToString::to_string).collect(),
+            Self::Manifests(errors) => errors.iter().map(ToString::to_string).collect(),
+            Self::Objects { details, .. } => details.clone(),
+            _ => Vec::new(),
+        };
+        let mut message = chain(self);
+        // A single cause belongs into the line that people read first.
+        if let [only] = details.as_slice() {
+            message = format!("{message}: {only}");
+        }
+        Failure { phase, class: self.class(), message, details }
+    }
+}
+
+/// An error with everything behind it, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Some libraries repeat their source in their own text.
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}

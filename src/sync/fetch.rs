@@ -1,0 +1,93 @@
+//! The fetch stage: the mirror is brought up to date, and the wanted commit found.
+
+use std::collections::BTreeSet;
+
+use crate::domain::commit::{Commit, CommitId, Revision};
+use crate::domain::plan::Inputs;
+use crate::domain::sync::Phase;
+use crate::render;
+use crate::sync::error::SyncError;
+use crate::sync::record::Record;
+use crate::sync::scene::Scene;
+
+/// The commit that a sync brings its application to.
+pub(super) struct Target {
+    /// The commit.
+    pub(super) commit: Commit,
+    /// Whether it does not contain the commit that was applied before.
+    pub(super) rewind: bool,
+    /// What it means for this application, in one digest.
+    pub(super) inputs: String,
+}
+
+impl Target {
+    /// Whether the last complete apply was made from the same inputs, so that neither rendering
+    /// nor the cluster can tell anything new.
+    pub(super) fn is_applied(&self, scene: &Scene<'_>) -> bool {
+        scene.state.inputs.as_ref() == Some(&self.inputs) && !scene.options().dry_run
+    }
+}
+
+/// Fetches and resolves. A fetch that began after the sync was last asked for is good enough, so
+/// that ten applications of one push cost one.
+pub(super) async fn fetch(scene: &Scene<'_>, record: &mut Record) -> Result<Target, SyncError> {
+    let target = record.time(Phase::Fetch, find(scene)).await?;
+    record.commit = Some(target.commit.clone());
+    record.rewind = target.rewind;
+    Ok(target)
+}
+
+async fn find(scene: &Scene<'_>) -> Result<Target, SyncError> {
+    let source = &scene.context.source;
+    let repository = &scene.repository;
+    let revision = match &scene.options().revision {
+        Some(text) => Revision::parse(text),
+        None => scene.application.revision.clone(),
+    };
+    let mut revisions = revisions_in_use(scene);
+    if !revisions.contains(&revision) {
+        revisions.push(revision.clone());
+    }
+    source.fetch(repository, &revisions, scene.claim.sync.requested_at).await?;
+    let commit = source.resolve(repository, &revision).await?;
+    // Pinned before anything refers to it, so that no force-push and no gc can take it away.
+    source.pin(repository, std::slice::from_ref(&commit.id)).await?;
+    let rewind = match &scene.state.applied {
+        Some(applied) if applied.id != commit.id => {
+            !source.contains(repository, &commit.id, &applied.id).await.unwrap_or(true)
+        }
+        _ => false,
+    };
+    let inputs = inputs(scene, &commit.id).await?;
+    Ok(Target { commit, rewind, inputs })
+}
+
+/// Every revision of the repository that any application follows: one fetch serves all.
+fn revisions_in_use(scene: &Scene<'_>) -> Vec<Revision> {
+    let mut seen = BTreeSet::new();
+    scene
+        .config
+        .applications
+        .values()
+        .filter(|application| application.repository == scene.repository.name)
+        .map(|application| application.revision.clone())
+        .filter(|revision| seen.insert(format!("{revision:?}")))
+        .collect()
+}
+
+async fn inputs(scene: &Scene<'_>, commit: &CommitId) -> Result<String, SyncError> {
+    let application = &scene.application;
+    let tree = scene.context.source.tree_id(&scene.repository, commit, &application.path).await?;
+    let namespace = application.namespace.as_deref().unwrap_or_default();
+    let labels = format!("{:?}", application.sync.create_namespace);
+    let prune = scene.prunes().to_string();
+    let settings = [
+        application.path.as_str(),
+        application.cluster.as_str(),
+        namespace,
+        scene.config.server.instance.as_str(),
+        &labels,
+        &prune,
+    ];
+    Ok(Inputs { tree: &tree, settings: &settings, renderer: render::VERSION }.digest())
+}

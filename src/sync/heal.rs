@@ -1,0 +1,41 @@
+//! Healing while the wanted commit cannot be applied: each drifted object is put back to what was
+//! last applied for it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::domain::commit::CommitId;
+use crate::domain::object::ObjectKey;
+use crate::domain::order;
+use crate::sync::apply;
+use crate::sync::diff;
+use crate::sync::error::SyncError;
+use crate::sync::record::Record;
+use crate::sync::render;
+use crate::sync::scene::Scene;
+
+/// Puts the drifted objects back, from the commits that they were applied from. The mirror has
+/// those, so this works while Git is down.
+pub(super) async fn heal(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    drifted: &HashSet<ObjectKey>,
+) -> Result<(), SyncError> {
+    let mut commits: BTreeMap<CommitId, HashSet<&ObjectKey>> = BTreeMap::new();
+    for item in &scene.inventory {
+        if item.hash.is_some() && item.kept.is_none() && drifted.contains(&item.object) {
+            commits.entry(item.commit.clone()).or_default().insert(&item.object);
+        }
+    }
+    // The failure of the wanted commit is told; refusals while healing come on top of it.
+    let before = std::mem::take(&mut record.results);
+    for (commit, keys) in commits {
+        let mut desired = render::render(scene, record, &commit).await?;
+        desired.retain(|object| keys.contains(&object.key));
+        for stage in order::stages(desired) {
+            let checked = diff::dry_run(scene, record, &commit, stage).await?;
+            apply::apply(scene, record, &commit, checked).await?;
+        }
+    }
+    record.results.splice(0..0, before);
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! One sync: fetch → render → diff → apply, then health and prune. Each stage is a file.
+//!
+//! [`run`] is the whole of it on one screen. It never writes the sync's row itself: it returns the
+//! [`Outcome`] that the worker records.
+
+mod apply;
+mod conclude;
+pub mod context;
+pub mod diff;
+pub mod error;
+mod fetch;
+mod heal;
+pub mod lease;
+mod look;
+mod prune;
+mod record;
+mod render;
+mod scene;
+pub mod worker;
+
+use std::collections::HashSet;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::inventory::InventoryItem;
+use crate::domain::name::{ApplicationName, SyncId};
+use crate::domain::object::ObjectKey;
+use crate::domain::order;
+use crate::domain::sync::{FailureClass, Sync, SyncOptions, SyncRequest, SyncState, Trigger};
+use crate::store::{Claim, ClaimKey, Outcome, Page, Step, SyncFilter};
+pub use crate::sync::conclude::KEPT_UNTIL_HEALTHY;
+use crate::sync::context::Context;
+use crate::sync::diff::Preview;
+use crate::sync::error::SyncError;
+use crate::sync::fetch::Target;
+use crate::sync::lease::Lease;
+use crate::sync::record::Record;
+use crate::sync::scene::Scene;
+
+/// How a sync that did not fail ended.
+enum Ended {
+    /// It is as wanted, or was brought there: health decides the rest.
+    Applied(conclude::Applied),
+    /// It would prune beyond the limit.
+    Blocked(crate::domain::sync::BlockedPlan),
+    /// It was only asked what it would do.
+    DryRun,
+    /// What Git no longer names is gone.
+    Pruned,
+    /// It is a check that may not go further: nobody asked for this commit to be applied, or it
+    /// is known to wait for a person or a newer one.
+    Held,
+}
+
+/// Asks what a sync would change now; writes nothing.
+pub async fn preview(context: &Context, name: &ApplicationName) -> Result<Preview, SyncError> {
+    let request = SyncRequest {
+        application: name.clone(),
+        trigger: Trigger::Manual,
+        actor: None,
+        options: SyncOptions { dry_run: true, ..SyncOptions::default() },
+    };
+    let id = SyncId::from_uuid(uuid::Uuid::nil());
+    let now = context.store.now();
+    // A claim of nothing: it is never recorded, and its lease permits no write.
+    let claim = Claim {
+        key: ClaimKey { sync: id, fence: 0 },
+        sync: Sync::asked_for(id, request, now),
+        step: Step::Start,
+        lease_until: now,
+    };
+    let lease = Lease::new(context.store.clone(), &claim, CancellationToken::new());
+    let scene = Scene::set(context, &claim, &lease).await?;
+    let mut record = Record::new(&claim, context.store.now());
+    let target = fetch::fetch(&scene, &mut record).await?;
+    let desired = render::render(&scene, &mut record, &target.commit.id).await?;
+    diff::preview(&scene, &target, desired).await
+}
+
+/// Runs a claimed sync to its outcome.
+pub async fn run(context: &Context, claim: &Claim, lease: &Lease) -> Outcome {
+    let mut record = Record::new(claim, context.store.now());
+    let ended = match Scene::set(context, claim, lease).await {
+        Ok(scene) => match claim.step {
+            Step::Start => start(&scene, &mut record).await,
+            Step::Prune => prune::prune(&scene, &mut record).await.map(|()| Ended::Pruned),
+        },
+        Err(error) => Err(error),
+    };
+    conclude::outcome(context, claim, record, ended)
+}
+
+async fn start(scene: &Scene<'_>, record: &mut Record) -> Result<Ended, SyncError> {
+    let drifted = look::look(scene, record).await?;
+    match bring(scene, record, &drifted).await {
+        // A commit that cannot be applied must not keep what was applied from being held.
+        Err(error) if error.leaves_the_applied_state() && !drifted.is_empty() => {
+            heal::heal(scene, record, &drifted).await?;
+            Err(error)
+        }
+        ended => ended,
+    }
+}
+
+async fn bring(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    drifted: &HashSet<ObjectKey>,
+) -> Result<Ended, SyncError> {
+    let target = fetch::fetch(scene, record).await?;
+    if drifted.is_empty() && target.is_applied(scene) {
+        return Ok(Ended::Applied(conclude::advance(scene, target)));
+    }
+    if scene.trigger().is_check() && waits_for_a_person(scene, &target).await? {
+        heal::heal(scene, record, drifted).await?;
+        return Ok(Ended::Held);
+    }
+    let desired = render::render(scene, record, &target.commit.id).await?;
+    let plan = diff::plan(scene, record, &target, desired, drifted);
+    if let Some(blocked) = plan.blocked {
+        return Ok(Ended::Blocked(blocked));
+    }
+    if !scene.options().dry_run {
+        apply::begin(scene, &target, &plan).await?;
+    }
+    let mut applied: Vec<InventoryItem> = Vec::new();
+    for stage in order::stages(plan.candidates) {
+        let checked = diff::dry_run(scene, record, &target.commit.id, stage).await?;
+        if !scene.options().dry_run {
+            applied.extend(apply::apply(scene, record, &target.commit.id, checked).await?);
+        }
+    }
+    record.fail_on_failed_objects()?;
+    if scene.options().dry_run {
+        diff::note_stale(record, &plan.stale);
+        return Ok(Ended::DryRun);
+    }
+    Ok(Ended::Applied(conclude::applied(scene, target, applied, plan.stale)))
+}
+
+/// Whether trying this commit again can only end as it did: it is not to be applied unasked, was
+/// refused for what its bytes are, or is blocked.
+async fn waits_for_a_person(scene: &Scene<'_>, target: &Target) -> Result<bool, SyncError> {
+    if !scene.application.sync.automated {
+        return Ok(true);
+    }
+    let filter = SyncFilter {
+        application: Some(scene.application.name.clone()),
+        commit: Some(target.commit.id.clone()),
+        ..SyncFilter::default()
+    };
+    let page = Page { cursor: None, limit: 2 };
+    let earlier = scene.context.store.syncs(&filter, page).await?.items;
+    let last = earlier.into_iter().find(|sync| sync.id != scene.claim.sync.id);
+    Ok(last.is_some_and(|sync| match sync.state {
+        SyncState::Blocked => true,
+        SyncState::Failed => sync.error.is_some_and(|error| error.class == FailureClass::Permanent),
+        _ => false,
+    }))
+}
+
+/// Whether a sync so asked for compares the cluster with what was applied, beside Git.
+fn looks_at_the_cluster(trigger: Trigger) -> bool {
+    trigger != Trigger::Webhook
+}

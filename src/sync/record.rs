@@ -1,0 +1,114 @@
+//! What a running sync has to tell so far.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::domain::commit::Commit;
+use crate::domain::inventory::InventoryItem;
+use crate::domain::object::ObjectKey;
+use crate::domain::sync::f64_ms::Ms;
+use crate::domain::sync::{Action, ObjectResult, Phase, PhaseDuration};
+use crate::store::Claim;
+use crate::sync::diff::Refused;
+use crate::sync::error::SyncError;
+
+/// The phases, commit and results of a sync while it runs.
+pub(super) struct Record {
+    /// Durations, each phase once, in the order of their first beginning.
+    pub(super) phases: Vec<PhaseDuration>,
+    /// The phase that runs, for errors.
+    pub(super) phase: Phase,
+    /// The commit, once known.
+    pub(super) commit: Option<Commit>,
+    /// Whether the branch went back.
+    pub(super) rewind: bool,
+    /// Objects that were touched, refused or left alone; unchanged ones are only counted.
+    pub(super) results: Vec<ObjectResult>,
+    /// How many needed nothing.
+    pub(super) unchanged: u32,
+    /// When all was written.
+    pub(super) applied_at: Option<Timestamp>,
+    /// Whether the cluster was compared in full.
+    pub(super) looked: bool,
+    /// Whether every refusal so far was decided by Git's bytes alone.
+    permanent: bool,
+    /// Rows that leave the inventory.
+    pub(super) forget: Vec<ObjectKey>,
+    /// Rows of the inventory that stay although Git no longer names them.
+    pub(super) kept: Vec<InventoryItem>,
+}
+
+impl Record {
+    /// The record of a claim that was just made.
+    pub(super) fn new(claim: &Claim, now: Timestamp) -> Self {
+        let mut record = Self {
+            phases: Vec::new(),
+            phase: Phase::Queue,
+            commit: claim.sync.commit.clone(),
+            rewind: claim.sync.rewind,
+            results: Vec::new(),
+            unchanged: 0,
+            applied_at: claim.sync.applied_at,
+            looked: false,
+            permanent: true,
+            forget: Vec::new(),
+            kept: Vec::new(),
+        };
+        let begun = claim.sync.started_at.unwrap_or(now);
+        let waited = begun.duration_since(claim.sync.queued_at);
+        record.add(Phase::Queue, waited.try_into().unwrap_or_default());
+        record
+    }
+
+    /// Times a piece of a phase; pieces of one phase add up.
+    pub(super) async fn time<T>(&mut self, phase: Phase, work: impl Future<Output = T>) -> T {
+        self.phase = phase;
+        let begun = Instant::now();
+        let done = work.await;
+        self.add(phase, begun.elapsed());
+        done
+    }
+
+    fn add(&mut self, phase: Phase, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        match self.phases.iter_mut().find(|known| known.phase == phase) {
+            Some(known) => known.duration_ms.0 += micros,
+            None => self.phases.push(PhaseDuration { phase, duration_ms: Ms(micros) }),
+        }
+    }
+
+    /// Takes down that an object was refused.
+    pub(super) fn refuse(&mut self, refused: Refused) {
+        self.permanent &= refused.permanent;
+        self.results.push(ObjectResult {
+            object: refused.object,
+            action: Action::Failed,
+            fields: Vec::new(),
+            message: Some(refused.message),
+        });
+    }
+
+    /// An error when any object failed.
+    pub(super) fn fail_on_failed_objects(&self) -> Result<(), SyncError> {
+        let details: Vec<_> = self
+            .results
+            .iter()
+            .filter(|result| result.action == Action::Failed)
+            .map(|result| {
+                format!("{}: {}", result.object, result.message.as_deref().unwrap_or_default())
+            })
+            .collect();
+        if details.is_empty() {
+            return Ok(());
+        }
+        Err(SyncError::Objects { failed: details.len(), permanent: self.permanent, details })
+    }
+
+    /// Whether anything was written.
+    pub(super) fn wrote(&self) -> bool {
+        self.results
+            .iter()
+            .any(|result| matches!(result.action, Action::Created | Action::Configured))
+    }
+}

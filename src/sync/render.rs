@@ -1,0 +1,84 @@
+//! The render stage: the files of a commit become the objects that are sent.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::domain::commit::CommitId;
+use crate::domain::manifest::{self, Desired, Manifest, Origin};
+use crate::domain::object::GroupVersionKind;
+use crate::domain::sync::Phase;
+use crate::render::{File, Limits, plain};
+use crate::sync::error::SyncError;
+use crate::sync::record::Record;
+use crate::sync::scene::Scene;
+
+/// Reads the application's path at a commit.
+pub(super) async fn render(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    commit: &CommitId,
+) -> Result<Vec<Desired>, SyncError> {
+    record.time(Phase::Render, objects(scene, commit)).await
+}
+
+async fn objects(scene: &Scene<'_>, commit: &CommitId) -> Result<Vec<Desired>, SyncError> {
+    let application = &scene.application;
+    let files = scene.context.source.read(&scene.repository, commit, &application.path).await?;
+    // Parsing is work for a core, not for the tasks that wait.
+    let rendered = tokio::task::spawn_blocking(move || {
+        let files: Vec<_> =
+            files.into_iter().map(|file| File { path: file.path, bytes: file.bytes }).collect();
+        plain::render(&files, &Limits::default())
+    });
+    let mut manifests = match rendered.await {
+        Ok(manifests) => manifests.map_err(SyncError::Render)?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
+    if manifests.is_empty() && !application.sync.allow_empty {
+        let path = application.path.clone();
+        return Err(SyncError::Empty { path, commit: commit.short().to_owned() });
+    }
+    manifests.extend(own_namespace(scene, &manifests));
+    let declared = manifest::declared_resources(&manifests);
+    let kinds: BTreeSet<_> = manifest::kinds(&manifests)
+        .into_iter()
+        .filter(|kind| !declared.contains_key(kind))
+        .map(|kind| (kind.group, kind.version, kind.kind))
+        .collect();
+    let known = scene.cluster.resources(&kinds).await.map_err(scene.cluster_error())?;
+    let resource_of = |group: &str, version: &str, kind: &str| {
+        let name = (group.to_owned(), version.to_owned(), kind.to_owned());
+        known.get(&name).cloned().or_else(|| {
+            let (group, version, kind) = name;
+            declared.get(&GroupVersionKind { group, version, kind }).cloned()
+        })
+    };
+    manifest::resolve(
+        manifests,
+        resource_of,
+        application.namespace.as_deref(),
+        &application.name,
+        &scene.config.server.instance,
+    )
+    .map_err(SyncError::Manifests)
+}
+
+/// The application's namespace, if it is to be made and Git does not have it itself.
+fn own_namespace(scene: &Scene<'_>, manifests: &[Manifest]) -> Option<Manifest> {
+    let labels = scene.application.sync.create_namespace.as_ref()?;
+    let name = scene.application.namespace.as_ref()?;
+    let declared = manifests.iter().any(|manifest| {
+        manifest.value["kind"] == "Namespace" && manifest.value["metadata"]["name"] == **name
+    });
+    if declared {
+        return None;
+    }
+    let mut value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    if !labels.is_empty() {
+        value["metadata"]["labels"] = json!(labels);
+    }
+    let file = Arc::from(format!("(createNamespace of application {})", scene.application.name));
+    Some(Manifest { origin: Origin { file, line: 1 }, value })
+}

@@ -1,0 +1,109 @@
+//! Everything that one sync needs, read once at its beginning.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::cluster::Cluster;
+use crate::config::{Application, Config, DriftMode, Repository};
+use crate::domain::inventory::{ApplicationState, InventoryItem};
+use crate::domain::object::ObjectKey;
+use crate::domain::sync::{SyncOptions, Trigger};
+use crate::store::{Claim, Owner};
+use crate::sync::context::Context;
+use crate::sync::error::SyncError;
+use crate::sync::lease::Lease;
+
+/// The application of a sync with its settings, its past and its places.
+pub(super) struct Scene<'a> {
+    pub(super) context: &'a Context,
+    pub(super) claim: &'a Claim,
+    pub(super) lease: &'a Lease,
+    pub(super) config: Arc<Config>,
+    pub(super) application: Arc<Application>,
+    pub(super) repository: Arc<Repository>,
+    pub(super) cluster: Cluster,
+    pub(super) state: ApplicationState,
+    pub(super) inventory: Vec<InventoryItem>,
+}
+
+impl<'a> Scene<'a> {
+    /// Reads configuration and store for a claim.
+    pub(super) async fn set(
+        context: &'a Context,
+        claim: &'a Claim,
+        lease: &'a Lease,
+    ) -> Result<Self, SyncError> {
+        let name = &claim.sync.application;
+        let config = context.config.load();
+        let gone = || SyncError::NotConfigured(name.clone());
+        let application = config.applications.get(name).cloned().ok_or_else(gone)?;
+        let repository =
+            config.repositories.get(&application.repository).cloned().ok_or_else(gone)?;
+        let place = config.clusters.get(&application.cluster).cloned().ok_or_else(gone)?;
+        let cluster = context
+            .clusters
+            .get(&place)
+            .await
+            .map_err(|source| SyncError::Cluster { cluster: place.name.to_string(), source })?;
+        let state = context
+            .store
+            .application(name)
+            .await?
+            .unwrap_or_else(|| ApplicationState::new(name.clone()));
+        let inventory = context.store.inventory(name).await?;
+        Ok(Self {
+            context,
+            claim,
+            lease,
+            config,
+            application,
+            repository,
+            cluster,
+            state,
+            inventory,
+        })
+    }
+
+    /// What was asked for beyond the configuration.
+    pub(super) fn options(&self) -> &SyncOptions {
+        &self.claim.sync.options
+    }
+
+    /// What asked.
+    pub(super) fn trigger(&self) -> Trigger {
+        self.claim.sync.trigger
+    }
+
+    /// Whether this sync deletes what Git no longer names.
+    pub(super) fn prunes(&self) -> bool {
+        self.options().prune.unwrap_or(self.application.sync.prune)
+    }
+
+    /// Whether drifted objects are put back. A request by a person always does.
+    pub(super) fn heals(&self) -> bool {
+        !self.trigger().is_check()
+            || (self.application.sync.automated && self.application.sync.drift == DriftMode::Heal)
+    }
+
+    /// The inventory by object.
+    pub(super) fn owned(&self) -> HashMap<&ObjectKey, &InventoryItem> {
+        self.inventory.iter().map(|item| (&item.object, item)).collect()
+    }
+
+    /// Other configured applications whose inventories name these objects of the same cluster.
+    pub(super) async fn other_owners(&self, keys: &[ObjectKey]) -> Result<Vec<Owner>, SyncError> {
+        let mut owners = self.context.store.owners(keys, &self.application.name).await?;
+        owners.retain(|owner| {
+            let other = self.config.applications.get(&owner.application);
+            other.is_some_and(|other| other.cluster == self.application.cluster)
+        });
+        Ok(owners)
+    }
+
+    /// Wraps an error of the cluster with the cluster's name.
+    pub(super) fn cluster_error(
+        &self,
+    ) -> impl Fn(crate::cluster::error::ClusterError) -> SyncError + '_ {
+        |source| SyncError::Cluster { cluster: self.application.cluster.to_string(), source }
+    }
+}

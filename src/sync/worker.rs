@@ -1,0 +1,127 @@
+//! Workers: each takes one claimable sync at a time, runs it, and records what became of it.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use jiff::SignedDuration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::sync::{Phase, Summary, SyncState};
+use crate::failpoint::failpoint;
+use crate::store::{Claim, Outcome, Step};
+use crate::sync::conclude;
+use crate::sync::context::Context;
+use crate::sync::error::chain;
+use crate::sync::lease::{LEASE, Lease};
+
+/// How long a worker sleeps at most when nobody rings: rows may become claimable in silence.
+const POLL: Duration = Duration::from_secs(5);
+/// How long it waits for a store that does not answer.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Works until `shutdown`; a sync that runs then is released between two objects.
+pub async fn work(context: Context, shutdown: CancellationToken) {
+    let mut bell = context.queue.listen();
+    while !shutdown.is_cancelled() {
+        bell.mark_unchanged();
+        let suspended = context.config.load().server.suspend;
+        let claimed = if suspended { Ok(None) } else { context.store.claim(LEASE).await };
+        match claimed {
+            Ok(Some(claim)) => execute(&context, claim, &shutdown).await,
+            Ok(None) => idle(&context, &mut bell, &shutdown).await,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the store gives no work");
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn idle(context: &Context, bell: &mut watch::Receiver<u64>, shutdown: &CancellationToken) {
+    let due = context.store.next_due().await.ok().flatten();
+    let pause = due.map_or(POLL, |due| {
+        let left: SignedDuration = due.duration_since(context.store.now());
+        Duration::try_from(left).unwrap_or_default().clamp(Duration::from_millis(5), POLL)
+    });
+    tokio::select! {
+        _ = bell.changed() => {}
+        () = tokio::time::sleep(pause) => {}
+        () = shutdown.cancelled() => {}
+    }
+}
+
+async fn execute(context: &Context, claim: Claim, shutdown: &CancellationToken) {
+    failpoint("claim:after");
+    let release = shutdown.child_token();
+    let lease = Lease::new(context.store.clone(), &claim, release);
+    let ran = tokio::select! {
+        ran = AssertUnwindSafe(super::run(context, &claim, &lease)).catch_unwind() => ran,
+        never = keep(&lease) => match never {},
+    };
+    let outcome = ran.unwrap_or_else(|_| conclude::panicked(context, &claim, Phase::Queue));
+    tell(context, &claim, &outcome);
+    let waits = outcome.state == SyncState::Waiting;
+    failpoint("finish:before");
+    settle(context, &claim, outcome).await;
+    failpoint("finish:after");
+    if waits {
+        context.queue.ring_waiting();
+    }
+    // The slot of the application is free: its next sync may be claimable now.
+    context.queue.ring();
+}
+
+/// Keeps the lease without ever ending, so that a lost lease stops writes and not the run.
+async fn keep(lease: &Lease) -> std::convert::Infallible {
+    lease.keep().await;
+    std::future::pending().await
+}
+
+/// Records the outcome; while the store is away it tries on, until the claim has run out and the
+/// sync is claimed anew.
+async fn settle(context: &Context, claim: &Claim, outcome: Outcome) {
+    let given_up = context.store.now().saturating_add(LEASE).unwrap_or(claim.lease_until);
+    while context.store.now() < given_up {
+        match context.store.finish(claim.key, outcome.clone()).await {
+            Ok(true) => return,
+            Ok(false) => break,
+            Err(error) => {
+                tracing::error!(sync = %claim.sync.id, error = %chain(&error), "could not record the sync");
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+        }
+    }
+    tracing::warn!(sync = %claim.sync.id, "the claim was lost before the sync was recorded");
+}
+
+/// Says in log and metrics what became of a sync.
+fn tell(context: &Context, claim: &Claim, outcome: &Outcome) {
+    let sync = &claim.sync;
+    context.metrics.sync_ran(sync, outcome.state, &outcome.phases);
+    if let Some(applied_at) = outcome.applied_at.filter(|_| claim.step == Step::Start)
+        && !outcome.discard_if_quiet
+    {
+        let took = applied_at.duration_since(sync.queued_at);
+        context.metrics.applied(sync.trigger, took.try_into().unwrap_or_default());
+    }
+    if outcome.discard_if_quiet {
+        tracing::debug!(sync = %sync.id, application = %sync.application, "checked, nothing to do");
+        return;
+    }
+    let commit = outcome.commit.as_ref().map(|commit| commit.id.short().to_owned());
+    let counts = Summary::of(&outcome.results);
+    match &outcome.error {
+        None => tracing::info!(
+            sync = %sync.id, application = %sync.application, trigger = sync.trigger.as_str(),
+            state = outcome.state.as_str(), commit, created = counts.created,
+            configured = counts.configured, pruned = counts.pruned, "sync ran"
+        ),
+        Some(failure) => tracing::warn!(
+            sync = %sync.id, application = %sync.application, trigger = sync.trigger.as_str(),
+            state = outcome.state.as_str(), commit, phase = failure.phase.as_str(),
+            error = failure.message, details = failure.details.join("; "), "sync failed"
+        ),
+    }
+}

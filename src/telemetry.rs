@@ -1,0 +1,220 @@
+//! What the process tells of itself: log lines and metrics.
+
+use std::io::IsTerminal;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::SystemTime;
+
+use crate::domain::sync::{PhaseDuration, Sync, SyncState, Trigger};
+
+/// Variable that sets what is logged, in the syntax of `tracing`'s `EnvFilter`.
+const LOG_VARIABLE: &str = "HEADSTAY_LOG";
+
+/// Starts logging to standard error: text on a terminal, otherwise JSON, one object a line.
+pub fn start_logging() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(tracing::Level::INFO.into())
+        .with_env_var(LOG_VARIABLE)
+        .from_env_lossy();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_timer(SystemTime)
+        .with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        log.init();
+    } else {
+        log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+    }
+}
+
+/// Upper bounds of the buckets of durations, in seconds: from a call to the API server to a roll-out.
+const BUCKETS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeliveryLabels {
+    receiver: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SyncLabels {
+    application: String,
+    trigger: &'static str,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TriggerLabels {
+    trigger: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ApplicationLabels {
+    application: String,
+    health: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    cluster: String,
+    kind: &'static str,
+}
+
+type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
+
+fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
+    Family::new_with_constructor(|| Histogram::new(BUCKETS))
+}
+
+/// All metrics of the process, in one registry.
+pub struct Metrics {
+    registry: Registry,
+    deliveries: Family<DeliveryLabels, Counter>,
+    syncs: Family<SyncLabels, Counter>,
+    phases: Durations<PhaseLabels>,
+    applied: Durations<TriggerLabels>,
+    queue: Family<StateLabels, Gauge>,
+    health: Family<ApplicationLabels, Gauge>,
+    fetches: Gauge<u64, AtomicU64>,
+    calls: Family<CallLabels, Gauge<u64, AtomicU64>>,
+    config_ok: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Registers every metric, at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("headstay");
+        let deliveries = Family::default();
+        registry.register(
+            "deliveries",
+            "Webhook requests by receiver and outcome",
+            deliveries.clone(),
+        );
+        let syncs = Family::default();
+        registry.register(
+            "syncs",
+            "Runs of syncs by application, trigger and state",
+            syncs.clone(),
+        );
+        let phases = durations();
+        let text = "Duration of a phase of a sync";
+        registry.register_with_unit("phase_duration", text, Unit::Seconds, phases.clone());
+        let applied = durations();
+        let text = "From the wish for a sync (the push, for webhooks) until all of it was applied";
+        registry.register_with_unit("applied_duration", text, Unit::Seconds, applied.clone());
+        let queue = Family::default();
+        registry.register("queue", "Syncs that have not ended, by state", queue.clone());
+        let health = Family::default();
+        let text = "1 for the health that an application has";
+        registry.register("application_health", text, health.clone());
+        let fetches = Gauge::default();
+        registry.register("fetches", "Fetches from Git since the start", fetches.clone());
+        let calls = Family::default();
+        registry.register("cluster_calls", "Calls to API servers since the start", calls.clone());
+        let config_ok = Gauge::default();
+        let text = "1 when the configuration file is in force, 0 when its newest state was refused";
+        registry.register("configuration_in_force", text, config_ok.clone());
+        config_ok.set(1);
+        Self {
+            registry,
+            deliveries,
+            syncs,
+            phases,
+            applied,
+            queue,
+            health,
+            fetches,
+            calls,
+            config_ok,
+        }
+    }
+
+    /// Counts a webhook request. Receivers that do not exist are not named: anyone can make them up.
+    pub fn delivery(&self, receiver: &str, outcome: &'static str) {
+        let labels = DeliveryLabels { receiver: receiver.to_owned(), outcome };
+        self.deliveries.get_or_create(&labels).inc();
+    }
+
+    /// Counts a run of a sync and the durations of its phases.
+    pub fn sync_ran(&self, sync: &Sync, state: SyncState, phases: &[PhaseDuration]) {
+        let labels = SyncLabels {
+            application: sync.application.to_string(),
+            trigger: sync.trigger.as_str(),
+            state: state.as_str(),
+        };
+        self.syncs.get_or_create(&labels).inc();
+        for phase in phases {
+            let labels = PhaseLabels { phase: phase.phase.as_str() };
+            let seconds = f64::from(phase.duration_ms) / 1000.0;
+            self.phases.get_or_create(&labels).observe(seconds);
+        }
+    }
+
+    /// Takes down how long it took until a commit was applied.
+    pub fn applied(&self, trigger: Trigger, took: Duration) {
+        let labels = TriggerLabels { trigger: trigger.as_str() };
+        self.applied.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Sets how many syncs are in a state.
+    pub fn set_queue(&self, state: SyncState, count: u64) {
+        let labels = StateLabels { state: state.as_str() };
+        self.queue.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Sets the health of every application; those that are not named are forgotten.
+    pub fn set_health(&self, applications: impl IntoIterator<Item = (String, &'static str)>) {
+        self.health.clear();
+        for (application, health) in applications {
+            self.health.get_or_create(&ApplicationLabels { application, health }).set(1);
+        }
+    }
+
+    /// Sets how many fetches there were.
+    pub fn set_fetches(&self, count: u64) {
+        self.fetches.set(count);
+    }
+
+    /// Sets how many calls a cluster took.
+    pub fn set_calls(&self, cluster: &str, kind: &'static str, count: u64) {
+        self.calls.get_or_create(&CallLabels { cluster: cluster.to_owned(), kind }).set(count);
+    }
+
+    /// Says whether the newest state of the configuration file is in force.
+    pub fn set_configuration_in_force(&self, in_force: bool) {
+        self.config_ok.set(i64::from(in_force));
+    }
+
+    /// The text that Prometheus reads (`OpenMetrics` 1.0).
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

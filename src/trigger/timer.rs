@@ -1,0 +1,69 @@
+//! The timer: the fallback for webhooks and watches that were missed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::config::live::Live;
+use crate::domain::name::ApplicationName;
+use crate::domain::sync::{SyncOptions, SyncRequest, Trigger};
+use crate::queue::Queue;
+use crate::store::Store;
+use crate::store::error::StoreError;
+
+/// How often due checks are looked for: the finest interval that makes sense.
+const TICK: Duration = Duration::from_millis(250);
+/// How far a check may be moved from its time, to both sides, so that checks spread.
+const JITTER: f64 = 0.1;
+
+/// Asks for a check of each application once per interval, until `shutdown`.
+pub async fn run(config: Arc<Live>, store: Store, queue: Queue, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = shutdown.cancelled() => return,
+        }
+        if let Err(error) = ask(&config.load(), &store, &queue).await {
+            tracing::warn!(%error, "the timer could not ask for checks");
+        }
+    }
+}
+
+async fn ask(config: &Config, store: &Store, queue: &Queue) -> Result<(), StoreError> {
+    let now = store.now();
+    let mut due = Vec::new();
+    for name in store.due_checks(now).await? {
+        let Some(application) = config.applications.get(&name) else { continue };
+        store.schedule_check(&name, next(now, application.sync.interval, fastrand::f64())).await?;
+        due.push(check(name, Trigger::Timer));
+    }
+    queue.enqueue_all(due).await
+}
+
+/// A wish for a look around.
+pub fn check(application: ApplicationName, trigger: Trigger) -> SyncRequest {
+    SyncRequest { application, trigger, actor: None, options: SyncOptions::default() }
+}
+
+/// When the next check is due; `chance` in 0..1 spreads it.
+pub fn next(now: Timestamp, interval: Duration, chance: f64) -> Timestamp {
+    let spread = interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * chance.clamp(0.0, 1.0));
+    let spread = SignedDuration::try_from(spread).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(spread).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_spread_around_their_interval() {
+        let at = |chance| next(Timestamp::UNIX_EPOCH, Duration::from_mins(10), chance).as_second();
+        assert_eq!([at(0.0), at(0.5), at(1.0)], [540, 600, 660]);
+    }
+}
