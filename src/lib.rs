@@ -15,14 +15,17 @@
 //! | 6 | `runtime` |
 //! | 7 | `cli` |
 
+pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod failpoint;
+pub mod http;
 pub mod observe;
 pub mod queue;
 pub mod receiver;
 pub mod render;
+pub mod runtime;
 pub mod source;
 pub mod store;
 pub mod sync;

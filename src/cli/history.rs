@@ -1,0 +1,71 @@
+//! `headstay history`
+
+use std::io::Write;
+
+use clap::Args;
+
+use crate::cli::client::Client;
+use crate::cli::{ClientArgs, CommandError, DONE, Output, table};
+use crate::domain::name::ApplicationName;
+
+/// What of the history to show.
+#[derive(Args)]
+pub(super) struct HistoryArgs {
+    /// Only syncs of this application
+    application: Option<ApplicationName>,
+    /// How many
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+/// Shows the newest syncs.
+pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let mut path = format!("/syncs?limit={}", args.limit);
+    if let Some(application) = &args.application {
+        path.push_str("&application=");
+        path.push_str(application.as_str());
+    }
+    let syncs = Client::new(&args.client).get(&path)?;
+    if args.client.output == Output::Json {
+        writeln!(out, "{syncs:#}")?;
+        return Ok(DONE);
+    }
+    let empty = Vec::new();
+    let rows: Vec<_> = syncs["items"]
+        .as_array()
+        .unwrap_or(&empty)
+        .iter()
+        .map(|sync| {
+            let told = sync["error"]["message"].as_str().or(sync["commit"]["message"].as_str());
+            vec![
+                table::text(&sync["queuedAt"]),
+                table::text(&sync["application"]),
+                table::text(&sync["state"]),
+                table::text(&sync["trigger"]),
+                table::commit(&sync["commit"]["id"]),
+                changes(&sync["summary"]),
+                table::first_line(told.unwrap_or("-")).to_owned(),
+                table::text(&sync["id"]),
+            ]
+        })
+        .collect();
+    let heading =
+        ["QUEUED", "APPLICATION", "STATE", "TRIGGER", "COMMIT", "CHANGES", "MESSAGE", "ID"];
+    table::write(out, &heading, &rows)?;
+    Ok(DONE)
+}
+
+/// `+2 ~1 -3 !1`: created, configured, pruned, failed.
+fn changes(summary: &serde_json::Value) -> String {
+    let signs = [("created", '+'), ("configured", '~'), ("pruned", '-'), ("failed", '!')];
+    let parts: Vec<_> = signs
+        .iter()
+        .filter_map(|(name, sign)| {
+            let count = summary[*name].as_u64().filter(|count| *count > 0)?;
+            Some(format!("{sign}{count}"))
+        })
+        .collect();
+    if parts.is_empty() { "-".to_owned() } else { parts.join(" ") }
+}

@@ -1,0 +1,134 @@
+//! The command line: one file per command.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration; `diff`: 0 the same, 1
+//! differences, 2 error, as kubectl's.
+
+mod check;
+mod client;
+mod diff;
+mod history;
+mod serve;
+mod status;
+mod sync;
+mod table;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Everything went well.
+const DONE: u8 = 0;
+/// It did not work.
+const FAILED: u8 = 1;
+/// The command or the configuration is wrong.
+const WRONG_USAGE: u8 = 2;
+
+/// Holds clusters at Git's HEAD.
+#[derive(Parser)]
+#[command(name = "headstay", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server: take webhooks, keep clusters at their commits
+    Serve(ConfigArgs),
+    /// Validate the configuration and say everything that is wrong with it
+    Check(check::CheckArgs),
+    /// Show the state of all applications
+    Status(ClientArgs),
+    /// Show the syncs of the past, newest first
+    History(history::HistoryArgs),
+    /// Ask for a sync of an application
+    Sync(sync::SyncArgs),
+    /// Show what a sync of an application would change now
+    Diff(diff::DiffArgs),
+}
+
+/// Where the configuration is.
+#[derive(Args)]
+struct ConfigArgs {
+    /// The configuration: a file, or a folder of `*.yaml` files
+    #[arg(long, env = "HEADSTAY_CONFIG", default_value = "config/headstay.yaml")]
+    config: PathBuf,
+}
+
+/// How a running server is reached.
+#[derive(Args)]
+struct ClientArgs {
+    /// Address of the server
+    #[arg(long, env = "HEADSTAY_SERVER", default_value = "http://127.0.0.1:8080")]
+    server: String,
+    /// Bearer token; better given in the environment than on the command line
+    #[arg(long, env = "HEADSTAY_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// As the API answers
+    Json,
+}
+
+/// A command ended without doing its work.
+struct CommandError {
+    code: u8,
+    message: String,
+}
+
+impl CommandError {
+    fn failed(message: impl Into<String>) -> Self {
+        Self { code: FAILED, message: message.into() }
+    }
+
+    fn wrong_usage(message: impl Into<String>) -> Self {
+        Self { code: WRONG_USAGE, message: message.into() }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(format!("write the output: {error}"))
+    }
+}
+
+/// Runs a command and says how it ended.
+pub fn run(cli: Cli) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let ended = match cli.command {
+        Command::Serve(args) => {
+            drop(out);
+            serve::run(&args.config)
+        }
+        Command::Check(args) => check::run(&args, &mut out),
+        Command::Status(args) => status::run(&args, &mut out),
+        Command::History(args) => history::run(&args, &mut out),
+        Command::Sync(args) => sync::run(&args, &mut out),
+        Command::Diff(args) => diff::run(&args, &mut out),
+    };
+    let code = ended.unwrap_or_else(|error| {
+        // Nothing better can be done where even this fails.
+        _ = writeln!(std::io::stderr(), "headstay: {}", error.message);
+        error.code
+    });
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,50 @@
+//! `headstay status`
+
+use std::io::Write;
+
+use crate::cli::client::Client;
+use crate::cli::{ClientArgs, CommandError, DONE, FAILED, Output, table};
+
+/// Shows all applications; exit code 1 when one of them failed or is not healthy.
+pub(super) fn run(args: &ClientArgs, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let status = Client::new(args).get("/status")?;
+    let empty = Vec::new();
+    let applications = status["applications"].as_array().unwrap_or(&empty);
+    if args.output == Output::Json {
+        writeln!(out, "{status:#}")?;
+    } else {
+        let rows: Vec<_> = applications
+            .iter()
+            .map(|application| {
+                vec![
+                    table::text(&application["name"]),
+                    table::text(&application["syncState"]),
+                    table::text(&application["health"]),
+                    table::commit(&application["applied"]["id"]),
+                    table::text(&application["revision"]),
+                    table::text(&application["lastSync"]["queuedAt"]),
+                ]
+            })
+            .collect();
+        let heading = ["APPLICATION", "SYNC", "HEALTH", "APPLIED", "REVISION", "LAST SYNC"];
+        table::write(out, &heading, &rows)?;
+        for application in applications {
+            for condition in application["conditions"].as_array().unwrap_or(&empty) {
+                let (kind, message) =
+                    (table::text(&condition["type"]), table::text(&condition["message"]));
+                writeln!(out, "\n{}: {kind}: {message}", table::text(&application["name"]))?;
+            }
+        }
+        if let Some(error) = status["configuration"]["error"].as_str() {
+            writeln!(
+                out,
+                "\nthe configuration file was refused, the one before is in force:\n{error}"
+            )?;
+        }
+    }
+    let broken = applications.iter().any(|application| {
+        application["syncState"] == "Failed"
+            || matches!(application["health"].as_str(), Some("Degraded" | "Missing"))
+    });
+    Ok(if broken { FAILED } else { DONE })
+}

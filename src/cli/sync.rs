@@ -1,0 +1,75 @@
+//! `headstay sync`
+
+use std::io::Write;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::client::Client;
+use crate::cli::{ClientArgs, CommandError, DONE, FAILED, Output, table};
+use crate::domain::name::ApplicationName;
+
+/// Pause between two looks at a sync that is waited for.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What to sync, and how.
+#[derive(Args)]
+pub(super) struct SyncArgs {
+    /// The application
+    application: ApplicationName,
+    /// A revision instead of the configured one, this once
+    #[arg(long)]
+    revision: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Prune (or not), whatever the configuration says
+    #[arg(long)]
+    prune: Option<bool>,
+    /// Wait until the sync has ended; exit code 1 unless it succeeded
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+/// Asks for a sync, and waits for its end where that is wanted.
+pub(super) fn run(args: &SyncArgs, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let client = Client::new(&args.client);
+    let body = json!({"revision": args.revision, "dryRun": args.dry_run, "prune": args.prune});
+    let mut sync = client.post(&format!("/applications/{}/sync", args.application), &body)?;
+    let id = table::text(&sync["id"]);
+    while args.wait && !is_at_rest(&sync) {
+        std::thread::sleep(PAUSE);
+        sync = client.get(&format!("/syncs/{id}"))?;
+    }
+    if args.client.output == Output::Json {
+        writeln!(out, "{sync:#}")?;
+    } else {
+        describe(&sync, out)?;
+    }
+    let good = !args.wait || sync["state"] == "Succeeded";
+    Ok(if good { DONE } else { FAILED })
+}
+
+/// Whether nothing more happens without a person.
+fn is_at_rest(sync: &Value) -> bool {
+    let state = sync["state"].as_str();
+    matches!(state, Some("Succeeded" | "Failed" | "Superseded" | "Cancelled" | "Blocked"))
+}
+
+fn describe(sync: &Value, out: &mut dyn Write) -> std::io::Result<()> {
+    let (id, state) = (table::text(&sync["id"]), table::text(&sync["state"]));
+    writeln!(out, "sync {id} of application {}: {state}", table::text(&sync["application"]))?;
+    for object in sync["objects"].as_array().into_iter().flatten() {
+        let action = table::text(&object["action"]);
+        let message =
+            object["message"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
+        writeln!(out, "  {action:<10} {}{message}", table::object(object))?;
+    }
+    if let Some(error) = sync["error"]["message"].as_str() {
+        writeln!(out, "  {error}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Probes and metrics: they need no token and name nothing secret.
+
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::domain::sync::SyncState;
+use crate::http::App;
+use crate::http::problem::Problem;
+
+/// The process runs.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Deliveries can be made durable, and syncs are worked on.
+pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, Problem> {
+    let unready = |why: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
+    if !app.ready.load(Ordering::Relaxed) {
+        return Err(unready("headstay is starting or shutting down"));
+    }
+    app.context.store.queue_depth().await.map_err(|_| unready("the store does not answer"))?;
+    Ok("ok\n")
+}
+
+/// The metrics for Prometheus.
+pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
+    let context = &app.context;
+    let metrics = &context.metrics;
+    let depth = context.store.queue_depth().await?;
+    metrics.set_queue(SyncState::Queued, depth.queued);
+    metrics.set_queue(SyncState::Running, depth.running);
+    metrics.set_queue(SyncState::Waiting, depth.waiting);
+    metrics.set_queue(SyncState::Retrying, depth.retrying);
+    metrics.set_queue(SyncState::Blocked, depth.blocked);
+    let config = context.config.load();
+    let applications = context.store.applications().await?;
+    metrics.set_health(
+        applications
+            .iter()
+            .filter(|state| config.applications.contains_key(&state.name))
+            .map(|state| (state.name.to_string(), state.health.as_str())),
+    );
+    metrics.set_fetches(context.source.fetches());
+    metrics.set_configuration_in_force(context.config.refusal().is_none());
+    for (cluster, calls) in context.clusters.calls() {
+        metrics.set_calls(cluster.as_str(), "read", calls.reads);
+        metrics.set_calls(cluster.as_str(), "dryRun", calls.dry_runs);
+        metrics.set_calls(cluster.as_str(), "write", calls.writes);
+    }
+    let text = metrics.encode().map_err(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written")
+    })?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}

@@ -1,0 +1,168 @@
+//! The door for webhooks: verified over the raw bytes, journalled, answered; the rest is done by
+//! others.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::config::{Config, Receiver};
+use crate::domain::delivery::{Delivery, Event, Outcome};
+use crate::http::App;
+use crate::http::problem::Problem;
+use crate::receiver::{self, Credentials, Rejection};
+use crate::store::NewDelivery;
+use crate::sync::error::chain;
+use crate::trigger::webhook;
+
+/// `POST /webhooks/{receiver}`.
+pub(super) async fn receive(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let config = app.context.config.load();
+    let receiver = name.parse().ok().and_then(|name| config.receivers.get(&name).cloned());
+    let Some(receiver) = receiver else {
+        app.context.metrics.delivery("", "unknownReceiver");
+        return Problem::not_found("receiver of this name").into_response();
+    };
+    let answered = take(&app, &config, &receiver, &headers, body).await;
+    let counted = match &answered {
+        Ok(delivery) => outcome_name(delivery.outcome),
+        Err(problem) => match problem.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => "rejected",
+            StatusCode::BAD_REQUEST => "malformed",
+            StatusCode::PAYLOAD_TOO_LARGE => "tooLarge",
+            _ => "failed",
+        },
+    };
+    app.context.metrics.delivery(receiver.name.as_str(), counted);
+    match answered {
+        Ok(delivery) => answer(&delivery),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Accepted => "accepted",
+        Outcome::Ignored => "ignored",
+        Outcome::Rejected => "rejected",
+        Outcome::Malformed => "malformed",
+    }
+}
+
+fn answer(delivery: &Delivery) -> Response {
+    if delivery.syncs.is_empty() {
+        let reason = delivery.reason.as_deref().unwrap_or("nothing follows from it");
+        return Json(json!({"delivery": delivery.id, "reason": reason})).into_response();
+    }
+    let body = json!({"delivery": delivery.id, "syncs": delivery.syncs});
+    (StatusCode::ACCEPTED, Json(body)).into_response()
+}
+
+async fn take(
+    app: &App,
+    config: &Arc<Config>,
+    receiver: &Arc<Receiver>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Delivery, Problem> {
+    // No Git host compresses its requests, and a signature over what is compressed proves little.
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "compressed bodies are not taken",
+        ));
+    }
+    let held = app.budget.read(headers, body, config.server.limits.body_bytes).await?;
+    let mut delivery = NewDelivery {
+        receiver: receiver.name.clone(),
+        host_id: receiver::host_id(receiver.provider, headers),
+        event: receiver::event_name(receiver.provider, headers).unwrap_or_default(),
+        received_at: app.context.store.now(),
+        repository: None,
+        refs: Vec::new(),
+        pusher: None,
+        body_bytes: held.bytes.len() as u64,
+        outcome: Outcome::Rejected,
+        reason: None,
+    };
+    let credentials = Credentials::read(&receiver.auth).map_err(|error| {
+        tracing::error!(receiver = %receiver.name, error = %chain(&error), "a receiver has no usable secret");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the receiver cannot verify deliveries now")
+    })?;
+    let verified = receiver::verify(
+        receiver.provider,
+        &credentials,
+        headers,
+        &held.bytes,
+        delivery.received_at,
+    );
+    if let Err(rejection) = verified {
+        return Err(reject(app, config, receiver, delivery, &rejection).await);
+    }
+    let reading = match receiver::read(receiver.provider, headers, &held.bytes) {
+        Ok(reading) => reading,
+        Err(malformed) => {
+            let reason = malformed.to_string();
+            delivery.outcome = Outcome::Malformed;
+            delivery.reason = Some(reason.clone());
+            app.context.queue.accept(delivery, Vec::new()).await?;
+            return Err(Problem::bad_request(reason));
+        }
+    };
+    drop(held);
+    delivery.host_id = reading.host_id;
+    delivery.event = reading.event_name;
+    if let Event::Push(push) = &reading.event {
+        delivery.repository = push.urls.first().cloned().or_else(|| push.full_name.clone());
+        delivery.refs.clone_from(&push.refs);
+        delivery.pusher.clone_from(&push.pusher);
+    }
+    let consequence = webhook::decide(config, &reading.event);
+    delivery.outcome = consequence.outcome;
+    delivery.reason = consequence.reason;
+    let delivery = app.context.queue.accept(delivery, consequence.requests).await?;
+    tracing::info!(
+        delivery = %delivery.id, receiver = %delivery.receiver, event = delivery.event,
+        host_id = delivery.host_id, repeated = delivery.repeated, syncs = delivery.syncs.len(),
+        reason = delivery.reason, "delivery taken"
+    );
+    Ok(delivery)
+}
+
+/// Answers what failed verification; one of a minute is journalled, the rest is only counted.
+async fn reject(
+    app: &App,
+    config: &Config,
+    receiver: &Receiver,
+    mut delivery: NewDelivery,
+    rejection: &Rejection,
+) -> Problem {
+    let limit = config.server.limits.failed_verifications_per_minute;
+    let treatment = app.forgeries.count(&receiver.name, limit, Instant::now());
+    let reason = rejection.to_string();
+    if treatment.sampled {
+        tracing::warn!(receiver = %receiver.name, event = delivery.event, reason, "delivery rejected");
+        delivery.reason = Some(reason.clone());
+        if let Err(error) = app.context.queue.accept(delivery, Vec::new()).await {
+            return error.into();
+        }
+    }
+    if treatment.limited {
+        return Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many deliveries failed verification within a minute",
+        );
+    }
+    Problem::new(StatusCode::UNAUTHORIZED, reason)
+}

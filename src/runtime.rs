@@ -1,0 +1,282 @@
+//! The only wiring: the configuration becomes adapters, the adapters become tasks, and every task
+//! has an owner that sees it end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::registry::Clusters;
+use crate::config::live::Live;
+use crate::config::problem::ConfigErrors;
+use crate::config::read::load;
+use crate::config::watch::Watcher;
+use crate::config::{Config, change};
+use crate::domain::sync::Trigger;
+use crate::http::{self, App};
+use crate::observe;
+use crate::queue::Queue;
+use crate::source::Source;
+use crate::store::error::StoreError;
+use crate::store::{Retention, Store};
+use crate::sync::context::Context;
+use crate::sync::worker;
+use crate::telemetry::Metrics;
+use crate::trigger::timer;
+
+/// Longest time from the wish to stop until the process ends. A call to a cluster in flight may
+/// take its own timeout of 30 s.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(40);
+
+/// The server could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The configuration is wrong.
+    #[error("the configuration is wrong\n{0}")]
+    Config(ConfigErrors),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address cannot be listened on.
+    #[error("listen on {address}")]
+    Listen {
+        /// The address of the configuration.
+        address: std::net::SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Signals cannot be received.
+    #[error("listen for signals")]
+    Signals(#[source] std::io::Error),
+    /// A task ended although nobody asked it to.
+    #[error("the task `{0}` ended unasked; headstay stops so that it can be started anew")]
+    TaskEnded(&'static str),
+    /// Something would not end.
+    #[error("not everything ended within {} s of the wish to stop", SHUTDOWN_DEADLINE.as_secs())]
+    Deadline,
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn serve(path: &Path) -> Result<(), RuntimeError> {
+    let config = load(path).map_err(RuntimeError::Config)?;
+    let address = config.server.listen;
+    let store = Store::open(&config.store.sqlite).await?;
+    let recovered = store.recover().await?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| RuntimeError::Listen { address, source })?;
+    let context = Context {
+        queue: Queue::new(store.clone()),
+        source: Source::new(&config.server.data),
+        clusters: Clusters::new(config.server.limits.calls_per_cluster),
+        metrics: Arc::new(Metrics::new()),
+        config: Arc::new(Live::new(config)),
+        store,
+    };
+    let bound = listener.local_addr().unwrap_or(address);
+    tracing::info!(
+        address = %bound, version = env!("CARGO_PKG_VERSION"), recovered,
+        applications = context.config.load().applications.len(), "listening"
+    );
+    run(path, context, listener).await
+}
+
+async fn run(path: &Path, context: Context, listener: TcpListener) -> Result<(), RuntimeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RuntimeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RuntimeError::Signals)?;
+    let hangup = signal(SignalKind::hangup()).map_err(RuntimeError::Signals)?;
+    let ready = Arc::new(AtomicBool::new(false));
+    let stop = CancellationToken::new();
+    let mut tasks = Tasks { set: JoinSet::new(), stop: stop.clone() };
+
+    let names: Vec<_> = context.config.load().applications.keys().cloned().collect();
+    context.store.ensure_applications(&names).await?;
+    let router = http::router(App::new(context.clone(), Arc::clone(&ready)));
+    tasks.spawn("http", http::accept::serve(listener, router, stop.clone()));
+    for _ in 0..context.config.load().server.limits.workers {
+        tasks.spawn("worker", worker::work(context.clone(), stop.clone()));
+    }
+    tasks.spawn("observer", observe::observe(context.clone(), stop.clone()));
+    tasks.spawn(
+        "timer",
+        timer::run(
+            Arc::clone(&context.config),
+            context.store.clone(),
+            context.queue.clone(),
+            stop.clone(),
+        ),
+    );
+    tasks.spawn("retention", expire(context.clone(), stop.clone()));
+    tasks.spawn("configuration", reload(path.to_owned(), context.clone(), hangup, stop.clone()));
+    start_applications(&context).await?;
+    ready.store(true, Ordering::Relaxed);
+
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        name = tasks.first_end() => Err(RuntimeError::TaskEnded(name)),
+    };
+    ready.store(false, Ordering::Relaxed);
+    tracing::info!("shutting down");
+    let all_ended = tasks.end().await;
+    context.store.close().await;
+    ended?;
+    if all_ended { Ok(()) } else { Err(RuntimeError::Deadline) }
+}
+
+/// The tasks of the process by name.
+struct Tasks {
+    set: JoinSet<&'static str>,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.set.spawn(async move {
+            task.await;
+            name
+        });
+    }
+
+    /// Waits until any task ends, which none does before it is asked to.
+    async fn first_end(&mut self) -> &'static str {
+        match self.set.join_next().await {
+            Some(Ok(name)) => name,
+            Some(Err(error)) => {
+                tracing::error!(%error, "a task panicked");
+                "panicked"
+            }
+            None => "none",
+        }
+    }
+
+    /// Asks all to end and waits for them; false when the deadline passed first.
+    async fn end(mut self) -> bool {
+        self.stop.cancel();
+        let all = async { while self.set.join_next().await.is_some() {} };
+        tokio::time::timeout(SHUTDOWN_DEADLINE, all).await.is_ok()
+    }
+}
+
+/// Checks every application once: what was missed while the process was down is made good.
+async fn start_applications(context: &Context) -> Result<(), StoreError> {
+    let config = context.config.load();
+    let now = context.store.now();
+    let mut checks = Vec::new();
+    for application in config.applications.values() {
+        let next = timer::next(now, application.sync.interval, fastrand::f64());
+        context.store.schedule_check(&application.name, next).await?;
+        checks.push(timer::check(application.name.clone(), Trigger::StartUp));
+    }
+    context.queue.enqueue_all(checks).await
+}
+
+/// Puts a changed configuration into force: at SIGHUP, and when the bytes of the file change.
+async fn reload(
+    path: std::path::PathBuf,
+    context: Context,
+    mut hangup: Signal,
+    stop: CancellationToken,
+) {
+    let mut watcher = Watcher::new(&path).await;
+    loop {
+        tokio::select! {
+            () = watcher.changed() => {}
+            _ = hangup.recv() => {
+                watcher.look_now().await;
+            }
+            () = stop.cancelled() => return,
+        }
+        let path = path.clone();
+        let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
+        match loaded {
+            Ok(Ok(config)) => replace(&context, config).await,
+            Ok(Err(errors)) => {
+                tracing::error!(errors = %errors, "the configuration file was refused; the one before stays in force");
+                context.config.refuse(errors.to_string());
+            }
+            Err(error) => tracing::error!(%error, "the configuration file could not be read"),
+        }
+    }
+}
+
+async fn replace(context: &Context, config: Config) {
+    let before = context.config.replace(config);
+    let config = context.config.load();
+    let changed = change::changed_applications(&before, &config);
+    tracing::info!(
+        applications = config.applications.len(),
+        changed = changed.len(),
+        "configuration in force"
+    );
+    if before.server.listen != config.server.listen || before.store != config.store {
+        tracing::warn!("server.listen and store count from the next start on");
+    }
+    let names: Vec<_> = config.applications.keys().cloned().collect();
+    if let Err(error) = context.store.ensure_applications(&names).await {
+        tracing::error!(%error, "could not write the applications of the new configuration");
+    }
+    for name in changed {
+        if config.applications.contains_key(&name) {
+            let request = timer::check(name, Trigger::Configuration);
+            if let Err(error) = context.queue.enqueue(request).await {
+                tracing::error!(%error, "could not ask for a sync after a change of configuration");
+            }
+        }
+    }
+    context.queue.ring();
+    context.queue.ring_waiting();
+}
+
+/// How often history that is beyond its retention is looked for.
+const RETENTION_PERIOD: Duration = Duration::from_mins(10);
+
+async fn expire(context: Context, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(RETENTION_PERIOD);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = expire_once(&context).await {
+            tracing::warn!(%error, "could not remove old history");
+        }
+    }
+}
+
+async fn expire_once(context: &Context) -> Result<(), StoreError> {
+    let config = context.config.load();
+    let retention = config.server.retention;
+    let age = jiff::SignedDuration::try_from(retention.age).unwrap_or(jiff::SignedDuration::MAX);
+    let older_than = context.store.now().saturating_sub(age).unwrap_or(jiff::Timestamp::MIN);
+    let expired = context
+        .store
+        .expire(Retention { syncs_per_application: retention.syncs_per_application, older_than })
+        .await?;
+    if expired.syncs + expired.deliveries > 0 {
+        tracing::info!(
+            syncs = expired.syncs,
+            deliveries = expired.deliveries,
+            "old history removed"
+        );
+    }
+    for repository in config.repositories.values() {
+        let followers: Vec<_> = config
+            .applications
+            .values()
+            .filter(|application| application.repository == repository.name)
+            .map(|application| application.name.clone())
+            .collect();
+        let commits = context.store.commits(&followers).await?;
+        if let Err(error) = context.source.retain(repository, &commits).await {
+            tracing::debug!(%error, repository = %repository.name, "no commits to let go");
+        }
+    }
+    Ok(())
+}
