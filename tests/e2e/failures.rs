@@ -1,0 +1,162 @@
+//! What fails leaves the cluster as it is, says why, and heals when its cause is gone.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::world::api_server::{ApiServer, User};
+use crate::world::manifests::{config_map, secret};
+use crate::world::webhook::Webhook;
+use crate::world::{SECRET_VALUE, Setup, World};
+
+const SETTINGS: &str = "apps/shop/settings.yaml";
+
+#[test]
+fn a_broken_file_is_named_with_its_line_and_the_cluster_keeps_its_state() {
+    let world = World::start();
+    let versions = world.resource_versions();
+    let broken = config_map("settings", "red") + "  colour: green\n";
+
+    let pushed = world.push(&[
+        (SETTINGS, Some(&broken)),
+        ("apps/shop/another.yaml", Some(&config_map("another", "red"))),
+    ]);
+    let sync = world.headstay.wait_for_state(&pushed.sync, "Failed");
+
+    assert_tells(&sync, "apps/shop/settings.yaml:7");
+    assert_eq!(sync["error"]["class"], "permanent");
+    assert_eq!(world.resource_versions(), versions);
+    world.apply(&[(SETTINGS, Some(&config_map("settings", "red")))]);
+    assert_eq!(world.colour("settings").as_deref(), Some("red"));
+    world.finish();
+}
+
+#[test]
+fn an_object_that_the_api_server_refuses_holds_back_the_others() {
+    let world = World::start();
+    let versions = world.resource_versions();
+    let refused = config_map("Not_A_Name", "red");
+
+    let pushed = world.push(&[
+        ("apps/shop/another.yaml", Some(&config_map("another", "red"))),
+        ("apps/shop/refused.yaml", Some(&refused)),
+    ]);
+    let sync = world.headstay.wait_for_sync("the refusal", |sync| {
+        sync["id"] == pushed.sync && matches!(sync["state"].as_str(), Some("Failed" | "Retrying"))
+    });
+
+    assert_tells(&sync, "Not_A_Name");
+    assert_eq!(world.resource_versions(), versions);
+    world.finish();
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_not_told() {
+    let world = World::start();
+    world.apply(&[("apps/shop/login.yaml", Some(&secret("login", SECRET_VALUE)))]);
+    let broken = secret("login", SECRET_VALUE).replace("  password", "\tpassword");
+
+    let pushed = world.push(&[("apps/shop/login.yaml", Some(&broken))]);
+    let sync = world.headstay.wait_for_state(&pushed.sync, "Failed");
+
+    assert_tells(&sync, "apps/shop/login.yaml");
+    world.headstay.application();
+    // The end of every story looks for the value in all that was told.
+    world.finish();
+}
+
+#[test]
+fn a_push_arrives_when_the_git_host_is_back() {
+    let world = World::start();
+    let push = |colour: &str| world.push(&[(SETTINGS, Some(&config_map("settings", colour)))]);
+
+    world.git.down();
+    let pushed = push("red");
+    let sync = world.headstay.wait_for_state(&pushed.sync, "Retrying");
+    assert_tells(&sync, "fleet");
+    world.git.up();
+    let sync = world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    assert!(sync["attempt"].as_u64().unwrap() > 1, "{sync:#}");
+    assert_eq!(world.colour("settings").as_deref(), Some("red"));
+
+    world.git.stall(true);
+    let pushed = push("green");
+    world.headstay.wait_for_state(&pushed.sync, "Retrying");
+    world.git.stall(false);
+    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    assert_eq!(world.colour("settings").as_deref(), Some("green"));
+    world.finish();
+}
+
+#[test]
+fn a_push_arrives_when_the_api_server_is_back() {
+    let api_server = Arc::new(ApiServer::own());
+    let world = Setup { api_server, ..Setup::default() }.start();
+
+    world.api_server.stop();
+    let pushed = world.push(&[(SETTINGS, Some(&config_map("settings", "red")))]);
+    let sync = world.headstay.wait_for_state(&pushed.sync, "Retrying");
+    assert_eq!(sync["error"]["class"], "transient");
+    world.api_server.start();
+
+    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    assert_eq!(world.colour("settings").as_deref(), Some("red"));
+    world.finish();
+}
+
+#[test]
+fn what_is_forbidden_arrives_when_it_is_allowed() {
+    let api_server = ApiServer::shared();
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let allow = |resources: &[&str]| json!({"rules": [{"apiGroups": ["*"], "resources": resources, "verbs": ["*"]}]});
+    let mut role = allow(&["configmaps", "namespaces", "services"]);
+    role["metadata"] = json!({"name": "deployer"});
+    api_server.client().create(roles, &role);
+    api_server.client().create(
+        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+        &json!({
+            "metadata": {"name": "deployer"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "deployer"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "deployer"}],
+        }),
+    );
+    let world = Setup { user: User::Deployer, ..Setup::default() }.start();
+
+    let pushed = world.push(&[("apps/shop/login.yaml", Some(&secret("login", SECRET_VALUE)))]);
+    let sync = world.headstay.wait_for_state(&pushed.sync, "Retrying");
+    assert_tells(&sync, "login");
+    assert_tells(&sync, "forbidden");
+
+    let more = allow(&["configmaps", "namespaces", "services", "secrets"]);
+    world.kubernetes.edit(&format!("{roles}/deployer"), &more);
+    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    assert!(world.kubernetes.get(&format!("{}/login", world.path("v1", "secrets"))).is_some());
+    world.finish();
+}
+
+#[test]
+fn a_branch_that_is_gone_leaves_everything_as_it_is() {
+    let world = World::start();
+    let versions = world.resource_versions();
+    let main = world.repository.head("main").unwrap();
+
+    world.repository.delete_branch("main");
+    let answer = world.headstay.deliver(&Webhook::push(&world.repository, "main"));
+    assert!(matches!(answer.status, 200 | 202), "{answer:?}");
+    let asked = world.headstay.request_sync();
+    let sync = world.headstay.wait_for_sync("a sync that finds no branch", |sync| {
+        sync["id"] == asked && matches!(sync["state"].as_str(), Some("Failed" | "Retrying"))
+    });
+    assert_tells(&sync, "main");
+    assert_eq!(world.resource_versions(), versions);
+
+    world.repository.force_push("main", &main);
+    world.apply(&[(SETTINGS, Some(&config_map("settings", "red")))]);
+    world.finish();
+}
+
+/// The error of a sync, or one of its details, names something.
+#[track_caller]
+fn assert_tells(sync: &Value, what: &str) {
+    assert!(sync["error"].to_string().contains(what), "no `{what}` in the error of: {sync:#}");
+}

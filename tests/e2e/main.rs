@@ -1,0 +1,18 @@
+//! Stories of the real `headstay` between a real Git host and a real Kubernetes API server.
+//!
+//! `world` holds the parts: read `world/mod.rs` first. Every story starts a world of its own, does
+//! something to it by the verbs of the world, and ends with `finish`, which checks what must hold
+//! after every story: no error logged, no panic, no secret told, an orderly end.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+#![expect(clippy::print_stderr, reason = "the log of the program, when a story failed")]
+#![expect(unreachable_pub, reason = "the parts of the world are public to the stories")]
+
+mod world;
+
+mod deliveries;
+mod drift;
+mod failures;
+mod health;
+mod prune;
+mod push;
+mod restart;

@@ -1,0 +1,301 @@
+//! The `headstay` program itself: its life, its API and its log.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{JoinHandle, spawn};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use crate::world::api_server::User;
+use crate::world::call::{Answer, agent, call};
+use crate::world::wait::{DEADLINE, wait_for};
+use crate::world::webhook::Webhook;
+use crate::world::{API_TOKEN, GIT_TOKEN, SECRET_VALUE, WEBHOOK_SECRET, leash};
+
+/// How long an orderly end may take.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// The states after which nothing more happens to a sync.
+pub const ENDED: [&str; 4] = ["Succeeded", "Failed", "Superseded", "Cancelled"];
+
+/// One installation, which can be ended and started again on what it had stored.
+pub struct Headstay {
+    configuration: PathBuf,
+    process: Mutex<Option<Process>>,
+    address: Mutex<String>,
+    agent: Agent,
+    log: Arc<Mutex<Vec<String>>>,
+    answers: Mutex<Vec<String>>,
+}
+
+struct Process {
+    child: Child,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Headstay {
+    /// Starts the program with a configuration, in which `FOLDER` is a folder of its own.
+    #[track_caller]
+    pub fn start(configuration: &str) -> Self {
+        let folder = leash::folder("headstay");
+        let path = folder.join("headstay.yaml");
+        let text = configuration.replace("FOLDER", folder.to_str().unwrap());
+        std::fs::write(&path, text).unwrap();
+        let headstay = Self {
+            configuration: path,
+            process: Mutex::default(),
+            address: Mutex::default(),
+            agent: agent(),
+            log: Arc::default(),
+            answers: Mutex::default(),
+        };
+        headstay.restart();
+        headstay
+    }
+
+    /// Starts the program again after it was killed or terminated.
+    #[track_caller]
+    pub fn restart(&self) {
+        let mut child = leash::spawn(
+            Command::new(env!("CARGO_BIN_EXE_headstay"))
+                .args(["serve", "--config"])
+                .arg(&self.configuration)
+                .env("HEADSTAY_TOKEN", API_TOKEN)
+                .env("GITHUB_WEBHOOK_SECRET", WEBHOOK_SECRET)
+                .env("GIT_TOKEN", GIT_TOKEN)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        );
+        let (sender, addresses) = channel();
+        let readers = vec![
+            self.read_log(child.stdout.take().unwrap(), sender.clone()),
+            self.read_log(child.stderr.take().unwrap(), sender),
+        ];
+        let Ok(address) = addresses.recv_timeout(DEADLINE) else {
+            let _ = child.kill();
+            panic!("headstay did not say where it listens:\n{}", self.log());
+        };
+        *self.address.lock().unwrap() = address;
+        *self.process.lock().unwrap() = Some(Process { child, readers });
+    }
+
+    /// Ends the program as the power going out would.
+    #[track_caller]
+    pub fn kill9(&self) {
+        let mut process = self.process.lock().unwrap().take().unwrap();
+        process.child.kill().unwrap();
+        process.child.wait().unwrap();
+        process.readers.into_iter().for_each(|reader| reader.join().unwrap());
+    }
+
+    /// Asks the program to end (SIGTERM), which it must do in order and in time.
+    #[track_caller]
+    pub fn terminate(&self) {
+        let mut process = self.process.lock().unwrap().take().unwrap();
+        let kill = ["-c", "kill -TERM $0", &process.child.id().to_string()];
+        assert!(Command::new("sh").args(kill).status().unwrap().success());
+        let status = wait_for("the end of headstay after SIGTERM", GRACE, || {
+            process.child.try_wait().unwrap().ok_or_else(|| self.log())
+        });
+        process.readers.into_iter().for_each(|reader| reader.join().unwrap());
+        assert_eq!(status.code(), Some(0), "headstay ended with {status}:\n{}", self.log());
+    }
+
+    /// `127.0.0.1:<port>`; another one after each start.
+    pub fn address(&self) -> String {
+        self.address.lock().unwrap().clone()
+    }
+
+    /// Sends a delivery; an answer must come.
+    #[track_caller]
+    pub fn deliver(&self, webhook: &Webhook) -> Answer {
+        self.try_deliver(webhook).unwrap()
+    }
+
+    /// Sends a delivery to a program that may end meanwhile.
+    pub fn try_deliver(&self, webhook: &Webhook) -> Result<Answer, ureq::Error> {
+        let Webhook { receiver, event, id, body, signature } = webhook;
+        let url = format!("http://{}/webhooks/{receiver}", self.address());
+        let mut headers = vec![
+            ("content-type", "application/json"),
+            ("x-github-event", event.as_str()),
+            ("x-github-delivery", id.as_str()),
+        ];
+        headers.extend(signature.as_deref().map(|value| ("x-hub-signature-256", value)));
+        let answer = call(&self.agent, "POST", &url, &headers, Some(body))?;
+        self.remember(&answer);
+        Ok(answer)
+    }
+
+    /// One call of the API with the operator's token.
+    #[track_caller]
+    pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let url = format!("http://{}{path}", self.address());
+        let token = format!("Bearer {API_TOKEN}");
+        let headers = [("authorization", &*token), ("content-type", "application/json")];
+        let body = body.map(Value::to_string);
+        let body = body.as_deref().map(str::as_bytes);
+        let answer = call(&self.agent, method, &url, &headers, body).unwrap();
+        self.remember(&answer);
+        answer
+    }
+
+    /// Reads from the API what must be there.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Value {
+        let answer = self.api("GET", path, None);
+        assert_eq!(answer.status, 200, "GET {path}: {answer:?}");
+        answer.body
+    }
+
+    /// Asks for something by the API, which must be taken; returns the answer.
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> Value {
+        let answer = self.api("POST", path, Some(body));
+        assert!((200..300).contains(&answer.status), "POST {path}: {answer:?}");
+        answer.body
+    }
+
+    /// The whole at a glance.
+    #[track_caller]
+    pub fn status(&self) -> Value {
+        self.get("/api/v1/status")
+    }
+
+    /// The application `shop`.
+    #[track_caller]
+    pub fn application(&self) -> Value {
+        self.get("/api/v1/applications/shop")
+    }
+
+    /// The history, newest first.
+    #[track_caller]
+    pub fn syncs(&self) -> Vec<Value> {
+        self.get("/api/v1/syncs?limit=200")["items"].as_array().unwrap().clone()
+    }
+
+    /// One sync with its objects.
+    #[track_caller]
+    pub fn sync(&self, id: &str) -> Value {
+        self.get(&format!("/api/v1/syncs/{id}"))
+    }
+
+    /// One delivery.
+    #[track_caller]
+    pub fn delivery(&self, id: &str) -> Value {
+        self.get(&format!("/api/v1/deliveries/{id}"))
+    }
+
+    /// Asks for a sync of `shop` as a person does; returns its id.
+    #[track_caller]
+    pub fn request_sync(&self) -> String {
+        let sync = self.post("/api/v1/applications/shop/sync", &json!({}));
+        sync["id"].as_str().unwrap_or_else(|| panic!("no id: {sync}")).to_owned()
+    }
+
+    /// Waits until the status is as wanted; returns it.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        wait_for(what, DEADLINE, || {
+            let status = self.status();
+            if wanted(&status) { Ok(status) } else { Err(status.to_string()) }
+        })
+    }
+
+    /// Waits until the history has a sync like that; returns it with its objects.
+    #[track_caller]
+    pub fn wait_for_sync(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let found = wait_for(what, DEADLINE, || {
+            let syncs = self.syncs();
+            let found = syncs.iter().find(|sync| wanted(sync)).cloned();
+            found.ok_or_else(|| Value::from(syncs).to_string())
+        });
+        self.sync(found["id"].as_str().unwrap())
+    }
+
+    /// Waits until a sync is in a state; fails at once when it ends in another one.
+    #[track_caller]
+    pub fn wait_for_state(&self, id: &str, state: &str) -> Value {
+        wait_for(&format!("the sync to be {state}"), DEADLINE, || {
+            let sync = self.sync(id);
+            let now = sync["state"].as_str().unwrap();
+            assert!(now == state || !ENDED.contains(&now), "wanted {state}, but: {sync:#}");
+            if now == state { Ok(sync) } else { Err(sync.to_string()) }
+        })
+    }
+
+    /// What must hold after every story.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        let log = self.log();
+        for line in log.lines() {
+            let entry = serde_json::from_str(line).unwrap_or(Value::Null);
+            assert!(entry["level"] != "ERROR", "an error was logged: {line}");
+            assert!(!line.contains("panicked at"), "it panicked: {line}");
+        }
+        let told = format!("{log}\n{}", self.answers.lock().unwrap().join("\n"));
+        let git = format!("x-access-token:{GIT_TOKEN}");
+        let tokens = [User::Admin.token(), User::Deployer.token()];
+        for secret in
+            [WEBHOOK_SECRET, GIT_TOKEN, API_TOKEN, SECRET_VALUE, &git].iter().chain(&tokens)
+        {
+            assert!(!told.contains(secret), "`{secret}` was told");
+            let encoded = BASE64_STANDARD.encode(secret);
+            assert!(!told.contains(&encoded), "`{secret}` was told in Base64");
+        }
+    }
+
+    fn remember(&self, answer: &Answer) {
+        self.answers.lock().unwrap().push(answer.text.clone());
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// Keeps every line, and sends the address of the line that tells it.
+    fn read_log(
+        &self,
+        output: impl Read + Send + 'static,
+        addresses: Sender<String>,
+    ) -> JoinHandle<()> {
+        let log = Arc::clone(&self.log);
+        spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if let Some(address) = listening_address(&line) {
+                    // Only the first one is waited for.
+                    let _ = addresses.send(address);
+                }
+                log.lock().unwrap().push(line);
+            }
+        })
+    }
+}
+
+impl Drop for Headstay {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.get_mut().unwrap().take() {
+            let _ = process.child.kill();
+            let _ = process.child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the log of headstay\n{}", self.log());
+        }
+    }
+}
+
+/// `{"fields": {"message": "listening", "address": "127.0.0.1:1234"}, …}`, or the same without
+/// `fields` around it.
+fn listening_address(line: &str) -> Option<String> {
+    let entry: Value = serde_json::from_str(line).ok()?;
+    let fields = entry.get("fields").unwrap_or(&entry);
+    let listening = fields["message"] == "listening";
+    listening.then(|| fields["address"].as_str().map(str::to_owned))?
+}

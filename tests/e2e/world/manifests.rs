@@ -1,0 +1,68 @@
+//! What the stories commit.
+
+/// A ConfigMap of one colour.
+pub fn config_map(name: &str, colour: &str) -> String {
+    format!(
+        "\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {name}
+data:
+  colour: {colour}
+"
+    )
+}
+
+/// A Secret that says `password: <value>`.
+pub fn secret(name: &str, value: &str) -> String {
+    format!(
+        "\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {name}
+stringData:
+  password: {value}
+"
+    )
+}
+
+/// A Service; the API server fills in much of it.
+pub fn service(name: &str) -> String {
+    format!(
+        "\
+apiVersion: v1
+kind: Service
+metadata:
+  name: {name}
+spec:
+  selector: {{app: {name}}}
+  ports:
+    - port: 80
+"
+    )
+}
+
+/// A Deployment of one Pod, which runs only when a story says so.
+pub fn deployment(name: &str, image: &str) -> String {
+    format!(
+        "\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {name}
+spec:
+  replicas: 1
+  selector:
+    matchLabels: {{app: {name}}}
+  template:
+    metadata:
+      labels: {{app: {name}}}
+    spec:
+      containers:
+        - name: {name}
+          image: {image}
+"
+    )
+}
