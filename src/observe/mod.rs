@@ -3,7 +3,7 @@
 //!
 //! One task owns all state. Watches (one per cluster, kind and, where rights are narrow, namespace)
 //! send what they see over one bounded channel; the task marks the applications that are touched,
-//! and judges each of them once per [`DEBOUNCE`].
+//! and judges each of them once per moment.
 
 mod explain;
 mod judge;

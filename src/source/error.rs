@@ -1,5 +1,5 @@
 //! What can go wrong between a Git host and the bytes of a commit. No text in here holds a
-//! credential: what others wrote goes through [`Scrub`](crate::source::credentials::Scrub) first.
+//! credential: what others wrote goes through `credentials::Scrub` first.
 
 use std::path::PathBuf;
 use std::sync::Arc;

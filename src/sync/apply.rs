@@ -18,11 +18,11 @@ use crate::domain::manifest::Desired;
 use crate::domain::sync::{Action, ObjectResult, Phase};
 use crate::failpoint::failpoint;
 use crate::store::ApplyStart;
-use crate::sync::diff::{Change, Checked, Plan, Refused, is_foundation, paths};
+use crate::sync::diff::{Change, Checked, Plan, is_foundation, paths};
 use crate::sync::error::{SyncError, chain};
 use crate::sync::fetch::Target;
 use crate::sync::lease::Stop;
-use crate::sync::record::Record;
+use crate::sync::record::{Record, Refused};
 use crate::sync::scene::Scene;
 
 /// How long a definition or a namespace may take to become usable before the sync fails.

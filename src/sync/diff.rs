@@ -21,7 +21,7 @@ use crate::domain::plan::{self, PruneBounds};
 use crate::domain::sync::{Action, BlockedPlan, ObjectResult, Phase};
 use crate::sync::error::{SyncError, chain};
 use crate::sync::fetch::Target;
-use crate::sync::record::Record;
+use crate::sync::record::{Record, Refused};
 use crate::sync::scene::Scene;
 
 /// What a sync will do.
@@ -96,14 +96,6 @@ pub enum Change {
     Configure,
     /// It differs in what cannot be changed, and may be deleted and made anew.
     Recreate,
-}
-
-/// An object was refused.
-pub(super) struct Refused {
-    pub(super) object: ObjectKey,
-    pub(super) message: String,
-    /// Whether Git's bytes alone decide it.
-    pub(super) permanent: bool,
 }
 
 /// Asks about every object of a stage, in parallel, and reports every refusal. With

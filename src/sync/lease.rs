@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::call::CALL_TIMEOUT;
 use crate::store::{Claim, ClaimKey, Store};
 
-/// How long a claim holds without a heartbeat. It must exceed [`WRITE_MAX`] and a few heartbeats,
+/// How long a claim holds without a heartbeat. It must exceed the longest write and a few heartbeats,
 /// or no write would ever be allowed.
 pub const LEASE: Duration = Duration::from_mins(3);
 /// Longest time of one write with all its attempts: the last one begins within 30 s of the first.

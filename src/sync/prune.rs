@@ -13,9 +13,8 @@ use crate::domain::object::ObjectKey;
 use crate::domain::order;
 use crate::domain::sync::{Action, ObjectResult, Phase};
 use crate::failpoint::failpoint;
-use crate::sync::diff::Refused;
 use crate::sync::error::{SyncError, chain};
-use crate::sync::record::Record;
+use crate::sync::record::{Record, Refused};
 use crate::sync::scene::Scene;
 
 /// Deletes the kept objects of the inventory, those that depend on others first.

@@ -10,8 +10,15 @@ use crate::domain::object::ObjectKey;
 use crate::domain::sync::f64_ms::Ms;
 use crate::domain::sync::{Action, ObjectResult, Phase, PhaseDuration};
 use crate::store::Claim;
-use crate::sync::diff::Refused;
 use crate::sync::error::SyncError;
+
+/// An object was refused.
+pub(super) struct Refused {
+    pub(super) object: ObjectKey,
+    pub(super) message: String,
+    /// Whether Git's bytes alone decide it.
+    pub(super) permanent: bool,
+}
 
 /// The phases, commit and results of a sync while it runs.
 pub(super) struct Record {

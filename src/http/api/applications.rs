@@ -12,65 +12,10 @@ use crate::config::{Application, Config};
 use crate::domain::inventory::ApplicationState;
 use crate::domain::sync::{Sync, SyncOptions, SyncRequest, Trigger};
 use crate::http::App;
+use crate::http::api::overview::{Known, all, summary};
 use crate::http::api::parse;
-use crate::http::api::status::{conditions, standing};
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
-
-/// The configuration of an application and what is known of it.
-pub(super) struct Known {
-    pub(super) application: Arc<Application>,
-    pub(super) state: ApplicationState,
-    pub(super) last_sync: Option<Sync>,
-}
-
-/// Reads what is known of every configured application, by name.
-pub(super) async fn all(app: &App, config: &Config) -> Result<Vec<Known>, Problem> {
-    let store = &app.context.store;
-    let mut states: std::collections::HashMap<_, _> =
-        store.applications().await?.into_iter().map(|state| (state.name.clone(), state)).collect();
-    let mut known = Vec::with_capacity(config.applications.len());
-    for (name, application) in &config.applications {
-        let state = states.remove(name).unwrap_or_else(|| ApplicationState::new(name.clone()));
-        let last_sync = match state.last_sync {
-            Some(id) => store.sync(id).await?,
-            None => None,
-        };
-        known.push(Known { application: Arc::clone(application), state, last_sync });
-    }
-    Ok(known)
-}
-
-/// An application as the lists show it.
-pub(super) fn summary(config: &Config, known: &Known) -> Value {
-    let Known { application, state, last_sync } = known;
-    json!({
-        "name": application.name,
-        "repository": application.repository,
-        "revision": application.revision.to_string(),
-        "path": application.path,
-        "cluster": application.cluster,
-        "namespace": application.namespace,
-        "wanted": state.wanted,
-        "applied": state.applied,
-        "appliedAt": state.applied_at,
-        "healthy": state.healthy,
-        "syncState": standing(state, last_sync.as_ref()),
-        "health": state.health,
-        "checkedAt": state.checked_at,
-        "lastSync": last_sync.as_ref().map(|sync| json!({
-            "id": sync.id,
-            "state": sync.state,
-            "trigger": sync.trigger,
-            "queuedAt": sync.queued_at,
-            "endedAt": sync.ended_at,
-            "commit": sync.commit.as_ref().map(|commit| &commit.id),
-            "waitingFor": sync.waiting_for,
-            "error": sync.error.as_ref().map(|error| &error.message),
-        })),
-        "conditions": conditions(config, known),
-    })
-}
 
 /// `GET /api/v1/applications`
 pub(in crate::http) async fn list(State(app): State<App>) -> Result<Json<Value>, Problem> {

@@ -1,0 +1,130 @@
+//! What is told of an application: its settings, its state, and what a person should know.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::config::{Application, Config};
+use crate::domain::inventory::ApplicationState;
+use crate::domain::sync::{Sync, SyncState};
+use crate::http::App;
+use crate::http::problem::Problem;
+
+/// Commits in a row that the timer must find before the webhook is called broken: one can be a
+/// push within the moment of a start.
+const UNANNOUNCED_COMMITS: u32 = 2;
+
+/// The configuration of an application and what is known of it.
+pub(super) struct Known {
+    pub(super) application: Arc<Application>,
+    pub(super) state: ApplicationState,
+    pub(super) last_sync: Option<Sync>,
+}
+
+/// Reads what is known of every configured application, by name.
+pub(super) async fn all(app: &App, config: &Config) -> Result<Vec<Known>, Problem> {
+    let store = &app.context.store;
+    let mut states: HashMap<_, _> =
+        store.applications().await?.into_iter().map(|state| (state.name.clone(), state)).collect();
+    let mut known = Vec::with_capacity(config.applications.len());
+    for (name, application) in &config.applications {
+        let state = states.remove(name).unwrap_or_else(|| ApplicationState::new(name.clone()));
+        let last_sync = match state.last_sync {
+            Some(id) => store.sync(id).await?,
+            None => None,
+        };
+        known.push(Known { application: Arc::clone(application), state, last_sync });
+    }
+    Ok(known)
+}
+
+/// An application as the lists show it.
+pub(super) fn summary(config: &Config, known: &Known) -> Value {
+    let Known { application, state, last_sync } = known;
+    json!({
+        "name": application.name,
+        "repository": application.repository,
+        "revision": application.revision.to_string(),
+        "path": application.path,
+        "cluster": application.cluster,
+        "namespace": application.namespace,
+        "wanted": state.wanted,
+        "applied": state.applied,
+        "appliedAt": state.applied_at,
+        "healthy": state.healthy,
+        "syncState": standing(state, last_sync.as_ref()),
+        "health": state.health,
+        "checkedAt": state.checked_at,
+        "lastSync": last_sync.as_ref().map(|sync| json!({
+            "id": sync.id,
+            "state": sync.state,
+            "trigger": sync.trigger,
+            "queuedAt": sync.queued_at,
+            "endedAt": sync.ended_at,
+            "commit": sync.commit.as_ref().map(|commit| &commit.id),
+            "waitingFor": sync.waiting_for,
+            "error": sync.error.as_ref().map(|error| &error.message),
+        })),
+        "conditions": conditions(config, known),
+    })
+}
+
+/// Where an application stands against Git, in one word.
+fn standing(state: &ApplicationState, last_sync: Option<&Sync>) -> &'static str {
+    match last_sync.map(|sync| sync.state) {
+        Some(SyncState::Queued | SyncState::Running) => "Syncing",
+        Some(SyncState::Blocked) => "Blocked",
+        Some(SyncState::Failed | SyncState::Retrying) if !at_wanted(state) => "Failed",
+        _ if at_wanted(state) => "Synced",
+        _ if state.applied.is_none() && state.wanted.is_none() => "Unknown",
+        _ => "OutOfSync",
+    }
+}
+
+fn at_wanted(state: &ApplicationState) -> bool {
+    // A partial apply leaves no inputs behind.
+    match (&state.wanted, &state.applied, &state.inputs) {
+        (Some(wanted), Some(applied), Some(_)) => wanted.id == applied.id,
+        _ => false,
+    }
+}
+
+/// What a person should know of an application beyond its state.
+fn conditions(config: &Config, known: &Known) -> Vec<Value> {
+    let mut conditions = Vec::new();
+    let mut tell = |kind: &str, message: String| {
+        conditions.push(json!({"type": kind, "message": message}));
+    };
+    if config.server.suspend {
+        tell("Suspended", "server.suspend is set: nothing is written to any cluster".into());
+    }
+    if known.state.unannounced >= UNANNOUNCED_COMMITS {
+        tell(
+            "WebhookMissing",
+            format!(
+                "the timer found {} commits in a row that no webhook announced: check the webhook \
+                 of repository {}",
+                known.state.unannounced, known.application.repository
+            ),
+        );
+    }
+    let Some(sync) = &known.last_sync else { return conditions };
+    if let Some(plan) = &sync.plan
+        && sync.state == SyncState::Blocked
+    {
+        let id = sync.id;
+        tell("Blocked", format!("{}: approve with POST /api/v1/syncs/{id}/approve", plan.reason));
+    }
+    if let Some(error) = &sync.error
+        && matches!(sync.state, SyncState::Failed | SyncState::Retrying)
+    {
+        tell("SyncFailed", error.message.clone());
+    }
+    for waiting in &sync.waiting_for {
+        if sync.state == SyncState::Waiting {
+            tell("WaitingForHealth", format!("{}: {}", waiting.object, waiting.reason));
+        }
+    }
+    conditions
+}
