@@ -29,7 +29,7 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<u8, CommandEr
     })?;
     writeln!(
         out,
-        "{}: good: {} applications, {} repositories, {} clusters, {} receivers",
+        "{}: good (applications: {}, repositories: {}, clusters: {}, receivers: {})",
         path.display(),
         config.applications.len(),
         config.repositories.len(),

@@ -20,6 +20,10 @@ use crate::store::NewDelivery;
 use crate::sync::error::chain;
 use crate::trigger::webhook;
 
+/// A body from this size on, in bytes, takes milliseconds to be hashed, in which other requests are
+/// to go on.
+const LARGE_BODY: usize = 256 << 10;
+
 /// `POST /webhooks/{receiver}`.
 pub(super) async fn receive(
     State(app): State<App>,
@@ -100,13 +104,17 @@ async fn take(
         tracing::error!(receiver = %receiver.name, error = %chain(&error), "a receiver has no usable secret");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the receiver cannot verify deliveries now")
     })?;
-    let verified = receiver::verify(
-        receiver.provider,
-        &credentials,
-        headers,
-        &held.bytes,
-        delivery.received_at,
-    );
+    let verify = || {
+        receiver::verify(
+            receiver.provider,
+            &credentials,
+            headers,
+            &held.bytes,
+            delivery.received_at,
+        )
+    };
+    let large = held.bytes.len() > LARGE_BODY;
+    let verified = if large { tokio::task::block_in_place(verify) } else { verify() };
     if let Err(rejection) = verified {
         return Err(reject(app, config, receiver, delivery, &rejection).await);
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Application, Config};
 use crate::domain::inventory::ApplicationState;
-use crate::domain::sync::{Sync, SyncState};
+use crate::domain::sync::{Phase, Sync, SyncState};
 use crate::http::App;
 use crate::http::problem::Problem;
 
@@ -75,11 +75,16 @@ fn standing(state: &ApplicationState, last_sync: Option<&Sync>) -> &'static str 
     match last_sync.map(|sync| sync.state) {
         Some(SyncState::Queued | SyncState::Running) => "Syncing",
         Some(SyncState::Blocked) => "Blocked",
-        Some(SyncState::Failed | SyncState::Retrying) if !at_wanted(state) => "Failed",
+        // What was applied but does not work is the business of its health.
+        Some(SyncState::Failed | SyncState::Retrying) if !failed_by_health(last_sync) => "Failed",
         _ if at_wanted(state) => "Synced",
         _ if state.applied.is_none() && state.wanted.is_none() => "Unknown",
         _ => "OutOfSync",
     }
+}
+
+fn failed_by_health(sync: Option<&Sync>) -> bool {
+    sync.and_then(|sync| sync.error.as_ref()).is_some_and(|error| error.phase == Phase::Health)
 }
 
 fn at_wanted(state: &ApplicationState) -> bool {
