@@ -1,6 +1,7 @@
 //! Whole configurations, read in a world in which every variable and file is there.
 
 mod broken;
+mod documents;
 
 use std::collections::BTreeSet;
 use std::path::Path;
