@@ -10,6 +10,7 @@ use crate::domain::name::{ApplicationName, ClusterName};
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::f64_ms::Ms;
 use crate::domain::sync::{Failure, FailureClass, Phase, PhaseDuration, Sync, WaitingFor};
+use crate::failpoint::failpoint;
 use crate::observe::Observer;
 use crate::observe::sightings::{Found, Sighting};
 use crate::observe::watches::Scope;
@@ -168,7 +169,10 @@ async fn healthy(
     } else {
         WaitingEnd::Healthy { commit: commit.id.clone(), phases }
     };
-    if observer.context.store.end_waiting(sync.id, end).await? {
+    failpoint("end-waiting:before");
+    let ended = observer.context.store.end_waiting(sync.id, end).await?;
+    failpoint("end-waiting:after");
+    if ended {
         tracing::info!(
             sync = %sync.id, application = %sync.application, commit = commit.id.short(),
             prunes_next = prunes, "application healthy"

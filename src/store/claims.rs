@@ -10,6 +10,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::domain::inventory::InventoryItem;
 use crate::domain::name::{ApplicationName, SyncId};
+use crate::failpoint::failpoint;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, micros, parsed, select_sync};
 use crate::store::{ApplyStart, Claim, ClaimKey, Step, Store, applications, inventory};
@@ -31,7 +32,9 @@ impl Store {
                     None => requeue(&mut tx, id, now).await?,
                 }
             }
+            failpoint("recover:before");
             tx.commit().await?;
+            failpoint("recover:after");
             Ok(running.len() as u64)
         };
         work.await.map_err(failed("put interrupted syncs back into the queue"))
@@ -58,6 +61,7 @@ impl Store {
             let sync = rows::sync(&row)?;
             let key = ClaimKey { sync: sync.id, fence: row.try_get("fence")? };
             let step = Step::read(&row)?;
+            failpoint("claim:before");
             tx.commit().await?;
             Ok(Some(Claim { key, sync, step, lease_until }))
         };

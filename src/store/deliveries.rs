@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::domain::delivery::Delivery;
 use crate::domain::name::{DeliveryId, SyncId};
 use crate::domain::sync::SyncRequest;
+use crate::failpoint::failpoint;
 use crate::store::coalesce::{
     Arrival, Arrived, Batch, Joined, Known, OpenSync, coalesce, host_key,
 };
@@ -74,7 +75,9 @@ pub(super) async fn write(
         let known = look_up(&mut tx, arrivals).await?;
         let batch = coalesce(arrivals, known, Uuid::now_v7);
         insert(&mut tx, &batch, super::now()).await?;
+        failpoint("accept:before");
         tx.commit().await?;
+        failpoint("accept:after");
         Ok(batch.arrived)
     };
     work.await.map_err(failed("record a delivery or queue a sync"))

@@ -231,6 +231,7 @@ async fn put(scene: &Scene<'_>, checked: &Checked) -> Result<Value, ClusterError
         (Change::Recreate, Some(live)) => recreate(scene, desired, live).await?,
         (Change::Configure, Some(live)) if !merge && !owns(scene, desired) => {
             cluster.take_over(desired, live).await?;
+            failpoint("take-over:after");
         }
         _ => {}
     }
@@ -248,6 +249,7 @@ fn owns(scene: &Scene<'_>, desired: &Desired) -> bool {
 async fn recreate(scene: &Scene<'_>, desired: &Desired, live: &Value) -> Result<(), ClusterError> {
     let uid = live["metadata"]["uid"].as_str().unwrap_or_default();
     let deleted = scene.cluster.delete(&desired.resource, &desired.key, uid, None).await?;
+    failpoint("recreate:deleted");
     let begun = Instant::now();
     let mut pause = ESTABLISH_PAUSES[0];
     if deleted == Deleted::Gone {

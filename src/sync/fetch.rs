@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::plan::Inputs;
 use crate::domain::sync::Phase;
+use crate::failpoint::failpoint;
 use crate::render;
 use crate::sync::error::SyncError;
 use crate::sync::record::Record;
@@ -48,10 +49,13 @@ async fn find(scene: &Scene<'_>) -> Result<Target, SyncError> {
     if !revisions.contains(&revision) {
         revisions.push(revision.clone());
     }
+    failpoint("fetch:before");
     source.fetch(repository, &revisions, scene.claim.sync.requested_at).await?;
+    failpoint("fetch:after");
     let commit = source.resolve(repository, &revision).await?;
     // Pinned before anything refers to it, so that no force-push and no gc can take it away.
     source.pin(repository, std::slice::from_ref(&commit.id)).await?;
+    failpoint("pin:after");
     let rewind = match &scene.state.applied {
         Some(applied) if applied.id != commit.id => {
             !source.contains(repository, &commit.id, &applied.id).await.unwrap_or(true)
