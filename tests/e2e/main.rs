@@ -13,6 +13,8 @@ mod deliveries;
 mod drift;
 mod failures;
 mod health;
+#[cfg(debug_assertions)]
+mod kill;
 mod prune;
 mod push;
 mod restart;

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::world::headstay::ENDED;
 use crate::world::manifests::config_map;
-use crate::world::wait::{DEADLINE, wait_for};
 use crate::world::webhook::Webhook;
 use crate::world::{World, random};
 
@@ -44,7 +40,7 @@ fn killed_at_any_time_it_ends_at_the_last_push_and_knows_what_became_of_each() {
     let last = world.announce(world.repository.head("main").unwrap());
     accepted.push(last.delivery);
     for delivery in &accepted {
-        assert_covered(&world, delivery);
+        world.headstay.wait_until_covered(delivery);
     }
     assert_eq!(world.headstay.application()["applied"]["id"], last.commit);
     assert_eq!(world.colour("settings"), Some(format!("shade-{}", KILLS - 1)));
@@ -64,7 +60,7 @@ fn what_was_accepted_before_an_orderly_end_is_done_after_it() {
 
     world.headstay.wait_for_state(&pushed.sync, "Succeeded");
     assert_eq!(world.colour("settings").as_deref(), Some("red"));
-    assert_covered(&world, &pushed.delivery);
+    world.headstay.wait_until_covered(&pushed.delivery);
     world.finish();
 }
 
@@ -85,25 +81,4 @@ fn a_restart_finds_what_was_pushed_meanwhile_and_writes_nothing_else() {
     assert_eq!(sync["trigger"], "start-up");
     assert_eq!(world.kubernetes.get(&another), before);
     world.finish();
-}
-
-/// The delivery names a sync, and that one, or the last of those that took over, has succeeded.
-#[track_caller]
-fn assert_covered(world: &World, delivery: &str) {
-    wait_for(&format!("delivery {delivery} to be covered"), DEADLINE, || {
-        let delivery = world.headstay.delivery(delivery);
-        let mut id = delivery["syncs"][0]["id"].as_str().ok_or(delivery.to_string())?.to_owned();
-        loop {
-            let sync = world.headstay.sync(&id);
-            let state = sync["state"].as_str().unwrap();
-            match &sync["supersededBy"] {
-                Value::String(next) if state == "Superseded" => id.clone_from(next),
-                _ if state == "Succeeded" => return Ok(()),
-                _ => {
-                    assert!(!ENDED.contains(&state), "{delivery} led to {sync:#}");
-                    return Err(sync.to_string());
-                }
-            }
-        }
-    });
 }

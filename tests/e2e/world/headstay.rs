@@ -1,9 +1,10 @@
 //! The `headstay` program itself: its life, its API and its log.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
@@ -21,6 +22,9 @@ use crate::world::{API_TOKEN, GIT_TOKEN, SECRET_VALUE, WEBHOOK_SECRET, leash};
 
 /// How long an orderly end may take.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// A file that may not grow is to be an error for the program, as a full disk is, and not a signal.
+const IGNORE_FILE_SIZE_SIGNAL: &str = "trap '' XFSZ; exec \"$0\" \"$@\"";
 
 /// The states after which nothing more happens to a sync.
 pub const ENDED: [&str; 4] = ["Succeeded", "Failed", "Superseded", "Cancelled"];
@@ -63,27 +67,36 @@ impl Headstay {
     /// Starts the program again after it was killed or terminated.
     #[track_caller]
     pub fn restart(&self) {
-        let mut child = leash::spawn(
-            Command::new(env!("CARGO_BIN_EXE_headstay"))
-                .args(["serve", "--config"])
-                .arg(&self.configuration)
-                .env("HEADSTAY_TOKEN", API_TOKEN)
-                .env("GITHUB_WEBHOOK_SECRET", WEBHOOK_SECRET)
-                .env("GIT_TOKEN", GIT_TOKEN)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped()),
-        );
-        let (sender, addresses) = channel();
-        let readers = vec![
-            self.read_log(child.stdout.take().unwrap(), sender.clone()),
-            self.read_log(child.stderr.take().unwrap(), sender),
-        ];
+        self.restart_to_die_at("");
+    }
+
+    /// Starts the program again; it will die at a failpoint (see `src/failpoint.rs`) once it
+    /// serves.
+    #[track_caller]
+    pub fn restart_to_die_at(&self, failpoint: &str) {
+        let addresses = self.spawn(failpoint);
         let Ok(address) = addresses.recv_timeout(DEADLINE) else {
-            let _ = child.kill();
             panic!("headstay did not say where it listens:\n{}", self.log());
         };
         *self.address.lock().unwrap() = address;
-        *self.process.lock().unwrap() = Some(Process { child, readers });
+    }
+
+    /// Starts the program again and waits until it has died at a failpoint.
+    #[track_caller]
+    pub fn die_at(&self, failpoint: &str) {
+        self.spawn(failpoint);
+        self.wait_for_death();
+    }
+
+    /// Waits until the program has died at its failpoint.
+    #[track_caller]
+    pub fn wait_for_death(&self) {
+        let mut process = self.process.lock().unwrap().take().unwrap();
+        let status = wait_for("headstay to die at its failpoint", DEADLINE, || {
+            process.child.try_wait().unwrap().ok_or_else(|| self.log())
+        });
+        process.readers.into_iter().for_each(|reader| reader.join().unwrap());
+        assert!(status.signal().is_some(), "headstay ended with {status}:\n{}", self.log());
     }
 
     /// Ends the program as the power going out would.
@@ -93,6 +106,24 @@ impl Headstay {
         process.child.kill().unwrap();
         process.child.wait().unwrap();
         process.readers.into_iter().for_each(|reader| reader.join().unwrap());
+    }
+
+    /// Changes the text of the configuration; the program notices by itself.
+    #[track_caller]
+    pub fn reconfigure(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(&self.configuration).unwrap();
+        assert!(text.contains(from), "no `{from}` in:\n{text}");
+        std::fs::write(&self.configuration, text.replace(from, to)).unwrap();
+    }
+
+    /// Lets the files of the program grow to `bytes` at most: with none, as on a full disk, no
+    /// write succeeds. `unlimited` lifts the limit.
+    #[track_caller]
+    pub fn limit_files(&self, bytes: &str) {
+        let id = self.process.lock().unwrap().as_ref().unwrap().child.id().to_string();
+        let soft = format!("--fsize={bytes}:");
+        let status = Command::new("prlimit").args(["--pid", &id, &soft]).status().unwrap();
+        assert!(status.success(), "prlimit: {status}");
     }
 
     /// Asks the program to end (SIGTERM), which it must do in order and in time.
@@ -172,7 +203,22 @@ impl Headstay {
     /// The application `shop`.
     #[track_caller]
     pub fn application(&self) -> Value {
-        self.get("/api/v1/applications/shop")
+        self.application_named("shop")
+    }
+
+    /// An application.
+    #[track_caller]
+    pub fn application_named(&self, name: &str) -> Value {
+        self.get(&format!("/api/v1/applications/{name}"))
+    }
+
+    /// The message of a condition of `shop`, if it has it.
+    #[track_caller]
+    pub fn condition(&self, kind: &str) -> Option<String> {
+        let application = self.application();
+        let conditions = application["conditions"].as_array().unwrap();
+        let condition = conditions.iter().find(|condition| condition["type"] == kind)?;
+        condition["message"].as_str().map(str::to_owned)
     }
 
     /// The history, newest first.
@@ -231,13 +277,37 @@ impl Headstay {
         })
     }
 
-    /// What must hold after every story.
+    /// Waits until a delivery is covered: it names a sync, and that one, or the last of those that
+    /// took over, has succeeded.
     #[track_caller]
-    pub fn assert_clean(&self) {
+    pub fn wait_until_covered(&self, delivery: &str) {
+        wait_for(&format!("delivery {delivery} to be covered"), DEADLINE, || {
+            let delivery = self.delivery(delivery);
+            let mut id =
+                delivery["syncs"][0]["id"].as_str().ok_or(delivery.to_string())?.to_owned();
+            loop {
+                let sync = self.sync(&id);
+                let state = sync["state"].as_str().unwrap();
+                match &sync["supersededBy"] {
+                    Value::String(next) if state == "Superseded" => id.clone_from(next),
+                    _ if state == "Succeeded" => return Ok(()),
+                    _ => {
+                        assert!(!ENDED.contains(&state), "{delivery} led to {sync:#}");
+                        return Err(sync.to_string());
+                    }
+                }
+            }
+        });
+    }
+
+    /// What must hold after every story. Errors that the story is about may be in the log.
+    #[track_caller]
+    pub fn assert_clean(&self, errors: &[&str]) {
         let log = self.log();
         for line in log.lines() {
             let entry = serde_json::from_str(line).unwrap_or(Value::Null);
-            assert!(entry["level"] != "ERROR", "an error was logged: {line}");
+            let expected = errors.iter().any(|error| line.contains(error));
+            assert!(entry["level"] != "ERROR" || expected, "an error was logged: {line}");
             assert!(!line.contains("panicked at"), "it panicked: {line}");
         }
         let told = format!("{log}\n{}", self.answers.lock().unwrap().join("\n"));
@@ -250,6 +320,31 @@ impl Headstay {
             let encoded = BASE64_STANDARD.encode(secret);
             assert!(!told.contains(&encoded), "`{secret}` was told in Base64");
         }
+    }
+
+    /// Starts the process; the receiver gets its address.
+    fn spawn(&self, failpoint: &str) -> Receiver<String> {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", IGNORE_FILE_SIZE_SIGNAL, env!("CARGO_BIN_EXE_headstay")])
+            .args(["serve", "--config"])
+            .arg(&self.configuration)
+            .env("HEADSTAY_TOKEN", API_TOKEN)
+            .env("GITHUB_WEBHOOK_SECRET", WEBHOOK_SECRET)
+            .env("GIT_TOKEN", GIT_TOKEN)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if !failpoint.is_empty() {
+            command.env("HEADSTAY_FAILPOINT", failpoint);
+        }
+        let mut child = leash::spawn(&mut command);
+        let (sender, addresses) = channel();
+        let readers = vec![
+            self.read_log(child.stdout.take().unwrap(), sender.clone()),
+            self.read_log(child.stderr.take().unwrap(), sender),
+        ];
+        *self.process.lock().unwrap() = Some(Process { child, readers });
+        addresses
     }
 
     fn remember(&self, answer: &Answer) {
