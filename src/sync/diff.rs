@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cluster::apply::{Applied, ApplyMode};
 use crate::cluster::error::ClusterError;
-use crate::config::OnError;
+use crate::config::{DriftMode, OnError};
 use crate::domain::commit::CommitId;
 use crate::domain::diff::{FieldChange, changes};
 use crate::domain::directives;
@@ -272,9 +272,15 @@ fn leave(desired: Desired, live: Option<Value>, why: &str) -> Checked {
 fn mind_drift(scene: &Scene<'_>, mut checked: Checked, item: Option<&InventoryItem>) -> Checked {
     let as_applied = item.is_some_and(|item| item.hash.as_ref() == Some(&checked.desired.hash));
     let ignored = checked.desired.directives().drift_ignored;
-    if as_applied && checked.change != Change::None && (ignored || !scene.heals()) {
-        checked.change = Change::Leave("drift is not healed here".to_owned());
+    if !as_applied || checked.change == Change::None || (!ignored && scene.heals()) {
+        return checked;
     }
+    let untold = ignored || scene.application.sync.drift == DriftMode::Ignore;
+    checked.change = if untold && checked.live.is_some() {
+        Change::None
+    } else {
+        Change::Leave("drift is not healed here".to_owned())
+    };
     checked
 }
 

@@ -26,8 +26,10 @@ pub(super) async fn look(
     if !super::looks_at_the_cluster(scene.trigger()) || scene.inventory.is_empty() {
         return Ok(HashSet::new());
     }
-    if scene.trigger() == Trigger::Configuration {
-        // Settings may have changed what counts as drift: compare everything, once.
+    // Settings may have changed what counts as drift; and drift that was left is as it was left,
+    // but a person who asks wants it gone. So compare everything, once.
+    let asked = !scene.trigger().is_check() && !scene.heals_unasked();
+    if asked || scene.trigger() == Trigger::Configuration {
         return Ok(scene.inventory.iter().map(|item| item.object.clone()).collect());
     }
     let live = record.time(Phase::Diff, list(scene)).await?;

@@ -81,8 +81,12 @@ impl<'a> Scene<'a> {
 
     /// Whether drifted objects are put back. A request by a person always does.
     pub(super) fn heals(&self) -> bool {
-        !self.trigger().is_check()
-            || (self.application.sync.automated && self.application.sync.drift == DriftMode::Heal)
+        !self.trigger().is_check() || self.heals_unasked()
+    }
+
+    /// Whether drifted objects are put back although nobody asks.
+    pub(super) fn heals_unasked(&self) -> bool {
+        self.application.sync.automated && self.application.sync.drift == DriftMode::Heal
     }
 
     /// The inventory by object.
