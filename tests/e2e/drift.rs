@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::world::manifests::config_map;
 use crate::world::wait::{wait_for, wait_until};
 use crate::world::{Setup, World};
 
@@ -81,6 +82,62 @@ fn a_stripped_label_comes_back() {
 }
 
 #[test]
+fn drift_that_is_only_to_be_reported_is_told_once_and_left() {
+    let sync = "prune: true, drift: report";
+    let world = Setup { interval: "2s", sync, ..Setup::default() }.start();
+    let path = world.config_map_path("settings");
+
+    world.kubernetes.edit(&path, &json!({"data": {"colour": "red"}}));
+    let edited = world.resource_versions();
+    let sync = world.headstay.wait_for_sync("the report", |sync| {
+        sync["trigger"] == "timer" && sync["summary"]["skipped"] == 1
+    });
+    let (told, object) = (&sync["id"], &sync["objects"][0]);
+    assert_eq!(object["name"], "settings");
+    assert_eq!(object["fields"], json!(["/data/colour"]));
+    wait_for_a_check(&world);
+    assert_eq!(world.resource_versions(), edited);
+    assert_eq!(world.headstay.syncs().len(), 2, "it is told once");
+    ask_for_a_sync(&world);
+    assert_eq!(world.colour("settings").as_deref(), Some("blue"), "a person wants what Git has");
+
+    world.kubernetes.delete(&path);
+    world.headstay.wait_for_sync("the report of the deletion", |sync| {
+        sync["trigger"] == "timer" && sync["summary"]["skipped"] == 1 && sync["id"] != *told
+    });
+    wait_for_a_check(&world);
+    assert_eq!(world.colour("settings"), None);
+    assert_eq!(world.headstay.syncs().len(), 4, "it is told once");
+    ask_for_a_sync(&world);
+    assert_eq!(world.colour("settings").as_deref(), Some("blue"));
+    world.finish();
+}
+
+#[test]
+fn drift_that_is_ignored_is_neither_told_nor_put_back_unasked() {
+    let annotated = "metadata:\n  annotations: {headstay.dev/drift: ignore}";
+    let annotated = config_map("settings", "blue").replace("metadata:", annotated);
+    for (sync, asked) in [("prune: true, drift: ignore", "blue"), ("prune: true", "red")] {
+        let world = Setup { interval: "2s", sync, ..Setup::default() }.start();
+        if asked == "red" {
+            world.apply(&[("apps/shop/settings.yaml", Some(&annotated))]);
+        }
+        let history = world.headstay.syncs();
+
+        world
+            .kubernetes
+            .edit(&world.config_map_path("settings"), &json!({"data": {"colour": "red"}}));
+        wait_for_a_check(&world);
+        wait_for_a_check(&world);
+        assert_eq!(world.colour("settings").as_deref(), Some("red"));
+        assert_eq!(world.headstay.syncs(), history);
+        ask_for_a_sync(&world);
+        assert_eq!(world.colour("settings").as_deref(), Some(asked), "{sync}");
+        world.finish();
+    }
+}
+
+#[test]
 fn what_git_does_not_name_is_left_to_others() {
     let world = world();
     let path = world.config_map_path("settings");
@@ -98,13 +155,24 @@ fn a_quiet_cluster_is_not_written_to() {
     let world = world();
     let before = world.resource_versions();
     for _ in 0..3 {
-        let checked = checked_at(&world);
-        wait_until("a check by the timer", WITHIN_AN_INTERVAL, || checked_at(&world) > checked);
+        wait_for_a_check(&world);
     }
 
     assert_eq!(world.resource_versions(), before);
     assert_eq!(world.headstay.syncs().len(), 1, "checks that find nothing leave no history");
     world.finish();
+}
+
+#[track_caller]
+fn ask_for_a_sync(world: &World) {
+    let asked = world.headstay.request_sync();
+    world.headstay.wait_for_state(&asked, "Succeeded");
+}
+
+#[track_caller]
+fn wait_for_a_check(world: &World) {
+    let checked = checked_at(world);
+    wait_until("a check by the timer", WITHIN_AN_INTERVAL, || checked_at(world) > checked);
 }
 
 /// When Git and the cluster were last compared in full.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::world::api_server::{ApiServer, User};
 use crate::world::manifests::{config_map, secret};
 use crate::world::webhook::Webhook;
-use crate::world::{SECRET_VALUE, Setup, World};
+use crate::world::{SECRET_VALUE, Setup, World, assert_tells};
 
 const SETTINGS: &str = "apps/shop/settings.yaml";
 
@@ -153,10 +153,4 @@ fn a_branch_that_is_gone_leaves_everything_as_it_is() {
     world.repository.force_push("main", &main);
     world.apply(&[(SETTINGS, Some(&config_map("settings", "red")))]);
     world.finish();
-}
-
-/// The error of a sync, or one of its details, names something.
-#[track_caller]
-fn assert_tells(sync: &Value, what: &str) {
-    assert!(sync["error"].to_string().contains(what), "no `{what}` in the error of: {sync:#}");
 }

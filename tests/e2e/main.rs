@@ -9,12 +9,17 @@
 
 mod world;
 
+mod admission;
+mod annotations;
+mod configuration;
 mod deliveries;
+mod disk;
 mod drift;
 mod failures;
 mod health;
 #[cfg(debug_assertions)]
 mod kill;
+mod owners;
 mod prune;
 mod push;
 mod restart;

@@ -90,6 +90,27 @@ fn a_push_whose_webhook_is_lost_arrives_by_the_timer() {
 }
 
 #[test]
+fn a_webhook_that_is_lost_again_and_again_is_told_of_until_one_comes() {
+    let world = Setup { interval: "2s", ..Setup::default() }.start();
+
+    for colour in ["red", "green"] {
+        assert_eq!(world.headstay.condition("WebhookMissing"), None);
+        let settings = config_map("settings", colour);
+        world.repository.commit(&[("apps/shop/settings.yaml", Some(&settings))]);
+        wait_until("the commit by the timer", DEADLINE, || {
+            world.colour("settings").as_deref() == Some(colour)
+        });
+    }
+    wait_until("the condition", DEADLINE, || {
+        world.headstay.condition("WebhookMissing").is_some_and(|told| told.contains("fleet"))
+    });
+
+    world.apply(&[("apps/shop/settings.yaml", Some(&config_map("settings", "blue")))]);
+    assert_eq!(world.headstay.condition("WebhookMissing"), None);
+    world.finish();
+}
+
+#[test]
 fn a_forced_push_is_followed_and_called_a_rewind() {
     let world = World::start();
     let first = world.repository.head("main").unwrap();

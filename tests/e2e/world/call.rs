@@ -16,6 +16,8 @@ pub struct Answer {
     pub body: Value,
     /// The body as it came.
     pub text: String,
+    /// `Retry-After`
+    pub retry_after: Option<String>,
 }
 
 /// A client that reports statuses as answers, for servers on this machine only: a certificate is
@@ -46,7 +48,9 @@ pub fn call(
         Some(body) => agent.run(request.body(body)?)?,
         None => agent.run(request.body(())?)?,
     };
+    let retry_after = response.headers().get("retry-after");
+    let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
     let text = response.body_mut().read_to_string()?;
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Ok(Answer { status: response.status().as_u16(), body, text })
+    Ok(Answer { status: response.status().as_u16(), body, text, retry_after })
 }

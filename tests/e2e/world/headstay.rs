@@ -116,6 +116,13 @@ impl Headstay {
         std::fs::write(&self.configuration, text.replace(from, to)).unwrap();
     }
 
+    /// The number of the line of the configuration that holds a text.
+    #[track_caller]
+    pub fn line_of_configuration(&self, text: &str) -> usize {
+        let configuration = std::fs::read_to_string(&self.configuration).unwrap();
+        configuration.lines().position(|line| line.contains(text)).unwrap() + 1
+    }
+
     /// Lets the files of the program grow to `bytes` at most: with none, as on a full disk, no
     /// write succeeds. `unlimited` lifts the limit.
     #[track_caller]
@@ -275,6 +282,15 @@ impl Headstay {
             assert!(now == state || !ENDED.contains(&now), "wanted {state}, but: {sync:#}");
             if now == state { Ok(sync) } else { Err(sync.to_string()) }
         })
+    }
+
+    /// Waits until the log has a line with this text.
+    #[track_caller]
+    pub fn wait_for_log(&self, text: &str) {
+        wait_for(&format!("`{text}` in the log"), DEADLINE, || {
+            let log = self.log();
+            if log.contains(text) { Ok(()) } else { Err(log) }
+        });
     }
 
     /// Waits until a delivery is covered: it names a sync, and that one, or the last of those that

@@ -254,6 +254,12 @@ applications:
     }
 }
 
+/// The error of a sync, or one of its details, names something.
+#[track_caller]
+pub fn assert_tells(sync: &Value, what: &str) {
+    assert!(sync["error"].to_string().contains(what), "no `{what}` in the error of: {sync:#}");
+}
+
 /// A number that nobody can guess.
 pub fn random() -> u64 {
     RandomState::new().build_hasher().finish()

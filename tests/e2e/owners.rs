@@ -1,0 +1,97 @@
+//! An object has one owner.
+
+use serde_json::{Value, json};
+
+use crate::world::manifests::config_map;
+use crate::world::{Setup, World, assert_tells};
+
+/// A second application on the same repository and namespace.
+const STOCK: &str = "
+  - name: stock
+    repository: fleet
+    revision: main
+    path: apps/stock
+    cluster: test
+    namespace: NAMESPACE
+    sync: {interval: 1h, prune: true, retry: {initial: 1s, max: 2s}}
+";
+
+/// `shop` has `settings`, `stock` has `shelf`.
+fn shop_and_stock() -> World {
+    let world = Setup { applications: STOCK, ..Setup::default() }.start();
+    let pushed = world.push(&[("apps/stock/shelf.yaml", Some(&config_map("shelf", "grey")))]);
+    world.headstay.wait_for_state(pushed.sync_of("stock"), "Succeeded");
+    world
+}
+
+fn owner(world: &World, name: &str) -> Value {
+    let object = world.kubernetes.get(&world.config_map_path(name)).unwrap();
+    object["metadata"]["labels"]["headstay.dev/application"].clone()
+}
+
+#[test]
+fn what_another_installation_holds_is_left_to_it_until_it_is_handed_over() {
+    let world = World::start();
+    let theirs = json!({
+        "metadata": {
+            "name": "theirs",
+            "labels": {"headstay.dev/application": "till"},
+            "annotations": {"headstay.dev/instance": "elsewhere"},
+        },
+        "data": {"colour": "red"},
+    });
+    world.kubernetes.create(&world.path("v1", "configmaps"), &theirs);
+
+    let ours = config_map("theirs", "blue");
+    let pushed = world.push(&[("apps/shop/theirs.yaml", Some(&ours))]);
+    let sync = world.headstay.wait_for_state(&pushed.sync, "Retrying");
+    assert_tells(&sync, "application till of the headstay instance `elsewhere`");
+    assert_eq!(world.colour("theirs").as_deref(), Some("red"));
+
+    let released = json!({"metadata": {"annotations": {"headstay.dev/instance": null}}});
+    world.kubernetes.edit(&world.config_map_path("theirs"), &released);
+    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    assert_eq!(world.colour("theirs").as_deref(), Some("blue"));
+    assert_eq!(owner(&world, "theirs"), "shop");
+    world.finish();
+}
+
+#[test]
+fn what_two_applications_claim_stays_with_the_first() {
+    let world = shop_and_stock();
+
+    let claimed = config_map("settings", "grey");
+    let pushed = world.push(&[("apps/stock/settings.yaml", Some(&claimed))]);
+    let sync = world.headstay.wait_for_state(pushed.sync_of("stock"), "Retrying");
+    assert_tells(&sync, "settings");
+    assert_tells(&sync, "application shop owns it already");
+    assert_eq!(world.colour("settings").as_deref(), Some("blue"));
+    assert_eq!(owner(&world, "settings"), "shop");
+    world.headstay.wait_for_state(pushed.sync_of("shop"), "Succeeded");
+
+    let given_up = world.push(&[("apps/stock/settings.yaml", None)]);
+    world.headstay.wait_for_state(given_up.sync_of("stock"), "Succeeded");
+    assert_eq!(world.colour("settings").as_deref(), Some("blue"));
+    world.finish();
+}
+
+#[test]
+fn what_moves_to_another_application_is_handed_over_and_not_deleted() {
+    let world = shop_and_stock();
+    world.apply(&[("apps/shop/till.yaml", Some(&config_map("till", "blue")))]);
+    let settings = world.config_map_path("settings");
+    let uid = || world.kubernetes.get(&settings).map(|object| object["metadata"]["uid"].clone());
+    let before = uid();
+
+    for (colour, from, to) in [("red", "shop", "stock"), ("green", "stock", "shop")] {
+        let text = config_map("settings", colour);
+        let [old, new] = [from, to].map(|name| format!("apps/{name}/settings.yaml"));
+        let pushed = world.push(&[(&*old, None), (&*new, Some(&*text))]);
+        world.headstay.wait_for_state(pushed.sync_of(to), "Succeeded");
+        world.headstay.wait_for_state(pushed.sync_of(from), "Succeeded");
+        assert_eq!(uid(), before, "from {from} to {to}");
+        assert_eq!(world.colour("settings").as_deref(), Some(colour));
+        assert_eq!(owner(&world, "settings"), to);
+    }
+    world.finish();
+}
