@@ -79,6 +79,8 @@ struct Place {
     ended: AtomicU64,
     /// Something in the mirror could not be read: the next fetch makes it anew.
     damaged: AtomicBool,
+    /// Held while pins are written: refs are locked by files, and who finds one does not wait.
+    pins: Mutex<()>,
     /// The HTTP client of the last fetch, with its open connections.
     client: Mutex<Option<Client>>,
 }
@@ -238,8 +240,12 @@ impl Source {
         repository: &Repository,
         commits: &[CommitId],
     ) -> Result<(), SourceError> {
-        let commits = commits.to_vec();
-        self.read_mirror(repository, move |git, name| pins::pin(git, name, &commits)).await
+        let (place, commits) = (self.place(&repository.name), commits.to_vec());
+        self.read_mirror(repository, move |git, name| {
+            let _turn = place.pins.lock().unwrap_or_else(PoisonError::into_inner);
+            pins::pin(git, name, &commits)
+        })
+        .await
     }
 
     /// Keeps these commits, and no longer any other; tidies the mirror up where that is due.
@@ -250,7 +256,12 @@ impl Source {
     ) -> Result<(), SourceError> {
         let (commits, place) = (commits.clone(), self.place(&repository.name));
         let turn = place.rounds.clone().lock_owned().await;
-        self.read_mirror(repository, move |git, name| pins::retain(git, name, &commits)).await?;
+        let pinning = Arc::clone(&place);
+        self.read_mirror(repository, move |git, name| {
+            let _turn = pinning.pins.lock().unwrap_or_else(PoisonError::into_inner);
+            pins::retain(git, name, &commits)
+        })
+        .await?;
         let job = spawn_blocking(move || {
             let compacted = place.mirror.compact(PACKS_MAX);
             drop(turn);
@@ -276,6 +287,7 @@ impl Source {
                 rounds: Arc::default(),
                 ended: AtomicU64::new(0),
                 damaged: AtomicBool::new(false),
+                pins: Mutex::default(),
                 client: Mutex::default(),
             })
         });

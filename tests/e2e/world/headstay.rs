@@ -223,7 +223,7 @@ impl Headstay {
     #[track_caller]
     pub fn condition(&self, kind: &str) -> Option<String> {
         let application = self.application();
-        let conditions = application["conditions"].as_array().unwrap();
+        let conditions = application["conditions"].as_array()?;
         let condition = conditions.iter().find(|condition| condition["type"] == kind)?;
         condition["message"].as_str().map(str::to_owned)
     }
