@@ -22,6 +22,9 @@ pub const KEPT_UNTIL_HEALTHY: &str = "it is pruned when the application is healt
 /// Why it stays when nothing is pruned.
 const KEPT_BY_POLICY: &str = "pruning is switched off";
 
+/// Time between two looks at whether another application takes over what is to be pruned.
+const PRUNE_PAUSE: SignedDuration = SignedDuration::from_millis(500);
+
 /// All objects of a commit are as wanted.
 pub(super) struct Applied {
     target: Target,
@@ -106,6 +109,10 @@ pub(super) fn outcome(
         Ok(Ended::Pruned) => {
             outcome.state = SyncState::Succeeded;
             outcome.application.healthy = outcome.commit.as_ref().map(|commit| commit.id.clone());
+        }
+        Ok(Ended::Early) => {
+            outcome.state = SyncState::Queued;
+            outcome.next_attempt_at = now.saturating_add(PRUNE_PAUSE).ok();
         }
         Ok(Ended::Held) => {
             outcome.state = SyncState::Succeeded;

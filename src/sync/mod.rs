@@ -47,6 +47,8 @@ enum Ended {
     DryRun,
     /// What Git no longer names is gone.
     Pruned,
+    /// The prune has to wait for another application.
+    Early,
     /// It is a check that may not go further: nobody asked for this commit to be applied, or it
     /// is known to wait for a person or a newer one.
     Held,
@@ -83,7 +85,7 @@ pub async fn run(context: &Context, claim: &Claim, lease: &Lease) -> Outcome {
     let ended = match Scene::set(context, claim, lease).await {
         Ok(scene) => match claim.step {
             Step::Start => start(&scene, &mut record).await,
-            Step::Prune => prune::prune(&scene, &mut record).await.map(|()| Ended::Pruned),
+            Step::Prune => prune::prune(&scene, &mut record).await,
         },
         Err(error) => Err(error),
     };

@@ -11,16 +11,20 @@ use crate::domain::inventory::InventoryItem;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::order;
-use crate::domain::sync::{Action, ObjectResult, Phase};
+use crate::domain::sync::{Action, ObjectResult, Phase, Sync};
 use crate::failpoint::failpoint;
+use crate::sync::Ended;
 use crate::sync::error::{SyncError, chain};
 use crate::sync::record::{Record, Refused};
 use crate::sync::scene::Scene;
 
 /// Deletes the kept objects of the inventory, those that depend on others first.
-pub(super) async fn prune(scene: &Scene<'_>, record: &mut Record) -> Result<(), SyncError> {
+pub(super) async fn prune(scene: &Scene<'_>, record: &mut Record) -> Result<Ended, SyncError> {
     if !scene.prunes() {
-        return Ok(());
+        return Ok(Ended::Pruned);
+    }
+    if is_early(scene).await? {
+        return Ok(Ended::Early);
     }
     let kept: HashMap<ObjectKey, &InventoryItem> = scene
         .inventory
@@ -43,7 +47,33 @@ pub(super) async fn prune(scene: &Scene<'_>, record: &mut Record) -> Result<(), 
             note(record, item, verdict);
         }
     }
-    record.fail_on_failed_objects()
+    record.fail_on_failed_objects()?;
+    Ok(Ended::Pruned)
+}
+
+/// Whether another application that follows the same revision has yet to say which objects it takes
+/// over: what moves from one to the other must not be deleted in between.
+async fn is_early(scene: &Scene<'_>) -> Result<bool, SyncError> {
+    let ours = &scene.application;
+    if scene.inventory.iter().all(|item| item.kept.is_none()) {
+        return Ok(false);
+    }
+    for state in scene.context.store.applications().await? {
+        let Some(other) = scene.config.applications.get(&state.name) else { continue };
+        let neighbours = other.name != ours.name
+            && (&other.cluster, &other.repository, &other.revision)
+                == (&ours.cluster, &ours.repository, &ours.revision);
+        let wanted = state.wanted.map(|wanted| wanted.id);
+        let commit = scene.claim.sync.commit.as_ref().map(|commit| commit.id.clone());
+        let Some(last) = state.last_sync.filter(|_| neighbours && wanted != commit) else {
+            continue;
+        };
+        let pending = |sync: &Sync| !sync.state.is_ended() && sync.applied_at.is_none();
+        if scene.context.store.sync(last).await?.as_ref().is_some_and(pending) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What became of an object that Git no longer names.
