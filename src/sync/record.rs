@@ -103,7 +103,12 @@ impl Record {
             .iter()
             .filter(|result| result.action == Action::Failed)
             .map(|result| {
-                format!("{}: {}", result.object, result.message.as_deref().unwrap_or_default())
+                let (object, message) = (result.object.to_string(), result.message.as_deref());
+                match message.unwrap_or_default() {
+                    // The errors of a cluster name the object themselves.
+                    named if named.starts_with(&object) => named.to_owned(),
+                    message => format!("{object}: {message}"),
+                }
             })
             .collect();
         if details.is_empty() {
