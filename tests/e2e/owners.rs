@@ -17,8 +17,8 @@ const STOCK: &str = "
 ";
 
 /// `shop` has `settings`, `stock` has `shelf`.
-fn shop_and_stock() -> World {
-    let world = Setup { applications: STOCK, ..Setup::default() }.start();
+fn shop_and_stock(limits: &'static str) -> World {
+    let world = Setup { applications: STOCK, limits, ..Setup::default() }.start();
     let pushed = world.push(&[("apps/stock/shelf.yaml", Some(&config_map("shelf", "grey")))]);
     world.headstay.wait_for_state(pushed.sync_of("stock"), "Succeeded");
     world
@@ -58,7 +58,7 @@ fn what_another_installation_holds_is_left_to_it_until_it_is_handed_over() {
 
 #[test]
 fn what_two_applications_claim_stays_with_the_first() {
-    let world = shop_and_stock();
+    let world = shop_and_stock("workers: 4");
 
     let claimed = config_map("settings", "grey");
     let pushed = world.push(&[("apps/stock/settings.yaml", Some(&claimed))]);
@@ -77,7 +77,8 @@ fn what_two_applications_claim_stays_with_the_first() {
 
 #[test]
 fn what_moves_to_another_application_is_handed_over_and_not_deleted() {
-    let world = shop_and_stock();
+    // One worker comes to the application that gives before the one that takes, or after.
+    let world = shop_and_stock("workers: 1");
     world.apply(&[("apps/shop/till.yaml", Some(&config_map("till", "blue")))]);
     let settings = world.config_map_path("settings");
     let uid = || world.kubernetes.get(&settings).map(|object| object["metadata"]["uid"].clone());
