@@ -36,7 +36,40 @@ pub struct InventoryItem {
     /// Why it is not healthy.
     pub health_reason: Option<String>,
     /// Git no longer names it, and it is not pruned: why not.
-    pub kept: Option<String>,
+    pub kept: Option<Kept>,
+}
+
+impl InventoryItem {
+    /// Whether its absence is no loss: a Job that finished and was cleared away has done its work,
+    /// and would do it again if it were put back.
+    pub fn is_done(&self) -> bool {
+        self.object.is("batch", "Job")
+            && self.hash.is_some()
+            && self.health == HealthStatus::Healthy
+    }
+}
+
+/// Why an object that Git no longer names is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kept {
+    /// It is pruned when the application is healthy.
+    UntilHealthy,
+    /// Pruning is switched off for the application.
+    ByPolicy,
+    /// Its own annotations say that it is not to be pruned.
+    ByAnnotation,
+}
+
+impl Kept {
+    /// The name as the API shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UntilHealthy => "untilHealthy",
+            Self::ByPolicy => "byPolicy",
+            Self::ByAnnotation => "byAnnotation",
+        }
+    }
 }
 
 /// What is known of an application beside its inventory.

@@ -119,10 +119,38 @@ impl Trigger {
         }
     }
 
+    /// How closely a sync so asked for looks at the cluster.
+    pub fn look(self) -> Look {
+        match self {
+            Self::Webhook => Look::Not,
+            // Settings may have changed what counts as drift, or even the place.
+            Self::Configuration => Look::All,
+            _ => Look::Changed,
+        }
+    }
+
+    /// Whether a person asked.
+    pub fn is_person(self) -> bool {
+        matches!(self, Self::Manual | Self::Rollback | Self::Resume)
+    }
+
     /// Whether a sync so asked for is a look around that leaves no history when it finds nothing.
     pub fn is_check(self) -> bool {
         matches!(self, Self::Timer | Self::StartUp)
     }
+}
+
+/// How closely a sync looks at the cluster, beside Git. A sync that several wishes joined looks as
+/// closely as the most demanding of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Look {
+    /// At what changed in Git only.
+    #[default]
+    Not,
+    /// Also at the objects that were written since they were last seen to be as wanted.
+    Changed,
+    /// At every object.
+    All,
 }
 
 /// A wish for a sync. Wishes with the same [`slot`](Self::slot) coalesce while the first is queued.
@@ -335,6 +363,12 @@ pub struct Sync {
     pub actor: Option<String>,
     /// What was asked for beyond the configuration.
     pub options: SyncOptions,
+    /// How closely it looks at the cluster.
+    #[serde(skip)]
+    pub look: Look,
+    /// What its commit means for the application (`domain::plan::Inputs`), once known.
+    #[serde(skip)]
+    pub inputs: Option<String>,
     /// Where it stands.
     pub state: SyncState,
     /// The commit that it brings the application to, once known.
@@ -384,6 +418,8 @@ impl Sync {
             trigger: request.trigger,
             actor: request.actor,
             options: request.options,
+            look: request.trigger.look(),
+            inputs: None,
             state: SyncState::Queued,
             commit: None,
             rewind: false,

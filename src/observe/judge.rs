@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::domain::health::{self, Health, HealthStatus};
-use crate::domain::inventory::InventoryItem;
+use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::name::{ApplicationName, ClusterName};
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::f64_ms::Ms;
@@ -16,7 +16,6 @@ use crate::observe::sightings::{Found, Sighting};
 use crate::observe::watches::Scope;
 use crate::store::WaitingEnd;
 use crate::store::error::StoreError;
-use crate::sync::KEPT_UNTIL_HEALTHY;
 
 /// Objects whose wait is explained; the others wait for the same, mostly.
 const EXPLAINED: usize = 5;
@@ -163,7 +162,7 @@ async fn healthy(
 ) -> Result<(), JudgeError> {
     let Some(commit) = &sync.commit else { return Ok(()) };
     let phases = vec![waited(sync, observer.context.store.now())];
-    let prunes = items.iter().any(|item| item.kept.as_deref() == Some(KEPT_UNTIL_HEALTHY));
+    let prunes = items.iter().any(|item| item.kept == Some(Kept::UntilHealthy));
     let end = if prunes {
         WaitingEnd::PruneNext { phases }
     } else {

@@ -92,13 +92,14 @@ impl Store {
     }
 }
 
-/// Records the commit that an application's revision points to, given as JSON.
-pub(super) async fn want(
+/// Records the commit, given as JSON, that is about to be applied. What the last complete apply was
+/// made from counts no longer: if this one breaks off, nothing may be skipped on its account.
+pub(super) async fn begin(
     connection: &mut SqliteConnection,
     application: &ApplicationName,
     commit: &str,
 ) -> Result<(), sqlx::Error> {
-    let query = sqlx::query(WANT).bind(application.as_str()).bind(commit);
+    let query = sqlx::query(BEGIN).bind(application.as_str()).bind(commit);
     query.execute(connection).await.map(drop)
 }
 
@@ -159,9 +160,9 @@ const SCHEDULE_CHECK: &str = "
 INSERT INTO applications (name, next_check_at) VALUES (?1, ?2)
 ON CONFLICT (name) DO UPDATE SET next_check_at = excluded.next_check_at";
 
-const WANT: &str = "
+const BEGIN: &str = "
 INSERT INTO applications (name, wanted) VALUES (?1, ?2)
-ON CONFLICT (name) DO UPDATE SET wanted = excluded.wanted";
+ON CONFLICT (name) DO UPDATE SET wanted = excluded.wanted, inputs = NULL";
 
 const CHANGE: &str = "
 INSERT INTO applications (name, wanted, applied, applied_at, inputs, healthy, health,

@@ -127,7 +127,7 @@ impl Store {
                 .await?;
             let Some(held) = held.first() else { return Ok(false) };
             let application = parsed(held, "application")?;
-            applications::want(&mut tx, &application, &commit).await?;
+            applications::begin(&mut tx, &application, &commit).await?;
             inventory::intend(&mut tx, &application, &start.intended).await?;
             overtake(&mut tx, key.sync, &application, now).await?;
             tx.commit().await?;
@@ -211,7 +211,7 @@ pub(super) async fn give_way(
     rival: SyncId,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    for statement in [SUPERSEDE, HAND_OVER_DELIVERIES, HAND_OVER_TRIGGER] {
+    for statement in [SUPERSEDE, HAND_OVER_DELIVERIES, HAND_OVER_LOOK, HAND_OVER_TRIGGER] {
         sqlx::query(statement)
             .bind(id.to_string())
             .bind(rival.to_string())
@@ -290,6 +290,9 @@ WHERE id = ?1";
 const HAND_OVER_DELIVERIES: &str = "
 INSERT OR IGNORE INTO sync_deliveries (sync, delivery)
 SELECT ?2, delivery FROM sync_deliveries WHERE sync = ?1";
+
+const HAND_OVER_LOOK: &str = "
+UPDATE syncs SET look = max(look, (SELECT look FROM syncs WHERE id = ?1)) WHERE id = ?2";
 
 const HAND_OVER_TRIGGER: &str = "
 UPDATE syncs SET trigger = j.trigger, actor = j.actor

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::delivery::{CoveringSync, Delivery, Outcome};
 use crate::domain::name::{ApplicationName, DeliveryId, ReceiverName, SyncId};
-use crate::domain::sync::{SyncRequest, Trigger};
+use crate::domain::sync::{Look, SyncRequest, Trigger};
 use crate::store::{Enqueued, NewDelivery};
 
 /// A delivery, or a wish of somebody else.
@@ -44,6 +44,7 @@ pub(super) struct OpenSync {
     pub(super) id: SyncId,
     pub(super) trigger: Trigger,
     pub(super) actor: Option<String>,
+    pub(super) look: Look,
     pub(super) retrying: bool,
 }
 
@@ -64,6 +65,7 @@ pub(super) struct Joined {
     /// What asked for it, as of now: who looks around yields to who was told.
     pub(super) trigger: Trigger,
     pub(super) actor: Option<String>,
+    pub(super) look: Look,
     /// It was to be tried again later: try now, and count from the start.
     pub(super) wake: bool,
 }
@@ -126,10 +128,12 @@ fn enqueue(
                 sync.trigger = request.trigger;
                 sync.actor.clone_from(&request.actor);
             }
+            sync.look = sync.look.max(request.trigger.look());
             sync.retrying &= !wake;
             let woken = batch.joined.get(&sync.id).is_some_and(|joined| joined.wake);
             let (trigger, actor) = (sync.trigger, sync.actor.clone());
-            batch.joined.insert(sync.id, Joined { trigger, actor, wake: wake || woken });
+            let joined = Joined { trigger, actor, look: sync.look, wake: wake || woken };
+            batch.joined.insert(sync.id, joined);
             Enqueued { id: sync.id, coalesced: true }
         }
         Entry::Vacant(entry) => {
@@ -138,6 +142,7 @@ fn enqueue(
                 id,
                 trigger: request.trigger,
                 actor: request.actor.clone(),
+                look: request.trigger.look(),
                 retrying: false,
             });
             batch.queued.push((id, request.clone()));
@@ -192,8 +197,12 @@ mod tests {
         let batch = coalesce(&arrivals, Known::default(), Uuid::now_v7);
         assert_eq!(batch.queued.len(), 1);
         let id = batch.queued[0].0;
-        let joined =
-            Joined { trigger: Trigger::Webhook, actor: Some("webhook".into()), wake: false };
+        let joined = Joined {
+            trigger: Trigger::Webhook,
+            actor: Some("webhook".into()),
+            look: Look::Changed,
+            wake: false,
+        };
         assert_eq!(batch.joined, BTreeMap::from([(id, joined)]));
         assert_eq!(batch.announced.len(), 1);
         let coalesced = batch.arrived.iter().map(|arrived| arrived.enqueued[0].coalesced);
@@ -210,7 +219,13 @@ mod tests {
             (Trigger::Drift, true),
         ] {
             let id = SyncId::from_uuid(Uuid::now_v7());
-            let sync = OpenSync { id, trigger: Trigger::Manual, actor: None, retrying: true };
+            let sync = OpenSync {
+                id,
+                trigger: Trigger::Manual,
+                actor: None,
+                look: Look::Changed,
+                retrying: true,
+            };
             let mut known = Known::default();
             known.open.insert(("shop".parse().unwrap(), String::new()), sync);
             let batch = coalesce(&[wish(trigger), wish(Trigger::Timer)], known, Uuid::now_v7);

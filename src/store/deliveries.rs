@@ -98,6 +98,7 @@ async fn look_up(
                 id: parsed(&row, "id")?,
                 trigger: from_word(&row, "trigger")?,
                 actor: row.try_get("actor")?,
+                look: rows::look(&row)?,
                 retrying: row.try_get("retrying")?,
             };
             known.open.insert((parsed(&row, "application")?, row.try_get("slot")?), sync);
@@ -173,16 +174,18 @@ fn queued_row(id: SyncId, request: &SyncRequest) -> Value {
         "trigger": request.trigger,
         "actor": request.actor,
         "options": request.options,
+        "look": rows::look_number(request.trigger.look()),
     })
 }
 
-fn joined_row(id: SyncId, Joined { trigger, actor, .. }: &Joined) -> Value {
-    value!({ "id": id, "trigger": trigger, "actor": actor })
+fn joined_row(id: SyncId, Joined { trigger, actor, look, .. }: &Joined) -> Value {
+    value!({ "id": id, "trigger": trigger, "actor": actor, "look": rows::look_number(*look) })
 }
 
 /// By the index, or SQLite would read the whole history of each application.
 const OPEN_SYNCS: &str = "
-SELECT s.id, s.application, s.slot, s.trigger, s.actor, s.state = 'Retrying' AS retrying
+SELECT s.id, s.application, s.slot, s.trigger, s.actor, s.look,
+    s.state = 'Retrying' AS retrying
 FROM json_each(?1) AS a
 CROSS JOIN syncs AS s INDEXED BY syncs_slot ON s.application = a.value
   AND s.state IN ('Queued', 'Retrying') AND s.step = 'Start'";
@@ -206,16 +209,17 @@ SELECT value ->> 'id', value ->> 'receiver', value ->> 'hostId', value ->> 'even
 FROM json_each(?1)";
 
 const INSERT_SYNCS: &str = "
-INSERT INTO syncs (id, application, slot, trigger, actor, options, state, due_at, queued_at,
+INSERT INTO syncs (id, application, slot, trigger, actor, options, look, state, due_at, queued_at,
     requested_at)
 SELECT value ->> 'id', value ->> 'application', value ->> 'slot', value ->> 'trigger',
-    value ->> 'actor', value ->> 'options', 'Queued', ?2, ?2, ?2
+    value ->> 'actor', value ->> 'options', value ->> 'look', 'Queued', ?2, ?2, ?2
 FROM json_each(?1)";
 
 /// Touches no column of an index, because most arrivals of a storm end here.
 const JOIN_SYNCS: &str = "
-UPDATE syncs SET requested_at = ?2, trigger = j.trigger, actor = j.actor
-FROM (SELECT value ->> 'id' AS id, value ->> 'trigger' AS trigger, value ->> 'actor' AS actor
+UPDATE syncs SET requested_at = ?2, trigger = j.trigger, actor = j.actor, look = j.look
+FROM (SELECT value ->> 'id' AS id, value ->> 'trigger' AS trigger, value ->> 'actor' AS actor,
+          value ->> 'look' AS look
       FROM json_each(?1)) AS j
 WHERE syncs.id = j.id";
 

@@ -132,6 +132,7 @@ async fn record(
         .bind(json_or_null(outcome.error.as_ref())?)
         .bind(json_or_null(outcome.plan.as_ref())?)
         .bind(json(&summary)?)
+        .bind(outcome.inputs.as_deref())
         .execute(&mut *connection)
         .await?;
     sqlx::query(PUT_RESULTS).bind(id.to_string()).bind(json(&results)?).execute(connection).await?;
@@ -171,6 +172,7 @@ UPDATE syncs SET state = ?2, step = ?3, lease_until = NULL,
     rewind = iif(?4 IS NULL, rewind, ?5), git_commit = ifnull(?4, git_commit),
     due_at = ?6, next_attempt_at = ?7, deadline = ?8, applied_at = ifnull(?9, applied_at),
     ended_at = ?10, waiting_for = ?11, phases = ?12, error = ?13, plan = ?14, summary = ?15,
+    inputs = ifnull(?16, inputs),
     approved = iif(?2 = 'Blocked', NULL, approved)
 WHERE id = ?1";
 

@@ -54,7 +54,8 @@ impl Store {
                 Ok(Owner {
                     object: rows::object(row)?,
                     application: parsed(row, "application")?,
-                    applied: row.try_get::<Option<&str>, _>("hash")?.is_some(),
+                    applied: row.try_get::<Option<&str>, _>("hash")?.is_some()
+                        && row.try_get::<Option<&str>, _>("kept")?.is_none(),
                 })
             })
         };

@@ -157,7 +157,7 @@ pub struct Owner {
     pub object: ObjectKey,
     /// The application.
     pub application: ApplicationName,
-    /// Whether it has applied the object; else it only intends to.
+    /// Whether it holds the object; else it only intends to, or Git no longer names it there.
     pub applied: bool,
 }
 
@@ -183,6 +183,8 @@ pub struct Outcome {
     pub commit: Option<Commit>,
     /// Goes with `commit`.
     pub rewind: bool,
+    /// What the commit means for the application; none leaves what is known.
+    pub inputs: Option<String>,
     /// When a `Retrying` (or `Queued`) sync may be claimed; none: at once.
     pub next_attempt_at: Option<Timestamp>,
     /// Until when a `Waiting` sync waits.

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::domain::delivery::Delivery;
 use crate::domain::inventory::{ApplicationState, InventoryItem};
 use crate::domain::object::ObjectKey;
-use crate::domain::sync::Sync;
+use crate::domain::sync::{Look, Sync};
 
 /// Selects what [`sync`] reads, from `syncs AS s`. Of the deliveries it takes the newest hundred: a
 /// sync that a storm of webhooks joined covers many more.
@@ -111,6 +111,17 @@ pub(super) fn from_word<T: DeserializeOwned>(row: &SqliteRow, column: &'static s
     T::deserialize(word).map_err(|error| unreadable(column, error))
 }
 
+/// As [`from_word`], of a column that may be empty.
+pub(super) fn from_word_or_none<T: DeserializeOwned>(
+    row: &SqliteRow,
+    column: &'static str,
+) -> Result<Option<T>> {
+    match row.try_get::<Option<&str>, _>(column)? {
+        Some(_) => from_word(row, column).map(Some),
+        None => Ok(None),
+    }
+}
+
 fn unreadable(column: &'static str, error: impl Into<BoxDynError>) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() }
 }
@@ -118,6 +129,23 @@ fn unreadable(column: &'static str, error: impl Into<BoxDynError>) -> sqlx::Erro
 /// Reads every row, or fails with the first that cannot be read.
 pub(super) fn all<T>(rows: &[SqliteRow], read: fn(&SqliteRow) -> Result<T>) -> Result<Vec<T>> {
     rows.iter().map(read).collect()
+}
+
+/// How closely a sync looks, kept as a number so that SQL can take the greater of two.
+pub(super) fn look_number(look: Look) -> i64 {
+    match look {
+        Look::Not => 0,
+        Look::Changed => 1,
+        Look::All => 2,
+    }
+}
+
+pub(super) fn look(row: &SqliteRow) -> Result<Look> {
+    Ok(match row.try_get::<i64, _>("look")? {
+        0 => Look::Not,
+        1 => Look::Changed,
+        _ => Look::All,
+    })
 }
 
 /// A row of [`select_sync!`].
@@ -128,6 +156,8 @@ pub(super) fn sync(row: &SqliteRow) -> Result<Sync> {
         trigger: from_word(row, "trigger")?,
         actor: row.try_get("actor")?,
         options: from_json(row, "options")?,
+        look: look(row)?,
+        inputs: row.try_get("inputs")?,
         state: from_word(row, "state")?,
         commit: from_json_or_null(row, "git_commit")?,
         rewind: row.try_get("rewind")?,
@@ -201,7 +231,7 @@ pub(super) fn item(row: &SqliteRow) -> Result<InventoryItem> {
         generation: row.try_get("generation")?,
         health: from_word(row, "health")?,
         health_reason: row.try_get("health_reason")?,
-        kept: row.try_get("kept")?,
+        kept: from_word_or_none(row, "kept")?,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::cluster::error::ClusterError;
 use crate::config::OnError;
 use crate::domain::commit::CommitId;
 use crate::domain::directives;
+use crate::domain::fields;
 use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::Desired;
@@ -32,13 +33,8 @@ const ESTABLISH_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::fr
 /// How long a deleted object may take to go before it is made anew.
 const RECREATE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Writes down what is about to be written, so that nothing is ever on a cluster that no
-/// inventory knows of, and takes over from older syncs that wait.
-pub(super) async fn begin(
-    scene: &Scene<'_>,
-    target: &Target,
-    plan: &Plan,
-) -> Result<(), SyncError> {
+/// What is to be written down before the first write.
+pub(super) fn start(scene: &Scene<'_>, target: &Target, plan: &Plan) -> ApplyStart {
     let owned = scene.owned();
     let intended = plan
         .candidates
@@ -49,9 +45,14 @@ pub(super) async fn begin(
         })
         .map(|desired| item(desired, &target.commit.id))
         .collect();
-    let start = ApplyStart { commit: target.commit.clone(), rewind: target.rewind, intended };
+    ApplyStart { commit: target.commit.clone(), rewind: target.rewind, intended }
+}
+
+/// Writes down what is about to be written, so that nothing is ever on a cluster that no
+/// inventory knows of, and takes over from older syncs that wait.
+pub(super) async fn begin(scene: &Scene<'_>, start: &ApplyStart) -> Result<(), SyncError> {
     failpoint("begin-apply:before");
-    let held = scene.context.store.begin_apply(scene.lease.key(), start).await?;
+    let held = scene.context.store.begin_apply(scene.lease.key(), start.clone()).await?;
     failpoint("begin-apply:after");
     if held { Ok(()) } else { Err(Stop::LeaseLost.into()) }
 }
@@ -94,6 +95,11 @@ pub(super) async fn apply(
                 }
             }
             Written::Left(result) => record.results.push(result),
+            Written::NotOurs(result) => {
+                record.forget.push(result.object.clone());
+                record.results.push(result);
+            }
+            Written::Done => record.unchanged += 1,
             Written::Failed(refused) => record.refuse(refused),
             Written::Stopped(stop) => stopped = Some(stop),
         }
@@ -113,6 +119,8 @@ pub(super) async fn apply(
         record.fail_on_failed_objects()?;
     }
     record.time(Phase::Apply, establish(scene, &foundations)).await?;
+    record.wrote_definitions |=
+        foundations.iter().any(|desired| desired.key.kind == "CustomResourceDefinition");
     Ok(items)
 }
 
@@ -124,8 +132,12 @@ enum Written {
         result: Option<ObjectResult>,
         foundation: Option<Box<Desired>>,
     },
-    /// It was left alone and is not ours.
+    /// It was left alone.
     Left(ObjectResult),
+    /// It was left alone, and somebody else made it.
+    NotOurs(ObjectResult),
+    /// It was there, did its work, and is not to come again.
+    Done,
     /// It was refused.
     Failed(Refused),
     /// It was not begun.
@@ -169,7 +181,7 @@ async fn write(scene: &Scene<'_>, commit: &CommitId, checked: Checked) -> Writte
     let key = checked.desired.key.clone();
     let action = match &checked.change {
         Change::None => None,
-        Change::Leave(why) => return left(checked.live.as_ref(), &checked, commit, why),
+        Change::Leave(why) => return left(scene, &checked, commit, why),
         Change::Create => Some(Action::Created),
         Change::Configure | Change::Recreate => Some(Action::Configured),
     };
@@ -204,20 +216,29 @@ async fn write(scene: &Scene<'_>, commit: &CommitId, checked: Checked) -> Writte
 }
 
 /// An object that is left as it is: still ours if it was, and not looked at again until it changes.
-fn left(live: Option<&Value>, checked: &Checked, commit: &CommitId, why: &str) -> Written {
+fn left(scene: &Scene<'_>, checked: &Checked, commit: &CommitId, why: &str) -> Written {
+    let live = checked.live.as_ref();
     let result = ObjectResult {
         object: checked.desired.key.clone(),
         action: Action::Skipped,
         fields: paths(checked),
         message: Some(why.to_owned()),
     };
+    let known = scene.owned().get(&checked.desired.key).copied();
+    if live.is_none() && known.is_some_and(InventoryItem::is_done) {
+        return Written::Done;
+    }
+    if checked.desired.directives().apply == directives::ApplyMode::Ignore {
+        return Written::Left(result);
+    }
+    let instance = scene.config.server.instance.as_str();
+    if live.is_some_and(|live| !fields::owned_by_us(live, None, instance)) && known.is_none() {
+        return Written::NotOurs(result);
+    }
     let mut item = item(&checked.desired, commit);
     item.hash = Some(checked.desired.hash.clone());
     if let Some(live) = live {
         item = applied_item(&checked.desired, commit, live);
-    }
-    if checked.desired.directives().apply == directives::ApplyMode::Ignore {
-        return Written::Left(result);
     }
     Written::Settled { item: Box::new(item), result: Some(result), foundation: None }
 }

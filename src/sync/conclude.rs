@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::health::{self, HealthStatus};
-use crate::domain::inventory::InventoryItem;
+use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::{Failure, FailureClass, Phase, SyncState, Trigger, WaitingFor};
 use crate::store::{ApplicationChange, Claim, Outcome, Step};
@@ -16,11 +16,6 @@ use crate::sync::fetch::Target;
 use crate::sync::lease::Stop;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
-
-/// Why an object that Git no longer names is still there while its sync waits for health.
-pub const KEPT_UNTIL_HEALTHY: &str = "it is pruned when the application is healthy";
-/// Why it stays when nothing is pruned.
-const KEPT_BY_POLICY: &str = "pruning is switched off";
 
 /// Time between two looks at whether another application takes over what is to be pruned.
 const PRUNE_PAUSE: SignedDuration = SignedDuration::from_millis(500);
@@ -42,9 +37,8 @@ pub(super) struct Applied {
 
 /// The commit's inputs are those of the last complete apply: only the revision advances.
 pub(super) fn advance(scene: &Scene<'_>, target: Target) -> Applied {
-    // What still waits to be pruned is given its chance again.
     let stale = scene.inventory.iter().filter(|item| item.kept.is_some()).cloned().collect();
-    applied(scene, target, Vec::new(), stale)
+    weigh(scene, target, Vec::new(), stale)
 }
 
 /// Everything of the commit was written or found to be as wanted.
@@ -54,10 +48,19 @@ pub(super) fn applied(
     items: Vec<InventoryItem>,
     mut stale: Vec<InventoryItem>,
 ) -> Applied {
-    let kept = if scene.prunes() { KEPT_UNTIL_HEALTHY } else { KEPT_BY_POLICY };
+    let kept = if scene.prunes() { Kept::UntilHealthy } else { Kept::ByPolicy };
     for item in &mut stale {
-        item.kept = Some(kept.to_owned());
+        item.kept = Some(kept);
     }
+    weigh(scene, target, items, stale)
+}
+
+fn weigh(
+    scene: &Scene<'_>,
+    target: Target,
+    items: Vec<InventoryItem>,
+    stale: Vec<InventoryItem>,
+) -> Applied {
     let before = scene.inventory.iter().cloned();
     let mut owned: BTreeMap<ObjectKey, InventoryItem> =
         before.chain(items).map(|item| (item.object.clone(), item)).collect();
@@ -118,9 +121,13 @@ pub(super) fn outcome(
             outcome.state = SyncState::Succeeded;
             outcome.discard_if_quiet = outcome.results.is_empty();
             outcome.application.checked_at = Some(now);
-            outcome.application.wanted.clone_from(&outcome.commit);
+            // It brought nothing to this commit: it only held what was applied before.
+            outcome.application.wanted = outcome.commit.take();
         }
         Err(error) => fail(context, &mut outcome, claim, &error.failure(phase), &error),
+    }
+    if claim.sync.options.dry_run {
+        outcome.application = ApplicationChange::default();
     }
     outcome
 }
@@ -132,6 +139,7 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
         step: claim.step,
         commit: record.commit,
         rewind: record.rewind,
+        inputs: record.inputs,
         next_attempt_at: None,
         deadline: None,
         applied_at: record.applied_at,
@@ -155,13 +163,12 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
 fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp) {
     let commit = applied.target.commit;
     let works = applied.health.is_good();
+    let prunes_next = applied.stale.iter().any(|item| item.kept == Some(Kept::UntilHealthy));
     // What could not be pruned yet is no news while health does not come.
     let quiet = claim.sync.trigger.is_check()
         && outcome.results.is_empty()
-        && (applied.stale.is_empty() || !works)
+        && !(prunes_next && works)
         && !applied.moved;
-    let prunes_next =
-        applied.stale.iter().any(|item| item.kept.as_deref() == Some(KEPT_UNTIL_HEALTHY));
     outcome.applied_at.get_or_insert(now);
     outcome.application = ApplicationChange {
         wanted: Some(commit.clone()),
@@ -169,6 +176,7 @@ fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp
         checked_at: claim.sync.trigger.is_check().then_some(now),
         unannounced: Some(applied.unannounced),
         health: Some(applied.health),
+        healthy: (works && !prunes_next).then(|| commit.id.clone()),
         ..ApplicationChange::default()
     };
     outcome.applied.extend(applied.stale);
@@ -184,7 +192,6 @@ fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp
         outcome.step = Step::Prune;
         SyncState::Queued
     } else {
-        outcome.application.healthy = Some(commit.id);
         SyncState::Succeeded
     };
 }
@@ -209,7 +216,7 @@ fn fail(
     outcome.state = SyncState::Failed;
     if matches!(error, SyncError::NotConfigured(_)) {
         outcome.state = SyncState::Cancelled;
-    } else if failure.class == FailureClass::Transient {
+    } else if failure.class == FailureClass::Transient && !claim.sync.options.dry_run {
         let policy = context
             .config
             .load()

@@ -13,7 +13,7 @@ use crate::domain::commit::CommitId;
 use crate::domain::diff::{FieldChange, changes};
 use crate::domain::directives;
 use crate::domain::fields;
-use crate::domain::inventory::InventoryItem;
+use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::manifest::Desired;
 use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey};
 use crate::domain::order;
@@ -35,38 +35,62 @@ pub(super) struct Plan {
 }
 
 /// Plans without a call to the cluster.
-pub(super) fn plan(
+pub(super) async fn plan(
     scene: &Scene<'_>,
     record: &mut Record,
     target: &Target,
     desired: Vec<Desired>,
     drifted: &HashSet<ObjectKey>,
-) -> Plan {
+) -> Result<Plan, SyncError> {
     let named: HashSet<_> = desired.iter().map(|object| object.key.clone()).collect();
     let stale: Vec<_> = plan::stale(&scene.inventory, &named).into_iter().cloned().collect();
     let selection = plan::select(desired, &scene.owned(), drifted);
     record.unchanged = selection.unchanged;
-    let blocked = block(scene, target, &stale);
-    Plan { candidates: selection.candidates, stale, blocked }
+    let blocked = block(scene, target, &stale).await?;
+    Ok(Plan { candidates: selection.candidates, stale, blocked })
 }
 
-fn block(scene: &Scene<'_>, target: &Target, stale: &[InventoryItem]) -> Option<BlockedPlan> {
+async fn block(
+    scene: &Scene<'_>,
+    target: &Target,
+    stale: &[InventoryItem],
+) -> Result<Option<BlockedPlan>, SyncError> {
     if !scene.prunes() || scene.options().dry_run {
-        return None;
+        return Ok(None);
     }
     let limit = &scene.application.sync.prune_limit;
-    let prune: Vec<_> = stale.iter().map(|item| item.object.clone()).collect();
+    let mut prune = Vec::new();
+    for item in stale {
+        let guarded = limit.kinds.iter().any(|name| name.matches(&item.object.group_kind()));
+        // What is guarded and says itself that it stays is no reason to ask.
+        if !(guarded && stays_by_annotation(scene, item).await?) {
+            prune.push(item.object.clone());
+        }
+    }
     let bounds = PruneBounds {
         percent: limit.percent,
         objects: limit.objects,
         guarded: &|kind| limit.kinds.iter().any(|name| name.matches(kind)),
     };
-    let reason = plan::beyond_prune_limit(&prune, scene.inventory.len(), &bounds)?;
+    let Some(reason) = plan::beyond_prune_limit(&prune, scene.inventory.len(), &bounds) else {
+        return Ok(None);
+    };
     let hash = plan::hash(&target.commit.id, &prune);
     if scene.claim.sync.approved.as_ref() == Some(&hash) {
-        return None;
+        return Ok(None);
     }
-    Some(BlockedPlan { hash, reason, prune })
+    Ok(Some(BlockedPlan { hash, reason, prune }))
+}
+
+async fn stays_by_annotation(scene: &Scene<'_>, item: &InventoryItem) -> Result<bool, SyncError> {
+    if item.kept == Some(Kept::ByAnnotation) {
+        return Ok(true);
+    }
+    let kind = item.object.group_kind();
+    let resource = scene.cluster.resource_for(&kind, &item.version).await;
+    let Some(resource) = resource.map_err(scene.cluster_error())? else { return Ok(false) };
+    let live = scene.cluster.get(&resource, &item.object).await.map_err(scene.cluster_error())?;
+    Ok(live.is_some_and(|live| directives::read(&live).is_ok_and(|asked| asked.prune_disabled)))
 }
 
 /// An object that the cluster was asked about.
@@ -81,6 +105,13 @@ pub struct Checked {
     pub fields: Vec<FieldChange>,
     /// What the API server warned of.
     pub warnings: Vec<String>,
+}
+
+impl Checked {
+    /// Whether it has to be written.
+    pub(super) fn is_written(&self) -> bool {
+        matches!(self.change, Change::Create | Change::Configure | Change::Recreate)
+    }
 }
 
 /// What has to be done to an object.
@@ -271,6 +302,10 @@ fn leave(desired: Desired, live: Option<Value>, why: &str) -> Checked {
 /// What only drifted, and is not to be healed, is left as it is.
 fn mind_drift(scene: &Scene<'_>, mut checked: Checked, item: Option<&InventoryItem>) -> Checked {
     let as_applied = item.is_some_and(|item| item.hash.as_ref() == Some(&checked.desired.hash));
+    if as_applied && checked.live.is_none() && item.is_some_and(InventoryItem::is_done) {
+        checked.change = Change::Leave("its work is done, and it was cleared away".to_owned());
+        return checked;
+    }
     let ignored = checked.desired.directives().drift_ignored;
     if !as_applied || checked.change == Change::None || (!ignored && scene.heals()) {
         return checked;

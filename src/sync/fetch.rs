@@ -35,6 +35,7 @@ pub(super) async fn fetch(scene: &Scene<'_>, record: &mut Record) -> Result<Targ
     let target = record.time(Phase::Fetch, find(scene)).await?;
     record.commit = Some(target.commit.clone());
     record.rewind = target.rewind;
+    record.inputs = Some(target.inputs.clone());
     Ok(target)
 }
 
@@ -84,14 +85,22 @@ async fn inputs(scene: &Scene<'_>, commit: &CommitId) -> Result<String, SyncErro
     let tree = scene.context.source.tree_id(&scene.repository, commit, &application.path).await?;
     let namespace = application.namespace.as_deref().unwrap_or_default();
     let labels = format!("{:?}", application.sync.create_namespace);
-    let prune = scene.prunes().to_string();
+    // What a refusal depends on beside Git counts as well: it is not to be held against a commit
+    // after the configuration was put right.
+    let rules = format!(
+        "{} {} {:?} {:?}",
+        scene.prunes(),
+        application.sync.allow_empty,
+        application.sync.prune_limit,
+        scene.config.clusters.get(&application.cluster).map(|cluster| &cluster.access),
+    );
     let settings = [
         application.path.as_str(),
         application.cluster.as_str(),
         namespace,
         scene.config.server.instance.as_str(),
         &labels,
-        &prune,
+        &rules,
     ];
     Ok(Inputs { tree: &tree, settings: &settings, renderer: render::VERSION }.digest())
 }

@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::domain::commit::CommitId;
+use crate::domain::inventory::InventoryItem;
 use crate::domain::object::ObjectKey;
 use crate::domain::order;
+use crate::domain::sync::Action;
 use crate::sync::apply;
 use crate::sync::diff;
 use crate::sync::error::SyncError;
@@ -20,10 +22,10 @@ pub(super) async fn heal(
     record: &mut Record,
     drifted: &HashSet<ObjectKey>,
 ) -> Result<(), SyncError> {
-    let mut commits: BTreeMap<CommitId, HashSet<&ObjectKey>> = BTreeMap::new();
-    for item in &scene.inventory {
+    let mut commits: BTreeMap<CommitId, HashSet<ObjectKey>> = BTreeMap::new();
+    for item in untouched(scene, record).await? {
         if item.hash.is_some() && item.kept.is_none() && drifted.contains(&item.object) {
-            commits.entry(item.commit.clone()).or_default().insert(&item.object);
+            commits.entry(item.commit).or_default().insert(item.object);
         }
     }
     // The failure of the wanted commit is told; refusals while healing come on top of it.
@@ -38,4 +40,24 @@ pub(super) async fn heal(
     }
     record.results.splice(0..0, before);
     Ok(())
+}
+
+/// The rows of the inventory that this run has not written: what it has is newer than what was
+/// applied before, and must not be taken back.
+async fn untouched(scene: &Scene<'_>, record: &Record) -> Result<Vec<InventoryItem>, SyncError> {
+    let before = scene.owned();
+    let tried: HashSet<&ObjectKey> = record
+        .results
+        .iter()
+        .filter(|result| !matches!(result.action, Action::Skipped | Action::Unchanged))
+        .map(|result| &result.object)
+        .collect();
+    let mut now = scene.context.store.inventory(&scene.application.name).await?;
+    now.retain(|item| {
+        let same = before
+            .get(&item.object)
+            .is_some_and(|before| before.hash == item.hash && before.commit == item.commit);
+        same && !tried.contains(&item.object)
+    });
+    Ok(now)
 }

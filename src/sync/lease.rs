@@ -1,5 +1,6 @@
 //! The right to write to a cluster: a claim that a heartbeat renews, and that no write may outlast.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::call::CALL_TIMEOUT;
+use crate::config::live::Live;
 use crate::store::{Claim, ClaimKey, Store};
+use crate::sync::context::Context;
 
 /// How long a claim holds without a heartbeat. It must exceed the longest write and a few heartbeats,
 /// or no write would ever be allowed.
@@ -38,13 +41,15 @@ pub struct Lease {
     until_ms: AtomicI64,
     cancelled: AtomicBool,
     release: CancellationToken,
+    config: Arc<Live>,
 }
 
 impl Lease {
     /// The lease of a fresh claim; `release` asks the sync to stop between two objects.
-    pub fn new(store: Store, claim: &Claim, release: CancellationToken) -> Self {
+    pub fn new(context: &Context, claim: &Claim, release: CancellationToken) -> Self {
         Self {
-            store,
+            store: context.store.clone(),
+            config: Arc::clone(&context.config),
             key: claim.key,
             until_ms: AtomicI64::new(claim.lease_until.as_millisecond()),
             cancelled: AtomicBool::new(false),
@@ -63,7 +68,7 @@ impl Lease {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Stop::Cancelled);
         }
-        if self.release.is_cancelled() {
+        if self.release.is_cancelled() || self.config.load().server.suspend {
             return Err(Stop::Released);
         }
         let ends = Timestamp::from_millisecond(self.until_ms.load(Ordering::Acquire))

@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::domain::inventory::InventoryItem;
 use crate::domain::live::LiveMeta;
 use crate::domain::object::{APPLICATION_LABEL, GroupKind, ObjectKey, Resource};
-use crate::domain::sync::{Phase, Trigger};
+use crate::domain::sync::{Look, Phase};
 use crate::sync::error::SyncError;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
@@ -23,17 +23,16 @@ pub(super) async fn look(
     scene: &Scene<'_>,
     record: &mut Record,
 ) -> Result<HashSet<ObjectKey>, SyncError> {
-    if !super::looks_at_the_cluster(scene.trigger()) || scene.inventory.is_empty() {
+    // Drift that was left is as it was left, but a person who asks wants it gone.
+    let asked = scene.trigger().is_person() && !scene.heals_unasked();
+    let look = if asked { Look::All } else { scene.claim.sync.look };
+    if look == Look::Not || scene.inventory.is_empty() {
         return Ok(HashSet::new());
     }
-    // Settings may have changed what counts as drift; and drift that was left is as it was left,
-    // but a person who asks wants it gone. So compare everything, once.
-    let asked = !scene.trigger().is_check() && !scene.heals_unasked();
-    if asked || scene.trigger() == Trigger::Configuration {
+    if look == Look::All {
         return Ok(scene.inventory.iter().map(|item| item.object.clone()).collect());
     }
     let live = record.time(Phase::Diff, list(scene)).await?;
-    record.looked = true;
     Ok(scene
         .inventory
         .iter()
@@ -45,8 +44,8 @@ pub(super) async fn look(
 fn is_as_left(item: &InventoryItem, live: Option<&LiveMeta>) -> bool {
     match live {
         Some(live) => item.resource_version.as_ref() == Some(&live.resource_version),
-        // It was gone before, and is left so.
-        None => item.hash.is_some() && item.resource_version.is_none(),
+        // It was gone before and is left so, or its work is done.
+        None => item.is_done() || (item.hash.is_some() && item.resource_version.is_none()),
     }
 }
 

@@ -28,7 +28,6 @@ use crate::domain::object::ObjectKey;
 use crate::domain::order;
 use crate::domain::sync::{FailureClass, Sync, SyncOptions, SyncRequest, SyncState, Trigger};
 use crate::store::{Claim, ClaimKey, Outcome, Page, Step, SyncFilter};
-pub use crate::sync::conclude::KEPT_UNTIL_HEALTHY;
 use crate::sync::context::Context;
 use crate::sync::diff::Preview;
 use crate::sync::error::SyncError;
@@ -71,7 +70,7 @@ pub async fn preview(context: &Context, name: &ApplicationName) -> Result<Previe
         step: Step::Start,
         lease_until: now,
     };
-    let lease = Lease::new(context.store.clone(), &claim, CancellationToken::new());
+    let lease = Lease::new(context, &claim, CancellationToken::new());
     let scene = Scene::set(context, &claim, &lease).await?;
     let mut record = Record::new(&claim, context.store.now());
     let target = fetch::fetch(&scene, &mut record).await?;
@@ -97,7 +96,12 @@ async fn start(scene: &Scene<'_>, record: &mut Record) -> Result<Ended, SyncErro
     match bring(scene, record, &drifted).await {
         // A commit that cannot be applied must not keep what was applied from being held.
         Err(error) if error.leaves_the_applied_state() && !drifted.is_empty() => {
-            heal::heal(scene, record, &drifted).await?;
+            if let Err(second) = heal::heal(scene, record, &drifted).await {
+                tracing::warn!(
+                    application = %scene.application.name, error = %error::chain(&second),
+                    "what drifted could not be put back either"
+                );
+            }
             Err(error)
         }
         ended => ended,
@@ -113,22 +117,26 @@ async fn bring(
     if drifted.is_empty() && target.is_applied(scene) {
         return Ok(Ended::Applied(conclude::advance(scene, target)));
     }
-    if scene.trigger().is_check() && waits_for_a_person(scene, &target).await? {
+    if waits_for_a_person(scene, &target).await? {
         heal::heal(scene, record, drifted).await?;
         return Ok(Ended::Held);
     }
     let desired = render::render(scene, record, &target.commit.id).await?;
-    let plan = diff::plan(scene, record, &target, desired, drifted);
+    let plan = diff::plan(scene, record, &target, desired, drifted).await?;
     if let Some(blocked) = plan.blocked {
         return Ok(Ended::Blocked(blocked));
     }
-    if !scene.options().dry_run {
-        apply::begin(scene, &target, &plan).await?;
-    }
+    let start = apply::start(scene, &target, &plan);
+    let mut begun = false;
     let mut applied: Vec<InventoryItem> = Vec::new();
     for stage in order::stages(plan.candidates) {
         let checked = diff::dry_run(scene, record, &target.commit.id, stage).await?;
         if !scene.options().dry_run {
+            // A sync that finds nothing to write must not end the wait of the one before it.
+            if !begun && checked.iter().any(diff::Checked::is_written) {
+                apply::begin(scene, &start).await?;
+                begun = true;
+            }
             applied.extend(apply::apply(scene, record, &target.commit.id, checked).await?);
         }
     }
@@ -140,28 +148,38 @@ async fn bring(
     Ok(Ended::Applied(conclude::applied(scene, target, applied, plan.stale)))
 }
 
+/// How many earlier syncs of a commit are read to find the last that was to apply it.
+const EARLIER: u32 = 10;
+
 /// Whether trying this commit again can only end as it did: it is not to be applied unasked, was
 /// refused for what its bytes are, or is blocked.
 async fn waits_for_a_person(scene: &Scene<'_>, target: &Target) -> Result<bool, SyncError> {
+    if scene.trigger().is_person() {
+        return Ok(false);
+    }
     if !scene.application.sync.automated {
         return Ok(true);
+    }
+    if !scene.trigger().is_check() {
+        return Ok(false);
     }
     let filter = SyncFilter {
         application: Some(scene.application.name.clone()),
         commit: Some(target.commit.id.clone()),
         ..SyncFilter::default()
     };
-    let page = Page { cursor: None, limit: 2 };
+    let page = Page { cursor: None, limit: EARLIER };
     let earlier = scene.context.store.syncs(&filter, page).await?.items;
-    let last = earlier.into_iter().find(|sync| sync.id != scene.claim.sync.id);
-    Ok(last.is_some_and(|sync| match sync.state {
-        SyncState::Blocked => true,
-        SyncState::Failed => sync.error.is_some_and(|error| error.class == FailureClass::Permanent),
-        _ => false,
+    let last =
+        earlier.into_iter().find(|sync| sync.id != scene.claim.sync.id && !sync.options.dry_run);
+    Ok(last.is_some_and(|sync| {
+        sync.inputs.as_ref() == Some(&target.inputs)
+            && match sync.state {
+                SyncState::Blocked => true,
+                SyncState::Failed => {
+                    sync.error.is_some_and(|error| error.class == FailureClass::Permanent)
+                }
+                _ => false,
+            }
     }))
-}
-
-/// Whether a sync so asked for compares the cluster with what was applied, beside Git.
-fn looks_at_the_cluster(trigger: Trigger) -> bool {
-    trigger != Trigger::Webhook
 }

@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::cluster::error::ClusterError;
 use crate::domain::directives;
 use crate::domain::fields;
-use crate::domain::inventory::InventoryItem;
+use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::order;
-use crate::domain::sync::{Action, ObjectResult, Phase, Sync};
+use crate::domain::sync::{Action, ObjectResult, Phase, Sync, SyncState};
 use crate::failpoint::failpoint;
 use crate::sync::Ended;
 use crate::sync::error::{SyncError, chain};
@@ -68,7 +68,10 @@ async fn is_early(scene: &Scene<'_>) -> Result<bool, SyncError> {
         let Some(last) = state.last_sync.filter(|_| neighbours && wanted != commit) else {
             continue;
         };
-        let pending = |sync: &Sync| !sync.state.is_ended() && sync.applied_at.is_none();
+        let pending = |sync: &Sync| {
+            let blocked = sync.state == SyncState::Blocked;
+            !sync.state.is_ended() && !blocked && sync.applied_at.is_none()
+        };
         if scene.context.store.sync(last).await?.as_ref().is_some_and(pending) {
             return Ok(true);
         }
@@ -82,8 +85,8 @@ enum Verdict {
     Pruned,
     /// It is no longer ours to delete, for this reason.
     Released(String),
-    /// It is ours and stays, for this reason.
-    Kept(String),
+    /// It is ours and stays, as its annotations ask.
+    Kept,
     /// It could not be deleted.
     Failed(ClusterError),
 }
@@ -130,7 +133,7 @@ fn spare(scene: &Scene<'_>, item: &InventoryItem, live: &Value) -> Option<Verdic
         return Some(Verdict::Released("it is no longer marked as ours".into()));
     }
     if directives::read(live).is_ok_and(|asked| asked.prune_disabled) {
-        return Some(Verdict::Kept("its annotations say that it is not to be pruned".into()));
+        return Some(Verdict::Kept);
     }
     // An object that moved to another API group is one object under two names.
     let uid = live["metadata"]["uid"].as_str();
@@ -148,13 +151,13 @@ fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
     let (action, message) = match verdict {
         Verdict::Pruned => (Action::Pruned, None),
         Verdict::Released(why) => (Action::Skipped, Some(why)),
-        Verdict::Kept(why) => {
-            record.kept.push(InventoryItem { kept: Some(why.clone()), ..item.clone() });
+        Verdict::Kept => {
+            record.kept.push(InventoryItem { kept: Some(Kept::ByAnnotation), ..item.clone() });
             record.results.push(ObjectResult {
                 object: item.object.clone(),
                 action: Action::Skipped,
                 fields: Vec::new(),
-                message: Some(why),
+                message: Some("its annotations say that it is not to be pruned".to_owned()),
             });
             return;
         }

@@ -36,8 +36,10 @@ pub(super) struct Record {
     pub(super) unchanged: u32,
     /// When all was written.
     pub(super) applied_at: Option<Timestamp>,
-    /// Whether the cluster was compared in full.
-    pub(super) looked: bool,
+    /// What the commit means for the application, once known.
+    pub(super) inputs: Option<String>,
+    /// Whether definitions of kinds were written: the API server may need a moment to know them.
+    pub(super) wrote_definitions: bool,
     /// Whether every refusal so far was decided by Git's bytes alone.
     permanent: bool,
     /// Rows that leave the inventory.
@@ -57,7 +59,8 @@ impl Record {
             results: Vec::new(),
             unchanged: 0,
             applied_at: claim.sync.applied_at,
-            looked: false,
+            inputs: None,
+            wrote_definitions: false,
             permanent: true,
             forget: Vec::new(),
             kept: Vec::new(),
@@ -87,7 +90,7 @@ impl Record {
 
     /// Takes down that an object was refused.
     pub(super) fn refuse(&mut self, refused: Refused) {
-        self.permanent &= refused.permanent;
+        self.permanent &= refused.permanent && !self.wrote_definitions;
         self.results.push(ObjectResult {
             object: refused.object,
             action: Action::Failed,

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::domain::commit::CommitId;
 use crate::domain::manifest::{self, Desired, Manifest, Origin};
-use crate::domain::object::GroupVersionKind;
+use crate::domain::object::{GroupVersionKind, ObjectKey};
 use crate::domain::sync::Phase;
 use crate::render::{File, Limits, plain};
 use crate::sync::error::SyncError;
@@ -40,7 +40,7 @@ async fn objects(scene: &Scene<'_>, commit: &CommitId) -> Result<Vec<Desired>, S
         let path = application.path.clone();
         return Err(SyncError::Empty { path, commit: commit.short().to_owned() });
     }
-    manifests.extend(own_namespace(scene, &manifests));
+    manifests.extend(own_namespace(scene, &manifests).await?);
     let declared = manifest::declared_resources(&manifests);
     let kinds: BTreeSet<_> = manifest::kinds(&manifests)
         .into_iter()
@@ -65,20 +65,35 @@ async fn objects(scene: &Scene<'_>, commit: &CommitId) -> Result<Vec<Desired>, S
     .map_err(SyncError::Manifests)
 }
 
-/// The application's namespace, if it is to be made and Git does not have it itself.
-fn own_namespace(scene: &Scene<'_>, manifests: &[Manifest]) -> Option<Manifest> {
-    let labels = scene.application.sync.create_namespace.as_ref()?;
-    let name = scene.application.namespace.as_ref()?;
+/// The application's namespace, if it is to be made, and neither Git nor another application has
+/// it.
+async fn own_namespace(
+    scene: &Scene<'_>,
+    manifests: &[Manifest],
+) -> Result<Option<Manifest>, SyncError> {
+    let application = &scene.application;
+    let (Some(labels), Some(name)) = (&application.sync.create_namespace, &application.namespace)
+    else {
+        return Ok(None);
+    };
     let declared = manifests.iter().any(|manifest| {
         manifest.value["kind"] == "Namespace" && manifest.value["metadata"]["name"] == **name
     });
-    if declared {
-        return None;
+    let key = ObjectKey {
+        group: String::new(),
+        kind: "Namespace".to_owned(),
+        namespace: None,
+        name: name.clone(),
+    };
+    // Applications may share a namespace: the first makes it.
+    let owners = scene.other_owners(std::slice::from_ref(&key)).await?;
+    if declared || owners.iter().any(|owner| owner.applied) {
+        return Ok(None);
     }
     let mut value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     if !labels.is_empty() {
         value["metadata"]["labels"] = json!(labels);
     }
     let file = Arc::from(format!("(createNamespace of application {})", scene.application.name));
-    Some(Manifest { origin: Origin { file, line: 1 }, value })
+    Ok(Some(Manifest { origin: Origin { file, line: 1 }, value }))
 }

@@ -81,7 +81,7 @@ impl<'a> Scene<'a> {
 
     /// Whether drifted objects are put back. A request by a person always does.
     pub(super) fn heals(&self) -> bool {
-        !self.trigger().is_check() || self.heals_unasked()
+        self.trigger().is_person() || self.heals_unasked()
     }
 
     /// Whether drifted objects are put back although nobody asks.

@@ -30,7 +30,7 @@ pub async fn work(context: Context, shutdown: CancellationToken) {
         let claimed = if suspended { Ok(None) } else { context.store.claim(LEASE).await };
         match claimed {
             Ok(Some(claim)) => execute(&context, claim, &shutdown).await,
-            Ok(None) => idle(&context, &mut bell, &shutdown).await,
+            Ok(None) => idle(&context, &mut bell, suspended, &shutdown).await,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "the store gives no work");
                 tokio::time::sleep(STORE_PAUSE).await;
@@ -39,8 +39,14 @@ pub async fn work(context: Context, shutdown: CancellationToken) {
     }
 }
 
-async fn idle(context: &Context, bell: &mut watch::Receiver<u64>, shutdown: &CancellationToken) {
-    let due = context.store.next_due().await.ok().flatten();
+async fn idle(
+    context: &Context,
+    bell: &mut watch::Receiver<u64>,
+    suspended: bool,
+    shutdown: &CancellationToken,
+) {
+    // While suspended nothing is due, however long it has waited.
+    let due = if suspended { None } else { context.store.next_due().await.ok().flatten() };
     let pause = due.map_or(POLL, |due| {
         let left: SignedDuration = due.duration_since(context.store.now());
         Duration::try_from(left).unwrap_or_default().clamp(Duration::from_millis(5), POLL)
@@ -55,7 +61,7 @@ async fn idle(context: &Context, bell: &mut watch::Receiver<u64>, shutdown: &Can
 async fn execute(context: &Context, claim: Claim, shutdown: &CancellationToken) {
     failpoint("claim:after");
     let release = shutdown.child_token();
-    let lease = Lease::new(context.store.clone(), &claim, release);
+    let lease = Lease::new(context, &claim, release);
     let ran = tokio::select! {
         ran = AssertUnwindSafe(super::run(context, &claim, &lease)).catch_unwind() => ran,
         never = keep(&lease) => match never {},

@@ -7,7 +7,7 @@ use std::time::Duration;
 use headstay::domain::commit::{Commit, CommitId};
 use headstay::domain::delivery::Outcome as DeliveryOutcome;
 use headstay::domain::health::HealthStatus;
-use headstay::domain::inventory::InventoryItem;
+use headstay::domain::inventory::{InventoryItem, Kept};
 use headstay::domain::name::{ApplicationName, SyncId};
 use headstay::domain::object::ObjectKey;
 use headstay::domain::sync::{
@@ -127,7 +127,7 @@ pub(crate) fn item(object: &str, digit: char) -> InventoryItem {
         generation: Some(7),
         health: HealthStatus::Progressing,
         health_reason: Some("1 of 2 replicas".into()),
-        kept: Some("headstay.dev/prune: disabled".into()),
+        kept: Some(Kept::ByAnnotation),
     }
 }
 
@@ -146,6 +146,7 @@ pub(crate) fn outcome(state: SyncState) -> Outcome {
         step: Step::Start,
         commit: None,
         rewind: false,
+        inputs: None,
         next_attempt_at: None,
         deadline: None,
         applied_at: None,

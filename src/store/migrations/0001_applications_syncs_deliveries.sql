@@ -45,6 +45,8 @@ CREATE TABLE syncs (
     trigger          TEXT    NOT NULL,
     actor            TEXT,
     options          TEXT    NOT NULL,
+    look             INTEGER NOT NULL,
+    inputs           TEXT,
     state            TEXT    NOT NULL,
     due_at           INTEGER NOT NULL,
     fence            INTEGER NOT NULL DEFAULT 0,
