@@ -103,6 +103,7 @@ async fn run(path: &Path, context: Context, listener: TcpListener) -> Result<(),
         tasks.spawn("worker", worker::work(context.clone(), stop.clone()));
     }
     tasks.spawn("observer", observe::observe(context.clone(), stop.clone()));
+    start_applications(&context).await?;
     tasks.spawn(
         "timer",
         timer::run(
@@ -114,7 +115,6 @@ async fn run(path: &Path, context: Context, listener: TcpListener) -> Result<(),
     );
     tasks.spawn("retention", expire(context.clone(), stop.clone()));
     tasks.spawn("configuration", reload(path.to_owned(), context.clone(), hangup, stop.clone()));
-    start_applications(&context).await?;
     ready.store(true, Ordering::Relaxed);
 
     let ended = tokio::select! {

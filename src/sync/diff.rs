@@ -15,6 +15,7 @@ use crate::domain::directives;
 use crate::domain::fields;
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::manifest::Desired;
+use crate::domain::name::ApplicationName;
 use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey};
 use crate::domain::order;
 use crate::domain::plan::{self, PruneBounds};
@@ -24,10 +25,15 @@ use crate::sync::fetch::Target;
 use crate::sync::record::{Record, Refused};
 use crate::sync::scene::Scene;
 
+/// Objects that another application holds, each with that application.
+pub(super) type Taken = HashMap<ObjectKey, ApplicationName>;
+
 /// What a sync will do.
 pub(super) struct Plan {
     /// The objects to compare with the cluster.
     pub(super) candidates: Vec<Desired>,
+    /// Those of them that another application holds.
+    pub(super) taken: Taken,
     /// The owned objects that Git no longer names.
     pub(super) stale: Vec<InventoryItem>,
     /// Set when it needs a person's yes.
@@ -47,7 +53,8 @@ pub(super) async fn plan(
     let selection = plan::select(desired, &scene.owned(), drifted);
     record.unchanged = selection.unchanged;
     let blocked = block(scene, target, &stale).await?;
-    Ok(Plan { candidates: selection.candidates, stale, blocked })
+    let taken = find_taken(scene, &selection.candidates).await?;
+    Ok(Plan { candidates: selection.candidates, taken, stale, blocked })
 }
 
 async fn block(
@@ -136,8 +143,9 @@ pub(super) async fn dry_run(
     record: &mut Record,
     commit: &CommitId,
     stage: Vec<Desired>,
+    taken: &Taken,
 ) -> Result<Vec<Checked>, SyncError> {
-    let answers = record.time(Phase::Diff, ask(scene, stage)).await?;
+    let answers = record.time(Phase::Diff, ask(scene, stage, taken)).await;
     let mut checked = Vec::new();
     let mut refused = Vec::new();
     for answer in answers {
@@ -174,24 +182,23 @@ pub(super) async fn dry_run(
     Ok(checked)
 }
 
+async fn find_taken(scene: &Scene<'_>, desired: &[Desired]) -> Result<Taken, SyncError> {
+    let keys: Vec<_> = desired.iter().map(|object| object.key.clone()).collect();
+    let owners = scene.other_owners(&keys).await?.into_iter().filter(|owner| owner.applied);
+    Ok(owners.map(|owner| (owner.object, owner.application)).collect())
+}
+
 async fn ask(
     scene: &Scene<'_>,
     stage: Vec<Desired>,
-) -> Result<Vec<Result<Checked, Refused>>, SyncError> {
-    let keys: Vec<_> = stage.iter().map(|object| object.key.clone()).collect();
-    let others: HashMap<_, _> = scene
-        .other_owners(&keys)
-        .await?
-        .into_iter()
-        .filter(|owner| owner.applied)
-        .map(|owner| (owner.object, owner.application))
-        .collect();
+    taken: &Taken,
+) -> Vec<Result<Checked, Refused>> {
     let owned = scene.owned();
     let at_once = scene.config.server.limits.calls_per_cluster.max(1);
-    let answers = stream::iter(stage)
+    stream::iter(stage)
         .map(|desired| {
             let item = owned.get(&desired.key).copied();
-            let other = others.get(&desired.key);
+            let other = taken.get(&desired.key);
             async move {
                 if let Some(other) = other {
                     return Err(Refused {
@@ -207,8 +214,7 @@ async fn ask(
         })
         .buffered(at_once)
         .collect()
-        .await;
-    Ok(answers)
+        .await
 }
 
 /// Asks about one object.
@@ -387,7 +393,8 @@ pub(super) async fn preview(
         plan::stale(&scene.inventory, &named).into_iter().map(|item| item.object.clone()).collect();
     let mut objects = Vec::new();
     let mut refused = Vec::new();
-    for answer in ask(scene, desired).await? {
+    let taken = find_taken(scene, &desired).await?;
+    for answer in ask(scene, desired, &taken).await {
         match answer {
             Ok(checked) => objects.push(checked),
             Err(refusal) => refused.push((refusal.object, refusal.message)),

@@ -34,7 +34,7 @@ pub(super) async fn heal(
         let mut desired = render::render(scene, record, &commit).await?;
         desired.retain(|object| keys.contains(&object.key));
         for stage in order::stages(desired) {
-            let checked = diff::dry_run(scene, record, &commit, stage).await?;
+            let checked = diff::dry_run(scene, record, &commit, stage, &diff::Taken::new()).await?;
             apply::apply(scene, record, &commit, checked).await?;
         }
     }

@@ -127,10 +127,14 @@ async fn bring(
         return Ok(Ended::Blocked(blocked));
     }
     let start = apply::start(scene, &target, &plan);
-    let mut begun = false;
+    // The intent to take an object over has to be known to the application that gives it away.
+    let mut begun = !plan.taken.is_empty() && !scene.options().dry_run;
+    if begun {
+        apply::begin(scene, &start).await?;
+    }
     let mut applied: Vec<InventoryItem> = Vec::new();
     for stage in order::stages(plan.candidates) {
-        let checked = diff::dry_run(scene, record, &target.commit.id, stage).await?;
+        let checked = diff::dry_run(scene, record, &target.commit.id, stage, &plan.taken).await?;
         if !scene.options().dry_run {
             // A sync that finds nothing to write must not end the wait of the one before it.
             if !begun && checked.iter().any(diff::Checked::is_written) {
