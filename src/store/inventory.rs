@@ -1,5 +1,6 @@
 //! The inventories: what each application owns on its cluster.
 
+use futures::TryStreamExt;
 use serde_json::json as value;
 use sqlx::{Row, SqliteConnection};
 
@@ -34,8 +35,13 @@ impl Store {
         application: &ApplicationName,
     ) -> Result<Vec<InventoryItem>, StoreError> {
         let work = async {
-            let query = sqlx::query(SELECT).bind(application.as_str());
-            rows::all(&query.fetch_all(self.readers()).await?, rows::item)
+            // Row by row: a row takes several times the memory of its item.
+            let mut rows = sqlx::query(SELECT).bind(application.as_str()).fetch(self.readers());
+            let mut items = Vec::new();
+            while let Some(row) = rows.try_next().await? {
+                items.push(rows::item(&row)?);
+            }
+            Ok(items)
         };
         work.await.map_err(failed("read an inventory"))
     }
