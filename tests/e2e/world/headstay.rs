@@ -70,8 +70,7 @@ impl Headstay {
         self.restart_to_die_at("");
     }
 
-    /// Starts the program again; it will die at a failpoint (see `src/failpoint.rs`) once it
-    /// serves.
+    /// Starts the program again; once it serves, it dies at a point of `src/failpoint.rs`.
     #[track_caller]
     pub fn restart_to_die_at(&self, failpoint: &str) {
         let addresses = self.spawn(failpoint);
@@ -88,11 +87,11 @@ impl Headstay {
         self.wait_for_death();
     }
 
-    /// Waits until the program has died at its failpoint.
+    /// Waits until the program has died without an orderly end.
     #[track_caller]
     pub fn wait_for_death(&self) {
         let mut process = self.process.lock().unwrap().take().unwrap();
-        let status = wait_for("headstay to die at its failpoint", DEADLINE, || {
+        let status = wait_for("headstay to die", DEADLINE, || {
             process.child.try_wait().unwrap().ok_or_else(|| self.log())
         });
         process.readers.into_iter().for_each(|reader| reader.join().unwrap());
@@ -102,10 +101,8 @@ impl Headstay {
     /// Ends the program as the power going out would.
     #[track_caller]
     pub fn kill9(&self) {
-        let mut process = self.process.lock().unwrap().take().unwrap();
-        process.child.kill().unwrap();
-        process.child.wait().unwrap();
-        process.readers.into_iter().for_each(|reader| reader.join().unwrap());
+        self.process.lock().unwrap().as_mut().unwrap().child.kill().unwrap();
+        self.wait_for_death();
     }
 
     /// Changes the text of the configuration; the program notices by itself.
@@ -210,22 +207,15 @@ impl Headstay {
     /// The application `shop`.
     #[track_caller]
     pub fn application(&self) -> Value {
-        self.application_named("shop")
-    }
-
-    /// An application.
-    #[track_caller]
-    pub fn application_named(&self, name: &str) -> Value {
-        self.get(&format!("/api/v1/applications/{name}"))
+        self.get("/api/v1/applications/shop")
     }
 
     /// The message of a condition of `shop`, if it has it.
     #[track_caller]
     pub fn condition(&self, kind: &str) -> Option<String> {
         let application = self.application();
-        let conditions = application["conditions"].as_array()?;
-        let condition = conditions.iter().find(|condition| condition["type"] == kind)?;
-        condition["message"].as_str().map(str::to_owned)
+        let mut conditions = application["conditions"].as_array()?.iter();
+        conditions.find(|condition| condition["type"] == kind)?["message"].as_str().map(Into::into)
     }
 
     /// The history, newest first.
@@ -341,19 +331,17 @@ impl Headstay {
     /// Starts the process; the receiver gets its address.
     fn spawn(&self, failpoint: &str) -> Receiver<String> {
         let mut command = Command::new("sh");
-        command
+        let command = command
             .args(["-c", IGNORE_FILE_SIZE_SIGNAL, env!("CARGO_BIN_EXE_headstay")])
             .args(["serve", "--config"])
             .arg(&self.configuration)
             .env("HEADSTAY_TOKEN", API_TOKEN)
             .env("GITHUB_WEBHOOK_SECRET", WEBHOOK_SECRET)
             .env("GIT_TOKEN", GIT_TOKEN)
+            .env("HEADSTAY_FAILPOINT", failpoint)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if !failpoint.is_empty() {
-            command.env("HEADSTAY_FAILPOINT", failpoint);
-        }
-        let mut child = leash::spawn(&mut command);
+        let mut child = leash::spawn(command);
         let (sender, addresses) = channel();
         let readers = vec![
             self.read_log(child.stdout.take().unwrap(), sender.clone()),
