@@ -132,7 +132,7 @@ impl Fleet {
     /// Ends the program.
     pub fn finish(self) {
         self.headstay.terminate();
-        self.headstay.assert_clean();
+        self.headstay.assert_clean(&[]);
     }
 }
 

@@ -47,7 +47,7 @@ const DEATHS: &[Lives] = &[
     &["finish:after=3"],
     &["write:after", "recover:before", "recover:after", "accept:before", "accept:after"],
     &["begin-apply:after", "claim:after", "fetch:after", "write:after=2", "record-applied:before"],
-    &["record-applied:after", "begin-apply:after", "finish:before"],
+    &["record-applied:after", "claim:after", "finish:before"],
 ];
 
 /// While the program was dead, another commit has removed what this one was about to make.
@@ -63,7 +63,7 @@ const DEATHS_OF_THE_UNWANTED: &[Lives] = &[
     &["finish:after=2"],
     &["end-waiting:after"],
     &["claim:after=3"],
-    &["write:after=5", "recover:after", "fetch:after", "begin-apply:after", "finish:before"],
+    &["write:after=5", "recover:after", "fetch:after", "record-applied:before", "finish:before"],
 ];
 
 /// Worlds at a time: each waits most of its time.

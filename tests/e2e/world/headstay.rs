@@ -41,6 +41,8 @@ pub struct Headstay {
 
 struct Process {
     child: Child,
+    /// Where it is to die; empty: nowhere.
+    failpoint: String,
     readers: Vec<JoinHandle<()>>,
 }
 
@@ -91,7 +93,8 @@ impl Headstay {
     #[track_caller]
     pub fn wait_for_death(&self) {
         let mut process = self.process.lock().unwrap().take().unwrap();
-        let status = wait_for("headstay to die", DEADLINE, || {
+        let dying = format!("headstay to die ({})", process.failpoint);
+        let status = wait_for(&dying, DEADLINE, || {
             process.child.try_wait().unwrap().ok_or_else(|| self.log())
         });
         process.readers.into_iter().for_each(|reader| reader.join().unwrap());
@@ -347,7 +350,8 @@ impl Headstay {
             self.read_log(child.stdout.take().unwrap(), sender.clone()),
             self.read_log(child.stderr.take().unwrap(), sender),
         ];
-        *self.process.lock().unwrap() = Some(Process { child, readers });
+        *self.process.lock().unwrap() =
+            Some(Process { child, failpoint: failpoint.to_owned(), readers });
         addresses
     }
 
