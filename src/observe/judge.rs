@@ -4,16 +4,17 @@ use jiff::Timestamp;
 
 use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
+use crate::cluster::registry::Connection;
 use crate::domain::health::{self, Health, HealthStatus};
-use crate::domain::inventory::{InventoryItem, Kept};
-use crate::domain::name::{ApplicationName, ClusterName};
+use crate::domain::inventory::InventoryItem;
+use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::f64_ms::Ms;
 use crate::domain::sync::{Failure, FailureClass, Phase, PhaseDuration, Sync, WaitingFor};
 use crate::failpoint::failpoint;
 use crate::observe::Observer;
 use crate::observe::sightings::{Found, Sighting};
-use crate::observe::watches::Scope;
+use crate::observe::watches::{ClusterId, Scope};
 use crate::store::WaitingEnd;
 use crate::store::error::StoreError;
 
@@ -50,8 +51,10 @@ pub(super) async fn judge(
     let Some(place) = config.clusters.get(&application.cluster) else { return Ok(()) };
     let store = observer.context.store.clone();
     let items = store.inventory(name).await?;
-    let cluster = observer.context.clusters.get(place).await?;
-    let reached = verdicts(observer, &cluster, &place.name, items.clone()).await;
+    let Connection { cluster, generation, .. } =
+        observer.context.clusters.connection(place).await?;
+    let id = ClusterId { name: place.name.clone(), generation };
+    let reached = verdicts(observer, &cluster, &id, items.clone()).await;
     let verdicts = match reached {
         Ok(Some(verdicts)) => verdicts,
         // Not everything is listed yet: the event that completes the list comes back here. A
@@ -93,7 +96,7 @@ pub(super) async fn judge(
 async fn verdicts(
     observer: &mut Observer,
     cluster: &Cluster,
-    name: &ClusterName,
+    id: &ClusterId,
     items: Vec<InventoryItem>,
 ) -> Result<Option<Vec<Verdict>>, ClusterError> {
     let mut verdicts = Vec::with_capacity(items.len());
@@ -114,7 +117,7 @@ async fn verdicts(
             continue;
         };
         let namespace = item.object.namespace.as_deref();
-        let scope = observer.watches.ensure(cluster, name, &resource, namespace);
+        let scope = observer.watches.ensure(cluster, id, &resource, namespace);
         match observer.sightings.find(&scope, &item.object) {
             Found::NotListed => complete = false,
             Found::Absent => {

@@ -10,7 +10,7 @@ mod judge;
 mod sightings;
 mod watches;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -72,7 +72,10 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
                 touched.extend(observer.waiting().await);
                 judge_at = Instant::now();
             }
-            _ = round.tick() => touched.extend(observer.everything()),
+            _ = round.tick() => {
+                observer.retire();
+                touched.extend(observer.everything());
+            }
         }
     }
 }
@@ -101,11 +104,21 @@ impl Observer {
 
     /// Takes in an event; returns the applications that it touches.
     fn see(&mut self, event: watches::Event) -> BTreeSet<ApplicationName> {
+        if !self.watches.covers(&event.scope) {
+            // It was under way when its watch ended.
+            return BTreeSet::new();
+        }
         if let watches::Seen::Forbidden = event.seen {
             self.watches.narrow(&event.scope);
             return self.everything();
         }
         self.sightings.take(event)
+    }
+
+    /// Ends what no inventory needed for a whole round: applications and clusters come and go.
+    fn retire(&mut self) {
+        self.watches.retire();
+        self.sightings.retain(|scope| self.watches.covers(scope));
     }
 
     async fn judge(&mut self, name: &ApplicationName) {
@@ -121,6 +134,3 @@ impl Observer {
         }
     }
 }
-
-/// Objects by scope, as the watches see them.
-type ByScope<T> = HashMap<watches::Scope, T>;

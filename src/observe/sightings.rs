@@ -6,7 +6,6 @@ use crate::cluster::watch::Live;
 use crate::domain::health::{self, Health};
 use crate::domain::name::ApplicationName;
 use crate::domain::object::{APPLICATION_LABEL, ObjectKey};
-use crate::observe::ByScope;
 use crate::observe::watches::{Event, Scope, Seen};
 
 /// One live object.
@@ -41,7 +40,7 @@ struct Kind {
 /// All live objects of the watched kinds.
 #[derive(Default)]
 pub(super) struct Sightings {
-    kinds: ByScope<Kind>,
+    kinds: HashMap<Scope, Kind>,
 }
 
 impl Sightings {
@@ -76,6 +75,11 @@ impl Sightings {
                 gone.and_then(|sighting| sighting.application).into_iter().collect()
             }
         }
+    }
+
+    /// Forgets all other scopes.
+    pub(super) fn retain(&mut self, kept: impl Fn(&Scope) -> bool) {
+        self.kinds.retain(|scope, _| kept(scope));
     }
 
     /// Looks for an object of a scope.

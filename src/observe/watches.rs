@@ -13,10 +13,18 @@ use crate::cluster::watch::{Live, WatchEvent};
 use crate::domain::name::ClusterName;
 use crate::domain::object::{APPLICATION_LABEL, Resource};
 
+/// A cluster as it is configured now. After a change of its configuration it is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ClusterId {
+    pub(super) name: ClusterName,
+    /// Of the connection.
+    pub(super) generation: u64,
+}
+
 /// What one watch covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Scope {
-    pub(super) cluster: ClusterName,
+    pub(super) cluster: ClusterId,
     pub(super) resource: Resource,
     /// None: all namespaces.
     pub(super) namespace: Option<String>,
@@ -47,9 +55,16 @@ pub(super) enum Seen {
 /// All watches that run.
 pub(super) struct Watches {
     sender: mpsc::Sender<Event>,
-    running: HashMap<Scope, DropGuard>,
+    running: HashMap<Scope, Watch>,
     /// Kinds that may be watched in single namespaces only.
-    narrow: HashSet<(ClusterName, Resource)>,
+    narrow: HashSet<(ClusterId, Resource)>,
+}
+
+struct Watch {
+    /// Ends the watch when dropped.
+    _stop: DropGuard,
+    /// Whether an inventory needed it since the last [`Watches::retire`].
+    needed: bool,
 }
 
 impl Watches {
@@ -62,23 +77,42 @@ impl Watches {
     pub(super) fn ensure(
         &mut self,
         cluster: &Cluster,
-        name: &ClusterName,
+        id: &ClusterId,
         resource: &Resource,
         namespace: Option<&str>,
     ) -> Scope {
-        let narrow = self.narrow.contains(&(name.clone(), resource.clone()));
+        let narrow = self.narrow.contains(&(id.clone(), resource.clone()));
         let scope = Scope {
-            cluster: name.clone(),
+            cluster: id.clone(),
             resource: resource.clone(),
             namespace: namespace.filter(|_| narrow).map(str::to_owned),
         };
-        if !self.running.contains_key(&scope) {
-            let stop = CancellationToken::new();
-            let task = watch(cluster.clone(), scope.clone(), self.sender.clone());
-            tokio::spawn(stop.clone().run_until_cancelled_owned(task));
-            self.running.insert(scope.clone(), stop.drop_guard());
+        match self.running.get_mut(&scope) {
+            Some(watch) => watch.needed = true,
+            None => self.start(watch(cluster.clone(), scope.clone(), self.sender.clone()), &scope),
         }
         scope
+    }
+
+    fn start(&mut self, task: impl Future<Output = ()> + Send + 'static, scope: &Scope) {
+        let stop = CancellationToken::new();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(task));
+        let watch = Watch { _stop: stop.drop_guard(), needed: true };
+        self.running.insert(scope.clone(), watch);
+    }
+
+    /// Whether this scope is watched.
+    pub(super) fn covers(&self, scope: &Scope) -> bool {
+        self.running.contains_key(scope)
+    }
+
+    /// Ends the watches that no inventory needed since the last call.
+    pub(super) fn retire(&mut self) {
+        self.running.retain(|_, watch| std::mem::take(&mut watch.needed));
+        let running = &self.running;
+        self.narrow.retain(|(cluster, resource)| {
+            running.keys().any(|scope| scope.cluster == *cluster && scope.resource == *resource)
+        });
     }
 
     /// From now on this kind is watched namespace by namespace.
@@ -103,7 +137,7 @@ async fn watch(cluster: Cluster, scope: Scope, sender: mpsc::Sender<Event>) {
             Err(ClusterError::Forbidden { .. }) if scope.namespace.is_none() => Seen::Forbidden,
             Err(error) => {
                 // The stream pauses and goes on by itself.
-                tracing::debug!(cluster = %scope.cluster, %error, "a watch was interrupted");
+                tracing::debug!(cluster = %scope.cluster.name, %error, "a watch was interrupted");
                 continue;
             }
         };
@@ -111,5 +145,42 @@ async fn watch(cluster: Cluster, scope: Scope, sender: mpsc::Sender<Event>) {
         if sender.send(event).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(generation: u64, namespace: Option<&str>) -> Scope {
+        Scope {
+            cluster: ClusterId { name: "main".parse().unwrap(), generation },
+            resource: Resource {
+                group: String::new(),
+                version: "v1".to_owned(),
+                kind: "Service".to_owned(),
+                plural: "services".to_owned(),
+                namespaced: true,
+            },
+            namespace: namespace.map(str::to_owned),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_no_inventory_needs_for_a_round_ends() {
+        let mut watches = Watches::new(mpsc::channel(1).0);
+        let (old, new) = (scope(1, None), scope(2, Some("shop")));
+        watches.narrow(&scope(1, None));
+        watches.narrow(&scope(2, None));
+        watches.start(std::future::pending(), &old);
+        watches.start(std::future::pending(), &new);
+
+        watches.retire();
+        assert!(watches.covers(&old) && watches.covers(&new), "both were just needed");
+        watches.running.get_mut(&new).unwrap().needed = true;
+        watches.retire();
+        assert!(!watches.covers(&old) && watches.covers(&new));
+        let narrow: Vec<_> = watches.narrow.iter().map(|(cluster, _)| cluster.generation).collect();
+        assert_eq!(narrow, [2]);
     }
 }
