@@ -1,6 +1,4 @@
-//! The verdict on one application, and on the sync that waits for it.
-
-use jiff::Timestamp;
+//! The verdict on one application, and what the sync that waits for it waits for.
 
 use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
@@ -9,13 +7,10 @@ use crate::domain::health::{self, Health, HealthStatus};
 use crate::domain::inventory::InventoryItem;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
-use crate::domain::sync::f64_ms::Ms;
-use crate::domain::sync::{Failure, FailureClass, Phase, PhaseDuration, Sync, WaitingFor};
-use crate::failpoint::failpoint;
-use crate::observe::Observer;
+use crate::domain::sync::WaitingFor;
+use crate::observe::{Observer, waits};
 use crate::observe::sightings::{Found, Sighting};
 use crate::observe::watches::{ClusterId, Scope};
-use crate::store::WaitingEnd;
 use crate::store::error::StoreError;
 
 /// Objects whose wait is explained; the others wait for the same, mostly.
@@ -44,7 +39,6 @@ pub(super) enum JudgeError {
 pub(super) async fn judge(
     observer: &mut Observer,
     name: &ApplicationName,
-    waiting: Option<Sync>,
 ) -> Result<(), JudgeError> {
     let config = observer.context.config.load();
     let Some(application) = config.applications.get(name) else { return Ok(()) };
@@ -54,17 +48,9 @@ pub(super) async fn judge(
     let Connection { cluster, generation, .. } =
         observer.context.clusters.connection(place).await?;
     let id = ClusterId { name: place.name.clone(), generation };
-    let reached = verdicts(observer, &cluster, &id, items.clone()).await;
-    let verdicts = match reached {
-        Ok(Some(verdicts)) => verdicts,
-        // Not everything is listed yet: the event that completes the list comes back here. A
-        // deadline passes all the same.
-        unknown => {
-            if let Some(sync) = waiting {
-                expire(observer, &sync, &[]).await?;
-            }
-            return unknown.map(drop).map_err(JudgeError::from);
-        }
+    let Some(verdicts) = verdicts(observer, &cluster, &id, items.clone()).await? else {
+        // Not everything is listed yet: the event that completes the list comes back here.
+        return Ok(());
     };
     let overall = health::worst(verdicts.iter().map(|verdict| verdict.health.status));
     let changed: Vec<_> = verdicts
@@ -79,15 +65,17 @@ pub(super) async fn judge(
     if !changed.is_empty() || known.is_none_or(|state| state.health != overall) {
         store.record_health(name, &changed, overall).await?;
     }
-    let Some(sync) = waiting else { return Ok(()) };
+    let Some(mut sync) = observer.waiting.remove(name) else { return Ok(()) };
     if overall.is_good() {
-        return healthy(observer, &sync, &items).await;
+        waits::end_well(&observer.context, &sync, &items).await?;
+        return Ok(());
     }
     let waiting_for = explain(observer, &cluster, verdicts).await;
     if waiting_for != sync.waiting_for {
         store.record_waiting(sync.id, &waiting_for).await?;
+        sync.waiting_for = waiting_for;
     }
-    expire(observer, &sync, &waiting_for).await?;
+    observer.waiting.insert(name.clone(), sync);
     Ok(())
 }
 
@@ -156,67 +144,6 @@ fn weigh(item: &InventoryItem, sighting: &Sighting) -> Health {
         };
     }
     sighting.health.clone()
-}
-
-async fn healthy(
-    observer: &Observer,
-    sync: &Sync,
-    items: &[InventoryItem],
-) -> Result<(), JudgeError> {
-    let Some(commit) = &sync.commit else { return Ok(()) };
-    let phases = vec![waited(sync, observer.context.store.now())];
-    let prunes = items.iter().any(|item| item.kept == Some(Kept::UntilHealthy));
-    let end = if prunes {
-        WaitingEnd::PruneNext { phases }
-    } else {
-        WaitingEnd::Healthy { commit: commit.id.clone(), phases }
-    };
-    failpoint("end-waiting:before");
-    let ended = observer.context.store.end_waiting(sync.id, end).await?;
-    failpoint("end-waiting:after");
-    if ended {
-        tracing::info!(
-            sync = %sync.id, application = %sync.application, commit = commit.id.short(),
-            prunes_next = prunes, "application healthy"
-        );
-        observer.context.queue.ring();
-    }
-    Ok(())
-}
-
-fn waited(sync: &Sync, now: Timestamp) -> PhaseDuration {
-    let since = sync.applied_at.unwrap_or(now);
-    let micros = now.duration_since(since).as_micros();
-    PhaseDuration { phase: Phase::Health, duration_ms: Ms(u64::try_from(micros).unwrap_or(0)) }
-}
-
-/// Ends a wait whose deadline has passed.
-async fn expire(
-    observer: &Observer,
-    sync: &Sync,
-    waiting_for: &[WaitingFor],
-) -> Result<(), JudgeError> {
-    let now = observer.context.store.now();
-    if sync.deadline.is_none_or(|deadline| now < deadline) {
-        return Ok(());
-    }
-    let details: Vec<_> = waiting_for
-        .iter()
-        .map(|waiting| format!("{}: {}", waiting.object, waiting.reason))
-        .collect();
-    let unknown = || "the cluster does not say what is missing".to_owned();
-    let first = details.first().cloned().unwrap_or_else(unknown);
-    let failure = Failure {
-        phase: Phase::Health,
-        class: FailureClass::Transient,
-        message: format!("applied, but not healthy within the timeout: {first}"),
-        details,
-    };
-    let end = WaitingEnd::Failed { failure, phases: vec![waited(sync, now)] };
-    if observer.context.store.end_waiting(sync.id, end).await? {
-        tracing::warn!(sync = %sync.id, application = %sync.application, error = first, "not healthy in time");
-    }
-    Ok(())
 }
 
 /// What a sync waits for, the worst first, and why.

@@ -8,9 +8,10 @@
 mod explain;
 mod judge;
 mod sightings;
+mod waits;
 mod watches;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -18,10 +19,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::name::ApplicationName;
+use crate::domain::sync::Sync;
 use crate::observe::explain::Explanations;
 use crate::observe::sightings::Sightings;
 use crate::observe::watches::Watches;
 use crate::sync::context::Context;
+use crate::sync::error::chain;
 
 /// Many events of one roll-out are judged together.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -40,6 +43,7 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
         watches: Watches::new(sender),
         sightings: Sightings::default(),
         explanations: Explanations::default(),
+        waiting: BTreeMap::new(),
         context,
     };
     let mut bell = observer.context.queue.listen_waiting();
@@ -65,11 +69,11 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
                 }
             }
             _ = bell.changed() => {
-                touched.extend(observer.waiting().await);
+                touched.extend(observer.look().await);
                 judge_at = Instant::now();
             }
             _ = waiting_round.tick() => {
-                touched.extend(observer.waiting().await);
+                touched.extend(observer.look().await);
                 judge_at = Instant::now();
             }
             _ = round.tick() => {
@@ -85,6 +89,8 @@ struct Observer {
     watches: Watches,
     sightings: Sightings,
     explanations: Explanations,
+    /// The syncs that wait, as of the last look: each write asks again whether they do.
+    waiting: BTreeMap<ApplicationName, Sync>,
 }
 
 impl Observer {
@@ -92,14 +98,22 @@ impl Observer {
         self.context.config.load().applications.keys().cloned().collect()
     }
 
-    async fn waiting(&self) -> Vec<ApplicationName> {
-        match self.context.store.waiting().await {
-            Ok(syncs) => syncs.into_iter().map(|sync| sync.application).collect(),
+    /// Looks which syncs wait, ends those whose time is over, and returns the applications of the
+    /// others.
+    async fn look(&mut self) -> Vec<ApplicationName> {
+        let work = async {
+            waits::end_overdue(&self.context, self.context.store.waiting().await?).await
+        };
+        match work.await {
+            Ok(syncs) => {
+                self.waiting =
+                    syncs.into_iter().map(|sync| (sync.application.clone(), sync)).collect();
+            }
             Err(error) => {
-                tracing::warn!(%error, "the store does not say what waits for health");
-                Vec::new()
+                tracing::warn!(error = %chain(&error), "the store does not say what waits for health");
             }
         }
+        self.waiting.keys().cloned().collect()
     }
 
     /// Takes in an event; returns the applications that it touches.
@@ -122,13 +136,9 @@ impl Observer {
     }
 
     async fn judge(&mut self, name: &ApplicationName) {
-        let waiting = match self.context.store.waiting().await {
-            Ok(syncs) => syncs.into_iter().find(|sync| sync.application == *name),
-            Err(_) => return,
-        };
-        if let Err(error) = judge::judge(self, name, waiting).await {
+        if let Err(error) = judge::judge(self, name).await {
             tracing::warn!(
-                application = %name, error = %crate::sync::error::chain(&error),
+                application = %name, error = %chain(&error),
                 "could not judge the health of an application"
             );
         }

@@ -256,6 +256,13 @@ pub enum WaitingEnd {
         /// Phases to add.
         phases: Vec<PhaseDuration>,
     },
+    /// Nobody is interested in its health any more.
+    Cancelled {
+        /// Why.
+        failure: Failure,
+        /// Phases to add.
+        phases: Vec<PhaseDuration>,
+    },
 }
 
 /// What became of a person's yes.

@@ -4,7 +4,7 @@
 use crate::domain::health::{Health, HealthStatus};
 use crate::domain::name::{ApplicationName, SyncId};
 use crate::domain::object::ObjectKey;
-use crate::domain::sync::{Sync, SyncState, WaitingFor};
+use crate::domain::sync::{PhaseDuration, Sync, SyncState, WaitingFor};
 use crate::store::error::{StoreError, failed};
 use crate::store::finish::merge_phases;
 use crate::store::rows::{self, from_json, json, json_or_null, micros, parsed, select_sync};
@@ -44,16 +44,16 @@ impl Store {
             let mut tx = self.begin().await?;
             let row = sqlx::query(WAITING).bind(id.to_string()).fetch_optional(&mut *tx).await?;
             let Some(row) = row else { return Ok(false) };
-            let (state, step, failure, phases) = match &end {
-                WaitingEnd::Healthy { phases, .. } => {
-                    (SyncState::Succeeded, Step::Start, None, phases)
-                }
-                WaitingEnd::PruneNext { phases } => (SyncState::Queued, Step::Prune, None, phases),
-                WaitingEnd::Failed { failure, phases } => {
-                    (SyncState::Failed, Step::Start, Some(failure), phases)
+            let state = end.state();
+            let (step, failure) = match &end {
+                WaitingEnd::Healthy { .. } => (Step::Start, None),
+                WaitingEnd::PruneNext { .. } => (Step::Prune, None),
+                WaitingEnd::Failed { failure, .. } | WaitingEnd::Cancelled { failure, .. } => {
+                    (Step::Start, Some(failure))
                 }
             };
-            let phases = merge_phases(&from_json::<Vec<_>>(&row, "phases")?, phases, Step::Prune);
+            let before = from_json::<Vec<_>>(&row, "phases")?;
+            let phases = merge_phases(&before, end.phases(), Step::Prune);
             sqlx::query(END_WAITING)
                 .bind(id.to_string())
                 .bind(state.as_str())
@@ -92,6 +92,28 @@ impl Store {
             tx.commit().await
         };
         work.await.map_err(failed("record the health of an application"))
+    }
+}
+
+impl WaitingEnd {
+    /// The state that the sync gets.
+    pub fn state(&self) -> SyncState {
+        match self {
+            Self::Healthy { .. } => SyncState::Succeeded,
+            Self::PruneNext { .. } => SyncState::Queued,
+            Self::Failed { .. } => SyncState::Failed,
+            Self::Cancelled { .. } => SyncState::Cancelled,
+        }
+    }
+
+    /// The phases that it adds.
+    pub fn phases(&self) -> &[PhaseDuration] {
+        match self {
+            Self::Healthy { phases, .. }
+            | Self::PruneNext { phases }
+            | Self::Failed { phases, .. }
+            | Self::Cancelled { phases, .. } => phases,
+        }
     }
 }
 
