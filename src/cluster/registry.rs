@@ -44,9 +44,14 @@ impl Clusters {
         Ok(self.connection(config).await?.cluster)
     }
 
+    /// The connection to a cluster, if there is one that was made from this configuration.
+    pub fn known(&self, config: &config::Cluster) -> Option<Connection> {
+        self.lock().of(config)
+    }
+
     /// As [`get`](Self::get), with the generation of the connection.
     pub async fn connection(&self, config: &config::Cluster) -> Result<Connection, ClusterError> {
-        if let Some(known) = self.lock().of(config) {
+        if let Some(known) = self.known(config) {
             return Ok(known);
         }
         let cluster = Cluster::connect(config, self.calls).await?;

@@ -3,46 +3,125 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
 use crate::cluster::Cluster;
 use crate::domain::health::Health;
 use crate::domain::health::reason;
+use crate::domain::name::ApplicationName;
 use crate::domain::object::{ObjectKey, Resource};
+use crate::observe::places::ClusterId;
 
-/// How long an explanation is good for: Pods and events are asked for at most so often.
+/// How long an explanation is good for when it was news. While it stays the same it is good for
+/// twice as long each time, up to [`FRESH_MAX`].
 const FRESH: Duration = Duration::from_secs(2);
+const FRESH_MAX: Duration = Duration::from_secs(30);
+/// Longest time for one explanation. No more than [`FRESH`]: so the question about an object ends
+/// before the next one about it is asked.
+const TIMEOUT: Duration = FRESH;
 /// Pods and events that are read for one explanation.
 const READ_MAX: usize = 20;
 /// Explanations that are remembered; beyond it all are forgotten.
 const REMEMBERED: usize = 1000;
 
-/// Explanations of the last moments.
+/// An object of a cluster that is not healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Subject {
+    pub(super) cluster: ClusterId,
+    pub(super) object: ObjectKey,
+}
+
+/// What Pods and events say of a subject.
+pub(super) struct Answer {
+    subject: Subject,
+    /// The application that owns it.
+    application: ApplicationName,
+    /// None: the cluster did not say it in time.
+    text: Option<String>,
+}
+
+/// Explanations of the last moments, and the questions that are under way.
 #[derive(Default)]
 pub(super) struct Explanations {
-    known: HashMap<ObjectKey, (Instant, String)>,
+    known: HashMap<Subject, Known>,
+    questions: JoinSet<Answer>,
+}
+
+/// What is known of a subject.
+struct Known {
+    text: Option<String>,
+    /// What it said of itself when it was last asked about.
+    health: Health,
+    asked: Instant,
+    /// How long what is known is good for.
+    fresh: Duration,
 }
 
 impl Explanations {
-    /// Explains the health of an object. What cannot be read is left out of the explanation.
-    pub(super) async fn explain(
+    /// The last known explanation of the health of an object, at first its own reason. Asks for a
+    /// new one when it is time; what cannot be read is left out of it.
+    pub(super) fn explain(
         &mut self,
         cluster: &Cluster,
-        object: &ObjectKey,
+        subject: Subject,
+        application: &ApplicationName,
         health: &Health,
         pods: Option<&str>,
     ) -> String {
-        if let Some((at, text)) = self.known.get(object)
-            && at.elapsed() < FRESH
-        {
-            return text.clone();
+        let (due, known) = self.look_up(&subject, health, Instant::now());
+        let text = known.text.clone().or_else(|| health.reason.clone()).unwrap_or_default();
+        if due {
+            let (cluster, application) = (cluster.clone(), application.clone());
+            let (health, pods) = (health.clone(), pods.map(str::to_owned));
+            self.questions.spawn(async move {
+                let question = ask(&cluster, &subject.object, &health, pods.as_deref());
+                let text = timeout(TIMEOUT, question).await.ok();
+                Answer { subject, application, text }
+            });
         }
-        let text = ask(cluster, object, health, pods).await;
-        if self.known.len() >= REMEMBERED {
+        text
+    }
+
+    /// The next answer to a question; none when no question is under way.
+    pub(super) async fn answer(&mut self) -> Option<Answer> {
+        // A question that panicked is asked again when it is time.
+        self.questions.join_next().await?.ok()
+    }
+
+    /// Takes in an answer; returns the application that it is news for.
+    pub(super) fn take(&mut self, answer: Answer) -> Option<ApplicationName> {
+        let known = self.known.get_mut(&answer.subject)?;
+        let news = answer.text.is_some() && answer.text != known.text;
+        known.fresh = if news { FRESH } else { (known.fresh * 2).min(FRESH_MAX) };
+        known.text = answer.text.or(known.text.take());
+        news.then_some(answer.application)
+    }
+
+    /// What is known of a subject, and whether it is time to ask anew.
+    fn look_up(&mut self, subject: &Subject, health: &Health, now: Instant) -> (bool, &Known) {
+        if self.known.len() >= REMEMBERED && !self.known.contains_key(subject) {
             self.known.clear();
         }
-        self.known.insert(object.clone(), (Instant::now(), text.clone()));
-        text
+        let mut due = false;
+        let known = self.known.entry(subject.clone()).or_insert_with(|| {
+            due = true;
+            Known { text: None, health: health.clone(), asked: now, fresh: FRESH }
+        });
+        if known.health != *health {
+            known.health = health.clone();
+            known.fresh = FRESH;
+        }
+        let age = now.duration_since(known.asked);
+        if age > FRESH_MAX * 2 {
+            // It was well meanwhile.
+            known.text = None;
+        }
+        if age >= known.fresh {
+            due = true;
+            known.asked = now;
+        }
+        (due, known)
     }
 }
 
@@ -78,5 +157,69 @@ fn core(kind: &str, plural: &str) -> Resource {
         kind: kind.to_owned(),
         plural: plural.to_owned(),
         namespaced: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_the_same_is_asked_for_ever_more_rarely() {
+        let subject = Subject {
+            cluster: ClusterId { name: "main".parse().unwrap(), generation: 1 },
+            object: ObjectKey {
+                group: "apps".into(),
+                kind: "Deployment".into(),
+                namespace: Some("shop".into()),
+                name: "web".into(),
+            },
+        };
+        let application: ApplicationName = "shop".parse().unwrap();
+        let begin = Instant::now();
+        let mut explanations = Explanations::default();
+        // The seconds at which the cluster is asked, when each second brings a look.
+        let mut asked = |seconds: std::ops::Range<u64>, health: &Health, text: Option<&str>| {
+            let mut when = Vec::new();
+            for second in seconds {
+                let now = begin + Duration::from_secs(second);
+                if explanations.look_up(&subject, health, now).0 {
+                    when.push(second);
+                    let (subject, application) = (subject.clone(), application.clone());
+                    let text = text.map(str::to_owned);
+                    explanations.take(Answer { subject, application, text });
+                }
+            }
+            when
+        };
+        let pulling = Health::progressing("0 of 1 replicas");
+        assert_eq!(asked(0..80, &pulling, Some("no such image")), [0, 2, 6, 14, 30, 60]);
+        let failed = Health::degraded("deadline exceeded");
+        assert_eq!(asked(80..85, &failed, None), [80, 84], "another health is news");
+    }
+
+    #[test]
+    fn an_answer_in_time_is_kept_when_the_next_is_not() {
+        let cluster = ClusterId { name: "main".parse().unwrap(), generation: 1 };
+        let object = ObjectKey {
+            group: String::new(),
+            kind: "Pod".into(),
+            namespace: Some("shop".into()),
+            name: "web".into(),
+        };
+        let subject = Subject { cluster, object };
+        let application: ApplicationName = "shop".parse().unwrap();
+        let mut explanations = Explanations::default();
+        let health = Health::progressing("pending");
+        explanations.look_up(&subject, &health, Instant::now());
+        let mut take = |text: Option<&str>| {
+            let (subject, application) = (subject.clone(), application.clone());
+            explanations.take(Answer { subject, application, text: text.map(str::to_owned) })
+        };
+        assert_eq!(take(Some("no node")), Some(application.clone()));
+        assert_eq!(take(Some("no node")), None, "no news");
+        assert_eq!(take(None), None);
+        let known = explanations.look_up(&subject, &health, Instant::now()).1;
+        assert_eq!(known.text.as_deref(), Some("no node"));
     }
 }

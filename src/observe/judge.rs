@@ -1,16 +1,14 @@
 //! The verdict on one application, and what the sync that waits for it waits for.
 
-use crate::cluster::Cluster;
-use crate::cluster::error::ClusterError;
-use crate::cluster::registry::Connection;
 use crate::domain::health::{self, Health, HealthStatus};
 use crate::domain::inventory::InventoryItem;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::WaitingFor;
-use crate::observe::{Observer, waits};
+use crate::observe::explain::Subject;
+use crate::observe::places::{Kind, Place};
 use crate::observe::sightings::{Found, Sighting};
-use crate::observe::watches::{ClusterId, Scope};
+use crate::observe::{Observer, waits};
 use crate::store::error::StoreError;
 
 /// Objects whose wait is explained; the others wait for the same, mostly.
@@ -20,35 +18,23 @@ const EXPLAINED: usize = 5;
 struct Verdict {
     item: InventoryItem,
     health: Health,
-    scope: Option<Scope>,
+    /// Whether its Pods and events may say more.
+    explained: bool,
     pods: Option<String>,
-}
-
-/// The verdict could not be reached.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum JudgeError {
-    /// The store is away.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The cluster does not answer.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
 }
 
 /// Judges an application and records what changed.
 pub(super) async fn judge(
     observer: &mut Observer,
     name: &ApplicationName,
-) -> Result<(), JudgeError> {
+) -> Result<(), StoreError> {
     let config = observer.context.config.load();
     let Some(application) = config.applications.get(name) else { return Ok(()) };
     let Some(place) = config.clusters.get(&application.cluster) else { return Ok(()) };
     let store = observer.context.store.clone();
     let items = store.inventory(name).await?;
-    let Connection { cluster, generation, .. } =
-        observer.context.clusters.connection(place).await?;
-    let id = ClusterId { name: place.name.clone(), generation };
-    let Some(verdicts) = verdicts(observer, &cluster, &id, items.clone()).await? else {
+    let Some(place) = observer.places.reach(place).await else { return Ok(()) };
+    let Some(verdicts) = verdicts(observer, &place, items.clone()).await else {
         // Not everything is listed yet: the event that completes the list comes back here.
         return Ok(());
     };
@@ -70,7 +56,7 @@ pub(super) async fn judge(
         waits::end_well(&observer.context, &sync, &items).await?;
         return Ok(());
     }
-    let waiting_for = explain(observer, &cluster, verdicts).await;
+    let waiting_for = explain(observer, &place, name, verdicts);
     if waiting_for != sync.waiting_for {
         store.record_waiting(sync.id, &waiting_for).await?;
         sync.waiting_for = waiting_for;
@@ -83,10 +69,9 @@ pub(super) async fn judge(
 /// not complete.
 async fn verdicts(
     observer: &mut Observer,
-    cluster: &Cluster,
-    id: &ClusterId,
+    place: &Place,
     items: Vec<InventoryItem>,
-) -> Result<Option<Vec<Verdict>>, ClusterError> {
+) -> Option<Vec<Verdict>> {
     let mut verdicts = Vec::with_capacity(items.len());
     let mut complete = true;
     for item in items {
@@ -96,29 +81,36 @@ async fn verdicts(
         let kind = item.object.group_kind();
         if !health::is_watched(&kind) {
             let health = Health { status: item.health, reason: item.health_reason.clone() };
-            verdicts.push(Verdict { item, health, scope: None, pods: None });
+            verdicts.push(Verdict { item, health, explained: false, pods: None });
             continue;
         }
-        let Some(resource) = cluster.resource_for(&kind, &item.version).await? else {
-            let health = gone("its kind is no longer served");
-            verdicts.push(Verdict { item, health, scope: None, pods: None });
-            continue;
+        let resource = match observer.places.kind(place, &kind, &item.version).await {
+            Kind::Served(resource) => resource,
+            Kind::NotServed => {
+                let health = gone("its kind is no longer served");
+                verdicts.push(Verdict { item, health, explained: false, pods: None });
+                continue;
+            }
+            Kind::Unanswered => {
+                complete = false;
+                continue;
+            }
         };
         let namespace = item.object.namespace.as_deref();
-        let scope = observer.watches.ensure(cluster, id, &resource, namespace);
+        let scope = observer.watches.ensure(place, &resource, namespace);
         match observer.sightings.find(&scope, &item.object) {
             Found::NotListed => complete = false,
             Found::Absent => {
                 let health = absent(&item);
-                verdicts.push(Verdict { item, health, scope: Some(scope), pods: None });
+                verdicts.push(Verdict { item, health, explained: true, pods: None });
             }
             Found::Live(sighting) => {
                 let (health, pods) = (weigh(&item, sighting), sighting.pods.clone());
-                verdicts.push(Verdict { item, health, scope: Some(scope), pods });
+                verdicts.push(Verdict { item, health, explained: true, pods });
             }
         }
     }
-    Ok(complete.then_some(verdicts))
+    complete.then_some(verdicts)
 }
 
 fn gone(reason: &str) -> Health {
@@ -147,9 +139,10 @@ fn weigh(item: &InventoryItem, sighting: &Sighting) -> Health {
 }
 
 /// What a sync waits for, the worst first, and why.
-async fn explain(
+fn explain(
     observer: &mut Observer,
-    cluster: &Cluster,
+    place: &Place,
+    application: &ApplicationName,
     mut verdicts: Vec<Verdict>,
 ) -> Vec<WaitingFor> {
     verdicts.retain(|verdict| !verdict.health.status.is_good());
@@ -159,14 +152,16 @@ async fn explain(
     });
     let mut waiting_for = Vec::with_capacity(verdicts.len());
     for (nth, verdict) in verdicts.into_iter().enumerate() {
-        let object: ObjectKey = verdict.item.object;
-        let reason = if nth < EXPLAINED && verdict.scope.is_some() {
-            let pods = verdict.pods.as_deref();
-            observer.explanations.explain(cluster, &object, &verdict.health, pods).await
+        let Verdict { item, health, explained, pods } = verdict;
+        let object: ObjectKey = item.object;
+        let reason = if nth < EXPLAINED && explained {
+            let subject = Subject { cluster: place.id.clone(), object: object.clone() };
+            let explanations = &mut observer.explanations;
+            explanations.explain(&place.cluster, subject, application, &health, pods.as_deref())
         } else {
-            verdict.health.reason.clone().unwrap_or_default()
+            health.reason.unwrap_or_default()
         };
-        waiting_for.push(WaitingFor { object, health: verdict.health.status, reason });
+        waiting_for.push(WaitingFor { object, health: health.status, reason });
     }
     waiting_for
 }

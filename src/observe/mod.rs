@@ -7,6 +7,7 @@
 
 mod explain;
 mod judge;
+mod places;
 mod sightings;
 mod waits;
 mod watches;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::name::ApplicationName;
 use crate::domain::sync::Sync;
 use crate::observe::explain::Explanations;
+use crate::observe::places::Places;
 use crate::observe::sightings::Sightings;
 use crate::observe::watches::Watches;
 use crate::sync::context::Context;
@@ -41,6 +43,7 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
     let (sender, mut events) = mpsc::channel(EVENTS);
     let mut observer = Observer {
         watches: Watches::new(sender),
+        places: Places::new(context.clusters.clone()),
         sightings: Sightings::default(),
         explanations: Explanations::default(),
         waiting: BTreeMap::new(),
@@ -62,6 +65,9 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
                 if first {
                     judge_at = Instant::now() + DEBOUNCE;
                 }
+            }
+            Some(answer) = observer.explanations.answer() => {
+                touched.extend(observer.explanations.take(answer));
             }
             () = tokio::time::sleep_until(judge_at), if !touched.is_empty() => {
                 for name in std::mem::take(&mut touched) {
@@ -86,6 +92,7 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
 
 struct Observer {
     context: Context,
+    places: Places,
     watches: Watches,
     sightings: Sightings,
     explanations: Explanations,
@@ -101,9 +108,8 @@ impl Observer {
     /// Looks which syncs wait, ends those whose time is over, and returns the applications of the
     /// others.
     async fn look(&mut self) -> Vec<ApplicationName> {
-        let work = async {
-            waits::end_overdue(&self.context, self.context.store.waiting().await?).await
-        };
+        let work =
+            async { waits::end_overdue(&self.context, self.context.store.waiting().await?).await };
         match work.await {
             Ok(syncs) => {
                 self.waiting =
@@ -133,6 +139,7 @@ impl Observer {
     fn retire(&mut self) {
         self.watches.retire();
         self.sightings.retain(|scope| self.watches.covers(scope));
+        self.places.begin_round(|cluster, resource| self.watches.follows(cluster, resource));
     }
 
     async fn judge(&mut self, name: &ApplicationName) {

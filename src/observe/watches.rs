@@ -10,16 +10,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::watch::{Live, WatchEvent};
-use crate::domain::name::ClusterName;
 use crate::domain::object::{APPLICATION_LABEL, Resource};
-
-/// A cluster as it is configured now. After a change of its configuration it is another one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct ClusterId {
-    pub(super) name: ClusterName,
-    /// Of the connection.
-    pub(super) generation: u64,
-}
+use crate::observe::places::{ClusterId, Place};
 
 /// What one watch covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -76,20 +68,21 @@ impl Watches {
     /// does not run yet.
     pub(super) fn ensure(
         &mut self,
-        cluster: &Cluster,
-        id: &ClusterId,
+        place: &Place,
         resource: &Resource,
         namespace: Option<&str>,
     ) -> Scope {
-        let narrow = self.narrow.contains(&(id.clone(), resource.clone()));
+        let narrow = self.narrow.contains(&(place.id.clone(), resource.clone()));
         let scope = Scope {
-            cluster: id.clone(),
+            cluster: place.id.clone(),
             resource: resource.clone(),
             namespace: namespace.filter(|_| narrow).map(str::to_owned),
         };
         match self.running.get_mut(&scope) {
             Some(watch) => watch.needed = true,
-            None => self.start(watch(cluster.clone(), scope.clone(), self.sender.clone()), &scope),
+            None => {
+                self.start(watch(place.cluster.clone(), scope.clone(), self.sender.clone()), &scope)
+            }
         }
         scope
     }
@@ -106,13 +99,17 @@ impl Watches {
         self.running.contains_key(scope)
     }
 
+    /// Whether objects of this kind are watched anywhere.
+    pub(super) fn follows(&self, cluster: &ClusterId, resource: &Resource) -> bool {
+        self.running.keys().any(|scope| scope.cluster == *cluster && scope.resource == *resource)
+    }
+
     /// Ends the watches that no inventory needed since the last call.
     pub(super) fn retire(&mut self) {
         self.running.retain(|_, watch| std::mem::take(&mut watch.needed));
-        let running = &self.running;
-        self.narrow.retain(|(cluster, resource)| {
-            running.keys().any(|scope| scope.cluster == *cluster && scope.resource == *resource)
-        });
+        let mut narrow = std::mem::take(&mut self.narrow);
+        narrow.retain(|(cluster, resource)| self.follows(cluster, resource));
+        self.narrow = narrow;
     }
 
     /// From now on this kind is watched namespace by namespace.

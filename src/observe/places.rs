@@ -1,0 +1,135 @@
+//! The clusters as the observer reaches them: one that does not answer keeps no other waiting.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::cluster::Cluster;
+use crate::cluster::error::ClusterError;
+use crate::cluster::registry::{Clusters, Connection};
+use crate::config;
+use crate::domain::name::ClusterName;
+use crate::domain::object::{GroupKind, Resource};
+use crate::sync::error::chain;
+
+/// Longest time that all applications wait for an answer of one cluster. One that takes longer is
+/// left out until the next round.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Names a cluster as it is configured now. After a change of its configuration it is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ClusterId {
+    pub(super) name: ClusterName,
+    /// Of the connection.
+    pub(super) generation: u64,
+}
+
+/// A cluster that is connected.
+pub(super) struct Place {
+    pub(super) id: ClusterId,
+    pub(super) cluster: Cluster,
+}
+
+/// How the objects of a kind are reached.
+pub(super) enum Kind {
+    /// So.
+    Served(Resource),
+    /// The cluster does not serve it.
+    NotServed,
+    /// The cluster does not say it now.
+    Unanswered,
+}
+
+/// All clusters, and their kinds.
+pub(super) struct Places {
+    clusters: Clusters,
+    kinds: HashMap<(ClusterId, GroupKind, String), Resource>,
+    /// Clusters that did not answer in this round.
+    silent: HashSet<ClusterName>,
+}
+
+impl Places {
+    pub(super) fn new(clusters: Clusters) -> Self {
+        Self { clusters, kinds: HashMap::new(), silent: HashSet::new() }
+    }
+
+    /// The cluster of this configuration; none when it cannot be connected now.
+    pub(super) async fn reach(&mut self, config: &config::Cluster) -> Option<Place> {
+        let connection = match self.clusters.known(config) {
+            Some(known) => known,
+            None => {
+                let (clusters, config) = (self.clusters.clone(), config.clone());
+                let name = config.name.clone();
+                self.ask(&name, async move { clusters.connection(&config).await }).await?
+            }
+        };
+        let Connection { cluster, generation, .. } = connection;
+        Some(Place { id: ClusterId { name: config.name.clone(), generation }, cluster })
+    }
+
+    /// How objects of a kind are reached; asked once per connection.
+    pub(super) async fn kind(&mut self, place: &Place, kind: &GroupKind, version: &str) -> Kind {
+        let key = (place.id.clone(), kind.clone(), version.to_owned());
+        if let Some(known) = self.kinds.get(&key) {
+            return Kind::Served(known.clone());
+        }
+        let (cluster, (_, kind, version)) = (place.cluster.clone(), key.clone());
+        let question = async move { cluster.resource_for(&kind, &version).await };
+        match self.ask(&place.id.name, question).await {
+            None => Kind::Unanswered,
+            Some(None) => Kind::NotServed,
+            Some(Some(resource)) => {
+                self.kinds.insert(key, resource.clone());
+                Kind::Served(resource)
+            }
+        }
+    }
+
+    /// Forgets kinds, and asks silent clusters again from now on.
+    pub(super) fn begin_round(&mut self, kept: impl Fn(&ClusterId, &Resource) -> bool) {
+        self.silent.clear();
+        self.kinds.retain(|(cluster, ..), resource| kept(cluster, resource));
+    }
+
+    /// Forgets how a kind is reached: it is no longer reached so.
+    pub(super) fn forget(&mut self, cluster: &ClusterId, resource: &Resource) {
+        self.kinds.retain(|(id, ..), known| id != cluster || known != resource);
+    }
+
+    async fn ask<T: Send + 'static>(
+        &mut self,
+        cluster: &ClusterName,
+        question: impl Future<Output = Result<T, ClusterError>> + Send + 'static,
+    ) -> Option<T> {
+        if self.silent.contains(cluster) {
+            return None;
+        }
+        // It goes on when our patience ends, so that the next question finds its answer.
+        let error = match timeout(PATIENCE, tokio::spawn(question)).await {
+            Ok(Ok(Ok(answer))) => return Some(answer),
+            Ok(Ok(Err(error))) => chain(&error),
+            Ok(Err(_)) | Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+        };
+        tracing::warn!(%cluster, error, "the health of what is on a cluster cannot be judged now");
+        self.silent.insert(cluster.clone());
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_cluster_is_not_asked_again_in_the_same_round() {
+        let mut places = Places::new(Clusters::new(1));
+        let (slow, quick) = ("slow".parse().unwrap(), "quick".parse().unwrap());
+        let never = std::future::pending::<Result<u8, ClusterError>>;
+        assert_eq!(places.ask(&slow, never()).await, None);
+        assert_eq!(places.ask(&slow, async { Ok(1) }).await, None, "left out");
+        assert_eq!(places.ask(&quick, async { Ok(2) }).await, Some(2));
+        places.begin_round(|_, _| true);
+        assert_eq!(places.ask(&slow, async { Ok(3) }).await, Some(3));
+    }
+}
