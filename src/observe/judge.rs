@@ -100,6 +100,10 @@ async fn verdicts(
         let scope = observer.watches.ensure(place, &resource, namespace);
         match observer.sightings.find(&scope, &item.object) {
             Found::NotListed => complete = false,
+            Found::Refused(reason) => {
+                let health = Health::because(HealthStatus::Unknown, reason);
+                verdicts.push(Verdict { item, health, explained: false, pods: None });
+            }
             Found::Absent => {
                 let health = absent(&item);
                 verdicts.push(Verdict { item, health, explained: true, pods: None });

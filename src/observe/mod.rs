@@ -24,7 +24,7 @@ use crate::domain::sync::Sync;
 use crate::observe::explain::Explanations;
 use crate::observe::places::Places;
 use crate::observe::sightings::Sightings;
-use crate::observe::watches::Watches;
+use crate::observe::watches::{Event, Seen, Watches};
 use crate::sync::context::Context;
 use crate::sync::error::chain;
 
@@ -123,16 +123,23 @@ impl Observer {
     }
 
     /// Takes in an event; returns the applications that it touches.
-    fn see(&mut self, event: watches::Event) -> BTreeSet<ApplicationName> {
+    fn see(&mut self, event: Event) -> BTreeSet<ApplicationName> {
         if !self.watches.covers(&event.scope) {
             // It was under way when its watch ended.
             return BTreeSet::new();
         }
-        if let watches::Seen::Forbidden = event.seen {
-            self.watches.narrow(&event.scope);
-            return self.everything();
+        let Event { scope, seen } = &event;
+        match seen {
+            Seen::Forbidden => self.watches.narrow(scope),
+            Seen::Refused(reason) if !self.sightings.knows_refusal(scope, reason) => {
+                // Perhaps it is served in another version now.
+                self.places.forget(&scope.cluster, &scope.resource);
+                self.sightings.take(event);
+            }
+            _ => return self.sightings.take(event),
         }
-        self.sightings.take(event)
+        // Whose objects these are was never seen.
+        self.everything()
     }
 
     /// Ends what no inventory needed for a whole round: applications and clusters come and go.

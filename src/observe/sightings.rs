@@ -23,6 +23,8 @@ pub(super) struct Sighting {
 pub(super) enum Found<'a> {
     /// Its scope is not listed yet.
     NotListed,
+    /// The API server does not let us look, for this reason.
+    Refused(&'a str),
     /// It is not there.
     Absent,
     /// It is there.
@@ -35,6 +37,8 @@ struct Kind {
     /// The list that is being read; it replaces `objects` when complete.
     listing: HashMap<ObjectKey, Sighting>,
     complete: bool,
+    /// Why nothing can be seen any more, until something is.
+    refused: Option<String>,
 }
 
 /// All live objects of the watched kinds.
@@ -52,6 +56,10 @@ impl Sightings {
                 kind.listing.clear();
                 BTreeSet::new()
             }
+            Seen::Refused(reason) => {
+                kind.refused = Some(reason);
+                kind.objects.values().filter_map(|known| known.application.clone()).collect()
+            }
             Seen::Listed(live) => {
                 let sighting = sight(&live);
                 kind.listing.insert(live.meta.key, sighting);
@@ -59,6 +67,7 @@ impl Sightings {
             }
             Seen::Complete => {
                 kind.complete = true;
+                kind.refused = None;
                 let before =
                     std::mem::replace(&mut kind.objects, std::mem::take(&mut kind.listing));
                 let all = before.into_values().chain(kind.objects.values().cloned());
@@ -82,11 +91,17 @@ impl Sightings {
         self.kinds.retain(|scope, _| kept(scope));
     }
 
+    /// Whether a scope is already known to be refused, for this reason.
+    pub(super) fn knows_refusal(&self, scope: &Scope, reason: &str) -> bool {
+        self.kinds.get(scope).is_some_and(|kind| kind.refused.as_deref() == Some(reason))
+    }
+
     /// Looks for an object of a scope.
     pub(super) fn find(&self, scope: &Scope, key: &ObjectKey) -> Found<'_> {
-        match self.kinds.get(scope).filter(|kind| kind.complete) {
-            None => Found::NotListed,
-            Some(kind) => kind.objects.get(key).map_or(Found::Absent, Found::Live),
+        match self.kinds.get(scope) {
+            Some(Kind { refused: Some(reason), .. }) => Found::Refused(reason),
+            Some(kind) if kind.complete => kind.objects.get(key).map_or(Found::Absent, Found::Live),
+            _ => Found::NotListed,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::mpsc;
@@ -12,6 +13,10 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::watch::{Live, WatchEvent};
 use crate::domain::object::{APPLICATION_LABEL, Resource};
 use crate::observe::places::{ClusterId, Place};
+use crate::sync::error::chain;
+
+/// Time until a watch that was refused is tried again: rights and kinds come and go.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
 /// What one watch covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,8 +45,10 @@ pub(super) enum Seen {
     Applied(Box<Live>),
     /// An object is gone, or lost its label.
     Deleted(Box<Live>),
-    /// Our rights do not reach so far.
+    /// Our rights do not reach to all namespaces.
     Forbidden,
+    /// Nothing, and why the API server does not let us.
+    Refused(String),
 }
 
 /// All watches that run.
@@ -122,32 +129,65 @@ impl Watches {
 }
 
 async fn watch(cluster: Cluster, scope: Scope, sender: mpsc::Sender<Event>) {
+    while relay(&cluster, &scope, &sender).await.is_some() {
+        tokio::time::sleep(REFUSED_PAUSE).await;
+    }
+}
+
+/// Passes on what is seen, until the API server refuses the watch. None: nobody listens any more.
+async fn relay(cluster: &Cluster, scope: &Scope, sender: &mpsc::Sender<Event>) -> Option<()> {
     let stream = cluster.watch(&scope.resource, scope.namespace.as_deref(), APPLICATION_LABEL);
     let mut stream = pin!(stream);
-    while let Some(event) = stream.next().await {
-        let seen = match event {
-            Ok(WatchEvent::Restarted) => Seen::Restarted,
-            Ok(WatchEvent::Listed(live)) => Seen::Listed(live),
-            Ok(WatchEvent::InitDone) => Seen::Complete,
-            Ok(WatchEvent::Applied(live)) => Seen::Applied(live),
-            Ok(WatchEvent::Deleted(live)) => Seen::Deleted(live),
-            Err(ClusterError::Forbidden { .. }) if scope.namespace.is_none() => Seen::Forbidden,
-            Err(error) => {
-                // The stream pauses and goes on by itself.
-                tracing::debug!(cluster = %scope.cluster.name, %error, "a watch was interrupted");
-                continue;
+    let mut listed = false;
+    loop {
+        let (seen, refused) = match stream.next().await? {
+            Ok(event) => {
+                listed |= event == WatchEvent::InitDone;
+                (Some(Seen::from(event)), false)
             }
+            // The stream pauses and goes on by itself.
+            Err(error) if error.is_transient() => {
+                tracing::debug!(cluster = %scope.cluster.name, %error, "a watch was interrupted");
+                (None, false)
+            }
+            // What can be listed but not watched is listed again and again.
+            Err(error) => (refusal(scope, listed, &error), true),
         };
-        let event = Event { scope: scope.clone(), seen };
-        if sender.send(event).await.is_err() {
-            return;
+        if let Some(seen) = seen {
+            sender.send(Event { scope: scope.clone(), seen }).await.ok()?;
         }
+        if refused {
+            return Some(());
+        }
+    }
+}
+
+impl From<WatchEvent> for Seen {
+    fn from(event: WatchEvent) -> Self {
+        match event {
+            WatchEvent::Restarted => Self::Restarted,
+            WatchEvent::Listed(live) => Self::Listed(live),
+            WatchEvent::InitDone => Self::Complete,
+            WatchEvent::Applied(live) => Self::Applied(live),
+            WatchEvent::Deleted(live) => Self::Deleted(live),
+        }
+    }
+}
+
+/// What a refusal that does not pass by itself means; none when the list still stands.
+fn refusal(scope: &Scope, listed: bool, error: &ClusterError) -> Option<Seen> {
+    let broad = scope.namespace.is_none() && scope.resource.namespaced;
+    match error {
+        ClusterError::Forbidden { .. } if broad => Some(Seen::Forbidden),
+        _ if listed => None,
+        error => Some(Seen::Refused(format!("it cannot be watched: {}", chain(error)))),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::object::ObjectKey;
 
     fn scope(generation: u64, namespace: Option<&str>) -> Scope {
         Scope {
@@ -160,6 +200,33 @@ mod tests {
                 namespaced: true,
             },
             namespace: namespace.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_refused_watch_is_narrowed_or_tells_why() {
+        let object = || Box::new(every(&scope(1, None).resource));
+        let forbidden = ClusterError::Forbidden { object: object(), message: "no rights".into() };
+        let broad = refusal(&scope(1, None), true, &forbidden);
+        assert!(matches!(broad, Some(Seen::Forbidden)));
+        let Some(Seen::Refused(reason)) = refusal(&scope(1, Some("shop")), false, &forbidden)
+        else {
+            panic!("there is nothing narrower");
+        };
+        assert_eq!(reason, "it cannot be watched: Service *: forbidden: no rights");
+
+        let unwatchable =
+            ClusterError::Unexpected { object: object(), message: "405: not allowed".into() };
+        assert!(matches!(refusal(&scope(1, None), false, &unwatchable), Some(Seen::Refused(_))));
+        assert!(refusal(&scope(1, None), true, &unwatchable).is_none(), "its list stands");
+    }
+
+    fn every(resource: &Resource) -> ObjectKey {
+        ObjectKey {
+            group: resource.group.clone(),
+            kind: resource.kind.clone(),
+            namespace: None,
+            name: "*".to_owned(),
         }
     }
 
