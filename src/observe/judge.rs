@@ -131,15 +131,25 @@ fn absent(item: &InventoryItem) -> Health {
 
 /// Nothing is healthy before a state newer than our apply was seen.
 fn weigh(item: &InventoryItem, sighting: &Sighting) -> Health {
-    let older = item.generation > sighting.generation;
     let other = item.uid.as_ref().is_some_and(|uid| *uid != sighting.uid);
-    if older || other {
+    if other || is_older(sighting, item) {
         return Health {
             status: HealthStatus::Progressing,
             reason: Some("the state after the apply was not seen yet".to_owned()),
         };
     }
     sighting.health.clone()
+}
+
+/// Whether this was seen before our apply. Kinds without a generation have their resource versions
+/// compared, where these are numbers: those of aggregated APIs need not be.
+fn is_older(sighting: &Sighting, item: &InventoryItem) -> bool {
+    if item.generation.is_some() {
+        return item.generation > sighting.generation;
+    }
+    let number = |version: &str| version.parse::<u64>().ok();
+    let applied = item.resource_version.as_deref().and_then(number);
+    matches!((applied, number(&sighting.resource_version)), (Some(applied), Some(seen)) if seen < applied)
 }
 
 /// What a sync waits for, the worst first, and why.
@@ -168,4 +178,57 @@ fn explain(
         waiting_for.push(WaitingFor { object, health: health.status, reason });
     }
     waiting_for
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_believed_that_was_seen_before_the_apply() {
+        use HealthStatus::{Healthy, Progressing};
+        // Applied generation and resource version, seen ones, and what is believed.
+        let cases = [
+            ((Some(3), "20"), (Some(2), "30"), Progressing),
+            ((Some(3), "20"), (Some(3), "15"), Healthy),
+            ((None, "20"), (None, "19"), Progressing),
+            ((None, "9"), (None, "10"), Healthy),
+            ((None, "20"), (None, "20"), Healthy),
+            ((None, "a2"), (None, "a1"), Healthy),
+        ];
+        for (applied, seen, expected) in cases {
+            let item = item(applied.0, applied.1);
+            let sighting = Sighting {
+                uid: "u".to_owned(),
+                resource_version: seen.1.to_owned(),
+                generation: seen.0,
+                health: Health::healthy(),
+                pods: None,
+                application: None,
+            };
+            assert_eq!(weigh(&item, &sighting).status, expected, "{applied:?} {seen:?}");
+            let other = Sighting { uid: "v".to_owned(), ..sighting };
+            assert_eq!(weigh(&item, &other).status, Progressing, "another object of the name");
+        }
+    }
+
+    fn item(generation: Option<i64>, resource_version: &str) -> InventoryItem {
+        InventoryItem {
+            object: ObjectKey {
+                group: String::new(),
+                kind: "Service".to_owned(),
+                namespace: Some("shop".to_owned()),
+                name: "web".to_owned(),
+            },
+            version: "v1".to_owned(),
+            hash: Some("h".to_owned()),
+            commit: "a".repeat(40).parse().unwrap(),
+            uid: Some("u".to_owned()),
+            resource_version: Some(resource_version.to_owned()),
+            generation,
+            health: HealthStatus::Progressing,
+            health_reason: None,
+            kept: None,
+        }
+    }
 }

@@ -12,11 +12,12 @@ use crate::observe::watches::{Event, Scope, Seen};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sighting {
     pub(super) uid: String,
+    pub(super) resource_version: String,
     pub(super) generation: Option<i64>,
     pub(super) health: Health,
     /// Selects its Pods, if it has any.
     pub(super) pods: Option<String>,
-    application: Option<ApplicationName>,
+    pub(super) application: Option<ApplicationName>,
 }
 
 /// What is known of an object.
@@ -110,6 +111,7 @@ fn sight(live: &Live) -> Sighting {
     let label = live.meta.labels.get(APPLICATION_LABEL);
     Sighting {
         uid: live.meta.uid.clone(),
+        resource_version: live.meta.resource_version.clone(),
         generation: live.meta.generation,
         health: health::assess(&live.object, live.meta.generation),
         pods: health::selector::selects_pods(&live.object),
