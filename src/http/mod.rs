@@ -5,6 +5,8 @@ mod api;
 mod auth;
 mod body;
 mod forgeries;
+mod patience;
+mod peers;
 mod probes;
 mod problem;
 mod webhooks;
