@@ -20,8 +20,9 @@ use axum::routing::{get, post};
 use jiff::Timestamp;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::RequestBodyDeadlineLayer;
 
-use crate::http::body::Budget;
+use crate::http::body::{Budget, READ_TIMEOUT};
 use crate::http::forgeries::Forgeries;
 use crate::http::problem::Problem;
 use crate::sync::context::Context;
@@ -64,7 +65,8 @@ pub fn router(app: App) -> Router {
         .route("/syncs/{id}/cancel", post(api::syncs::cancel))
         .route("/deliveries", get(api::deliveries::list))
         .route("/deliveries/{id}", get(api::deliveries::one))
-        .route_layer(axum::middleware::from_fn_with_state(app.clone(), auth::authorize));
+        .route_layer(axum::middleware::from_fn_with_state(app.clone(), auth::authorize))
+        .layer(RequestBodyDeadlineLayer::new(READ_TIMEOUT));
     Router::new()
         .route("/webhooks/{receiver}", post(webhooks::receive))
         .route("/healthz", get(probes::healthz))
