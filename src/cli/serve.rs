@@ -1,11 +1,16 @@
 //! `headstay serve`
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::cli::{CommandError, DONE};
 use crate::runtime::{self, RuntimeError};
 use crate::sync::error::chain;
 use crate::telemetry;
+
+/// How long threads that do not end by themselves, as in a fetch that stalls, are waited for at the
+/// end. What they had to make durable is, and what they leave behind is made anew.
+const THREADS_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Runs the server until it is asked to stop.
 pub(super) fn run(config: &Path) -> Result<u8, CommandError> {
@@ -14,7 +19,9 @@ pub(super) fn run(config: &Path) -> Result<u8, CommandError> {
         .enable_all()
         .build()
         .map_err(|error| CommandError::failed(format!("start the runtime: {error}")))?;
-    match tokio.block_on(runtime::serve(config)) {
+    let served = tokio.block_on(runtime::serve(config));
+    tokio.shutdown_timeout(THREADS_DEADLINE);
+    match served {
         Ok(()) => Ok(DONE),
         Err(RuntimeError::Config(errors)) => {
             Err(CommandError::wrong_usage(format!("the configuration is wrong\n{errors}")))
