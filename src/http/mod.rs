@@ -22,6 +22,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
+use crate::http::api::diff::Diffs;
 use crate::http::body::{Budget, READ_TIMEOUT};
 use crate::http::forgeries::Forgeries;
 use crate::http::problem::Problem;
@@ -33,6 +34,7 @@ pub struct App {
     context: Context,
     budget: Budget,
     forgeries: Arc<Forgeries>,
+    diffs: Arc<Diffs>,
     started_at: Timestamp,
     ready: Arc<AtomicBool>,
 }
@@ -44,6 +46,7 @@ impl App {
         Self {
             budget: Budget::new(limits.bodies_bytes),
             forgeries: Arc::default(),
+            diffs: Arc::default(),
             started_at: context.store.now(),
             ready,
             context,
