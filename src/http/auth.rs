@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::config::secret::Secret;
 use crate::config::{Role, Token};
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -26,12 +27,22 @@ pub(super) async fn authorize(
     next: Next,
 ) -> Response {
     let config = app.context.config.load();
-    match identify(&config.server.tokens, peer, request.method(), request.headers()) {
+    let tokens = &config.server.tokens;
+    match reading(tokens, || identify(tokens, peer, request.method(), request.headers())) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
+    }
+}
+
+/// Runs what reads the tokens' secrets: files block, and other requests are to go on.
+fn reading<T>(tokens: &[Token], read: impl FnOnce() -> T) -> T {
+    if tokens.iter().any(|token| matches!(token.secret, Secret::File(_))) {
+        tokio::task::block_in_place(read)
+    } else {
+        read()
     }
 }
 

@@ -9,19 +9,21 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde_json::json;
 
-use crate::config::{Config, Receiver};
+use crate::config::secret::{Secret, SecretError};
+use crate::config::{Config, Receiver, ReceiverAuth};
 use crate::domain::delivery::{Delivery, Event, Outcome};
 use crate::http::App;
 use crate::http::problem::Problem;
-use crate::receiver::{self, Credentials, Rejection};
+use crate::receiver::{self, Credentials, Malformed, Reading, Rejection};
 use crate::store::NewDelivery;
 use crate::sync::error::chain;
 use crate::trigger::webhook;
 
-/// A body from this size on, in bytes, takes milliseconds to be hashed, in which other requests are
-/// to go on.
+/// A body from this size on, in bytes, takes milliseconds to be hashed and parsed, in which other
+/// requests are to go on.
 const LARGE_BODY: usize = 256 << 10;
 
 /// `POST /webhooks/{receiver}`.
@@ -100,35 +102,14 @@ async fn take(
         outcome: Outcome::Rejected,
         reason: None,
     };
-    let credentials = Credentials::read(&receiver.auth).map_err(|error| {
-        tracing::error!(receiver = %receiver.name, error = %chain(&error), "a receiver has no usable secret");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the receiver cannot verify deliveries now")
-    })?;
-    let verify = || {
-        receiver::verify(
-            receiver.provider,
-            &credentials,
-            headers,
-            &held.bytes,
-            delivery.received_at,
-        )
-    };
-    let large = held.bytes.len() > LARGE_BODY;
-    let verified = if large { tokio::task::block_in_place(verify) } else { verify() };
-    if let Err(rejection) = verified {
-        return Err(reject(app, config, receiver, delivery, &rejection).await);
-    }
-    let reading = match receiver::read(receiver.provider, headers, &held.bytes) {
-        Ok(reading) => reading,
-        Err(malformed) => {
-            let reason = malformed.to_string();
-            delivery.outcome = Outcome::Malformed;
-            delivery.reason = Some(reason.clone());
-            app.context.queue.accept(delivery, Vec::new()).await?;
-            return Err(Problem::bad_request(reason));
-        }
-    };
+    let judge = || judge(receiver, headers, &held.bytes, delivery.received_at);
+    let blocks = held.bytes.len() > LARGE_BODY || has_secret_in_file(&receiver.auth);
+    let judged = if blocks { tokio::task::block_in_place(judge) } else { judge() };
     drop(held);
+    let reading = match judged {
+        Ok(reading) => reading,
+        Err(refusal) => return Err(refuse(app, config, receiver, delivery, refusal).await),
+    };
     delivery.host_id = reading.host_id;
     delivery.event = reading.event_name;
     if let Event::Push(push) = &reading.event {
@@ -146,6 +127,63 @@ async fn take(
         reason = delivery.reason, "delivery taken"
     );
     Ok(delivery)
+}
+
+/// Why a delivery is not taken.
+enum Refusal {
+    NoSecret(SecretError),
+    Rejected(Rejection),
+    Malformed(Malformed),
+}
+
+/// Verifies a delivery and reads what is verified. This blocks: for the files of secrets, and for
+/// as long as a large body takes.
+fn judge(
+    receiver: &Receiver,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Reading, Refusal> {
+    let credentials = Credentials::read(&receiver.auth).map_err(Refusal::NoSecret)?;
+    receiver::verify(receiver.provider, &credentials, headers, body, now)
+        .map_err(Refusal::Rejected)?;
+    receiver::read(receiver.provider, headers, body).map_err(Refusal::Malformed)
+}
+
+fn has_secret_in_file(auth: &ReceiverAuth) -> bool {
+    let is_file = |secret: &Secret| matches!(secret, Secret::File(_));
+    match auth {
+        ReceiverAuth::Secrets(secrets) => secrets.iter().any(is_file),
+        ReceiverAuth::Basic { password: secret, .. }
+        | ReceiverAuth::Header { value: secret, .. } => is_file(secret),
+    }
+}
+
+/// Answers what is not taken, and journals what is to be seen of it.
+async fn refuse(
+    app: &App,
+    config: &Config,
+    receiver: &Receiver,
+    mut delivery: NewDelivery,
+    refusal: Refusal,
+) -> Problem {
+    match refusal {
+        Refusal::NoSecret(error) => {
+            tracing::error!(receiver = %receiver.name, error = %chain(&error), "a receiver has no usable secret");
+            let detail = "the receiver cannot verify deliveries now";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
+        Refusal::Rejected(rejection) => reject(app, config, receiver, delivery, &rejection).await,
+        Refusal::Malformed(malformed) => {
+            let reason = malformed.to_string();
+            delivery.outcome = Outcome::Malformed;
+            delivery.reason = Some(reason.clone());
+            match app.context.queue.accept(delivery, Vec::new()).await {
+                Ok(_) => Problem::bad_request(reason),
+                Err(error) => error.into(),
+            }
+        }
+    }
 }
 
 /// Answers what failed verification; one of a minute is journalled, the rest is only counted.
