@@ -25,6 +25,8 @@ use crate::trigger::webhook;
 /// A body from this size on, in bytes, takes milliseconds to be hashed and parsed, in which other
 /// requests are to go on.
 const LARGE_BODY: usize = 256 << 10;
+/// Most of a header that is journalled, in characters.
+const JOURNALLED_CHARS: usize = 200;
 
 /// `POST /webhooks/{receiver}`.
 pub(super) async fn receive(
@@ -92,8 +94,8 @@ async fn take(
     let held = app.budget.read(headers, body, config.server.limits.body_bytes).await?;
     let mut delivery = NewDelivery {
         receiver: receiver.name.clone(),
-        host_id: receiver::host_id(receiver.provider, headers),
-        event: receiver::event_name(receiver.provider, headers).unwrap_or_default(),
+        host_id: receiver::host_id(receiver.provider, headers).map(cut),
+        event: receiver::event_name(receiver.provider, headers).map(cut).unwrap_or_default(),
         received_at: app.context.store.now(),
         repository: None,
         refs: Vec::new(),
@@ -110,10 +112,11 @@ async fn take(
         Ok(reading) => reading,
         Err(refusal) => return Err(refuse(app, config, receiver, delivery, refusal).await),
     };
-    delivery.host_id = reading.host_id;
-    delivery.event = reading.event_name;
+    delivery.host_id = reading.host_id.map(cut);
+    delivery.event = cut(reading.event_name);
     if let Event::Push(push) = &reading.event {
-        delivery.repository = push.urls.first().cloned().or_else(|| push.full_name.clone());
+        let url = push.urls.first().map(|url| without_userinfo(url));
+        delivery.repository = url.or_else(|| push.full_name.clone());
         delivery.refs.clone_from(&push.refs);
         delivery.pusher.clone_from(&push.pusher);
     }
@@ -157,6 +160,22 @@ fn has_secret_in_file(auth: &ReceiverAuth) -> bool {
         ReceiverAuth::Basic { password: secret, .. }
         | ReceiverAuth::Header { value: secret, .. } => is_file(secret),
     }
+}
+
+/// The beginning of a text: hosts stay far below, and anybody can send headers.
+fn cut(text: String) -> String {
+    match text.char_indices().nth(JOURNALLED_CHARS) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// A URL without the user and the password that may stand before its host.
+fn without_userinfo(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}", &rest[host..])
 }
 
 /// Answers what is not taken, and journals what is to be seen of it.
@@ -211,4 +230,28 @@ async fn reject(
         );
     }
     Problem::new(StatusCode::UNAUTHORIZED, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_of_a_url_is_journalled() {
+        for (url, journalled) in [
+            ("https://git.example/a/b", "https://git.example/a/b"),
+            ("https://ada:p@ss@git.example:3000/a@b", "https://git.example:3000/a@b"),
+            ("ssh://git@git.example", "ssh://git.example"),
+            ("https://token@git.example?a@b", "https://git.example?a@b"),
+            ("git@git.example:a/b", "git@git.example:a/b"),
+        ] {
+            assert_eq!(without_userinfo(url), journalled);
+        }
+    }
+
+    #[test]
+    fn a_header_is_cut_at_a_whole_character() {
+        assert_eq!(cut("push".into()), "push");
+        assert_eq!(cut("é".repeat(300)), "é".repeat(JOURNALLED_CHARS));
+    }
 }
