@@ -124,9 +124,10 @@ async fn take(
     delivery.outcome = consequence.outcome;
     delivery.reason = consequence.reason;
     let delivery = app.context.queue.accept(delivery, consequence.requests).await?;
+    let syncs: Vec<_> = delivery.syncs.iter().map(|sync| sync.id.to_string()).collect();
     tracing::info!(
         delivery = %delivery.id, receiver = %delivery.receiver, event = delivery.event,
-        host_id = delivery.host_id, repeated = delivery.repeated, syncs = delivery.syncs.len(),
+        host_id = delivery.host_id, repeated = delivery.repeated, syncs = syncs.join(" "),
         reason = delivery.reason, "delivery taken"
     );
     Ok(delivery)
