@@ -71,8 +71,8 @@ impl Credentials {
     }
 }
 
-/// Why a delivery could not be verified. Meant for the journal and the log of this side; the
-/// sender learns only that it was refused.
+/// Why a delivery could not be verified. The sender is told too, which helps whoever sets the
+/// webhook up at the Git host: it names a header and the form expected of it, never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// What would prove the sender is not there. Hosts without a secret send empty signatures.
