@@ -1,6 +1,7 @@
 //! The only wiring: the configuration becomes adapters, the adapters become tasks, and every task
 //! has an owner that sees it end.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use crate::config::problem::ConfigErrors;
 use crate::config::read::load;
 use crate::config::watch::Watcher;
 use crate::config::{Config, change};
+use crate::domain::name::ApplicationName;
 use crate::domain::sync::Trigger;
 use crate::http::{self, App};
 use crate::observe;
@@ -25,6 +27,7 @@ use crate::source::Source;
 use crate::store::error::StoreError;
 use crate::store::{Retention, Store};
 use crate::sync::context::Context;
+use crate::sync::error::chain;
 use crate::sync::worker;
 use crate::telemetry::Metrics;
 use crate::trigger::timer;
@@ -167,13 +170,9 @@ impl Tasks {
 /// Checks every application once: what was missed while the process was down is made good.
 async fn start_applications(context: &Context) -> Result<(), StoreError> {
     let config = context.config.load();
-    let now = context.store.now();
-    let mut checks = Vec::new();
-    for application in config.applications.values() {
-        let next = timer::next(now, application.sync.interval, fastrand::f64());
-        context.store.schedule_check(&application.name, next).await?;
-        checks.push(timer::check(application.name.clone(), Trigger::StartUp));
-    }
+    timer::schedule(&config, &context.store, config.applications.keys()).await?;
+    let names = config.applications.keys().cloned();
+    let checks = names.map(|name| timer::check(name, Trigger::StartUp)).collect();
     context.queue.enqueue_all(checks).await
 }
 
@@ -218,20 +217,24 @@ async fn replace(context: &Context, config: Config) {
     if before.server.listen != config.server.listen || before.store != config.store {
         tracing::warn!("server.listen and store count from the next start on");
     }
-    let names: Vec<_> = config.applications.keys().cloned().collect();
-    if let Err(error) = context.store.ensure_applications(&names).await {
-        tracing::error!(%error, "could not write the applications of the new configuration");
-    }
-    for name in changed {
-        if config.applications.contains_key(&name) {
-            let request = timer::check(name, Trigger::Configuration);
-            if let Err(error) = context.queue.enqueue(request).await {
-                tracing::error!(%error, "could not ask for a sync after a change of configuration");
-            }
-        }
+    if let Err(error) = check_changed(context, &config, changed).await {
+        tracing::error!(error = %chain(&error), "could not ask for syncs after a change of configuration");
     }
     context.queue.ring();
     context.queue.ring_waiting();
+}
+
+/// Checks what changed, and begins its interval anew: that may be what changed.
+async fn check_changed(
+    context: &Context,
+    config: &Config,
+    changed: BTreeSet<ApplicationName>,
+) -> Result<(), StoreError> {
+    let names: Vec<_> = config.applications.keys().cloned().collect();
+    context.store.ensure_applications(&names).await?;
+    timer::schedule(config, &context.store, &changed).await?;
+    let checks = changed.into_iter().map(|name| timer::check(name, Trigger::Configuration));
+    context.queue.enqueue_all(checks.collect()).await
 }
 
 /// How often history that is beyond its retention is looked for.

@@ -43,17 +43,17 @@ impl Store {
         work.await.map_err(failed("read which applications are to be checked"))
     }
 
-    /// Says when the timer is to look at an application next.
-    pub async fn schedule_check(
+    /// Says when the timer is to look at each of these applications next, all at once.
+    pub async fn schedule_checks(
         &self,
-        application: &ApplicationName,
-        at: Timestamp,
+        checks: &[(ApplicationName, Timestamp)],
     ) -> Result<(), StoreError> {
+        let checks: Vec<_> = checks.iter().map(|(name, at)| (name, micros(*at))).collect();
         let work = async {
-            let query = sqlx::query(SCHEDULE_CHECK).bind(application.as_str()).bind(micros(at));
+            let query = sqlx::query(SCHEDULE_CHECKS).bind(json(&checks)?);
             query.execute(&self.0.writer).await.map(drop)
         };
-        work.await.map_err(failed("schedule the check of an application"))
+        work.await.map_err(failed("schedule the checks of applications"))
     }
 
     /// What is known of an application.
@@ -156,8 +156,10 @@ const DUE_CHECKS: &str = "
 SELECT name FROM applications WHERE next_check_at IS NULL OR next_check_at <= ?1
 ORDER BY next_check_at, name";
 
-const SCHEDULE_CHECK: &str = "
-INSERT INTO applications (name, next_check_at) VALUES (?1, ?2)
+// The WHERE tells SQLite that ON CONFLICT begins no join.
+const SCHEDULE_CHECKS: &str = "
+INSERT INTO applications (name, next_check_at)
+SELECT value ->> 0, value ->> 1 FROM json_each(?1) WHERE true
 ON CONFLICT (name) DO UPDATE SET next_check_at = excluded.next_check_at";
 
 const BEGIN: &str = "

@@ -35,14 +35,30 @@ pub async fn run(config: Arc<Live>, store: Store, queue: Queue, shutdown: Cancel
 }
 
 async fn ask(config: &Config, store: &Store, queue: &Queue) -> Result<(), StoreError> {
-    let now = store.now();
-    let mut due = Vec::new();
-    for name in store.due_checks(now).await? {
-        let Some(application) = config.applications.get(&name) else { continue };
-        store.schedule_check(&name, next(now, application.sync.interval, fastrand::f64())).await?;
-        due.push(check(name, Trigger::Timer));
+    let mut due = store.due_checks(store.now()).await?;
+    due.retain(|name| config.applications.contains_key(name));
+    if due.is_empty() {
+        return Ok(());
     }
-    queue.enqueue_all(due).await
+    schedule(config, store, &due).await?;
+    queue.enqueue_all(due.into_iter().map(|name| check(name, Trigger::Timer)).collect()).await
+}
+
+/// Begins the interval of these applications anew; those that are not configured have none.
+pub async fn schedule<'a>(
+    config: &Config,
+    store: &Store,
+    names: impl IntoIterator<Item = &'a ApplicationName>,
+) -> Result<(), StoreError> {
+    let now = store.now();
+    let configured = names.into_iter().filter_map(|name| config.applications.get(name));
+    let checks: Vec<_> = configured
+        .map(|application| {
+            let at = next(now, application.sync.interval, fastrand::f64());
+            (application.name.clone(), at)
+        })
+        .collect();
+    store.schedule_checks(&checks).await
 }
 
 /// A wish for a look around.
@@ -51,7 +67,7 @@ pub fn check(application: ApplicationName, trigger: Trigger) -> SyncRequest {
 }
 
 /// When the next check is due; `chance` in 0..1 spreads it.
-pub fn next(now: Timestamp, interval: Duration, chance: f64) -> Timestamp {
+fn next(now: Timestamp, interval: Duration, chance: f64) -> Timestamp {
     let spread = interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * chance.clamp(0.0, 1.0));
     let spread = SignedDuration::try_from(spread).unwrap_or(SignedDuration::MAX);
     now.saturating_add(spread).unwrap_or(Timestamp::MAX)

@@ -106,7 +106,7 @@ async fn an_application_keeps_what_does_not_change() {
     let now = world.store.now();
     world.store.ensure_applications(&[name("shop"), name("blog")]).await.unwrap();
     assert_eq!(world.store.due_checks(now).await.unwrap().len(), 2);
-    world.store.schedule_check(&name("blog"), jiff::Timestamp::MAX).await.unwrap();
+    world.store.schedule_checks(&[(name("blog"), jiff::Timestamp::MAX)]).await.unwrap();
     assert_eq!(world.store.due_checks(now).await.unwrap(), [name("shop")]);
 
     let change = |application| Outcome { application, ..outcome(SyncState::Succeeded) };
