@@ -67,6 +67,8 @@ pub enum RuntimeError {
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(path: &Path) -> Result<(), RuntimeError> {
+    // Before the configuration is loaded, so that a change during the start is seen.
+    let watcher = Watcher::new(path).await;
     let config = load(path).map_err(RuntimeError::Config)?;
     let address = config.server.listen;
     let store = Store::open(&config.store.sqlite).await?;
@@ -87,10 +89,15 @@ pub async fn serve(path: &Path) -> Result<(), RuntimeError> {
         address = %bound, version = env!("CARGO_PKG_VERSION"), recovered,
         applications = context.config.load().applications.len(), "listening"
     );
-    run(path, context, listener).await
+    run(path, watcher, context, listener).await
 }
 
-async fn run(path: &Path, context: Context, listener: TcpListener) -> Result<(), RuntimeError> {
+async fn run(
+    path: &Path,
+    watcher: Watcher,
+    context: Context,
+    listener: TcpListener,
+) -> Result<(), RuntimeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RuntimeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RuntimeError::Signals)?;
     let hangup = signal(SignalKind::hangup()).map_err(RuntimeError::Signals)?;
@@ -117,7 +124,9 @@ async fn run(path: &Path, context: Context, listener: TcpListener) -> Result<(),
         ),
     );
     tasks.spawn("retention", expire(context.clone(), stop.clone()));
-    tasks.spawn("configuration", reload(path.to_owned(), context.clone(), hangup, stop.clone()));
+    let reload = reload(path.to_owned(), watcher, context.clone(), hangup, stop.clone());
+    tasks.spawn("configuration", reload);
+    start_applications(&context).await?;
     ready.store(true, Ordering::Relaxed);
 
     let ended = tokio::select! {
@@ -179,11 +188,11 @@ async fn start_applications(context: &Context) -> Result<(), StoreError> {
 /// Puts a changed configuration into force: at SIGHUP, and when the bytes of the file change.
 async fn reload(
     path: std::path::PathBuf,
+    mut watcher: Watcher,
     context: Context,
     mut hangup: Signal,
     stop: CancellationToken,
 ) {
-    let mut watcher = Watcher::new(&path).await;
     loop {
         tokio::select! {
             () = watcher.changed() => {}
