@@ -223,8 +223,9 @@ async fn replace(context: &Context, config: Config) {
         changed = changed.len(),
         "configuration in force"
     );
-    if before.server.listen != config.server.listen || before.store != config.store {
-        tracing::warn!("server.listen and store count from the next start on");
+    let late = changed_until_restart(&before, &config);
+    if !late.is_empty() {
+        tracing::warn!(settings = late.join(", "), "these count from the next start on");
     }
     if let Err(error) = check_changed(context, &config, changed).await {
         tracing::error!(error = %chain(&error), "could not ask for syncs after a change of configuration");
@@ -244,6 +245,26 @@ async fn check_changed(
     timer::schedule(config, &context.store, &changed).await?;
     let checks = changed.into_iter().map(|name| timer::check(name, Trigger::Configuration));
     context.queue.enqueue_all(checks.collect()).await
+}
+
+/// The settings that differ although only a start of the process puts them into force.
+fn changed_until_restart(before: &Config, after: &Config) -> Vec<&'static str> {
+    let (old, new) = (&before.server, &after.server);
+    let (old_limits, new_limits) = (&old.limits, &new.limits);
+    [
+        ("server.listen", old.listen != new.listen),
+        ("server.data", old.data != new.data),
+        ("server.limits.workers", old_limits.workers != new_limits.workers),
+        (
+            "server.limits.callsPerCluster",
+            old_limits.calls_per_cluster != new_limits.calls_per_cluster,
+        ),
+        ("server.limits.bodiesBytes", old_limits.bodies_bytes != new_limits.bodies_bytes),
+        ("store", before.store != after.store),
+    ]
+    .into_iter()
+    .filter_map(|(setting, differs)| differs.then_some(setting))
+    .collect()
 }
 
 /// How often history that is beyond its retention is looked for.
@@ -291,4 +312,40 @@ async fn expire_once(context: &Context) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A configuration with these lines below `server` and this store.
+    fn config(server: &str, store: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("headstay.yaml");
+        let text =
+            format!("server:\n  instance: test\n{server}store: {{url: 'sqlite://{store}'}}\n");
+        std::fs::write(&path, text).unwrap();
+        load(&path).unwrap()
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let before = config("", "var/a.db");
+        for (server, store, named) in [
+            ("  suspend: true\n  limits: {bodyBytes: 1MiB}\n", "var/a.db", &[][..]),
+            ("  listen: 127.0.0.1:1\n", "var/b.db", &["server.listen", "store"]),
+            ("  data: elsewhere\n", "var/a.db", &["server.data"]),
+            (
+                "  limits: {workers: 9, callsPerCluster: 9, bodiesBytes: 99MiB}\n",
+                "var/a.db",
+                &[
+                    "server.limits.workers",
+                    "server.limits.callsPerCluster",
+                    "server.limits.bodiesBytes",
+                ],
+            ),
+        ] {
+            assert_eq!(changed_until_restart(&before, &config(server, store)), named, "{server}");
+        }
+    }
 }
