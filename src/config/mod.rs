@@ -67,7 +67,7 @@ pub struct Server {
     pub limits: Limits,
     /// `retention`.
     pub retention: Retention,
-    /// `data`: folder of the mirrors of the repositories.
+    /// `data`: folder in which `repositories` holds the mirrors.
     pub data: PathBuf,
 }
 

@@ -1,14 +1,11 @@
 //! `server` and `store`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::build::unique;
 use crate::config::problem::{Place, Problems};
 use crate::config::raw::server as raw;
 use crate::config::{Limits, Retention, Role, Server, Store, Token};
-
-/// Folder of the mirrors, beside the store, where none is given.
-const DATA_FOLDER: &str = "repositories";
 
 /// The store; cannot fail, its parts are sound.
 pub(super) fn store(raw: raw::Store) -> Store {
@@ -43,7 +40,7 @@ pub(super) fn server(
             syncs_per_application: retention.syncs_per_application,
             age: retention.age.0,
         },
-        data: data.unwrap_or_else(|| beside(store)),
+        data: data.unwrap_or_else(|| folder_of(store)),
     }
 }
 
@@ -67,6 +64,6 @@ fn limits(raw: &raw::Limits) -> Limits {
     }
 }
 
-fn beside(store: &Store) -> PathBuf {
-    store.sqlite.with_file_name(DATA_FOLDER)
+fn folder_of(store: &Store) -> PathBuf {
+    store.sqlite.parent().map(Path::to_owned).unwrap_or_default()
 }

@@ -29,7 +29,8 @@ pub(in crate::config) struct Server {
     pub(in crate::config) limits: Limits,
     /// How much history is kept.
     pub(in crate::config) retention: Retention,
-    /// Folder of the mirrors of the repositories; none: `repositories` beside the store.
+    /// Folder in which the mirrors of the repositories are, as `repositories/NAME.git`; none: that
+    /// of the store.
     #[schemars(extend("x-rule" = "text"))]
     pub(in crate::config) data: Option<PathBuf>,
 }

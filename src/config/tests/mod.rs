@@ -118,7 +118,7 @@ fn a_configuration_needs_few_lines() {
     assert_eq!(config.server.limits.bodies_bytes, 256 << 20);
     assert_eq!(config.server.retention.age, Duration::from_hours(90 * 24));
     assert_eq!(config.store.sqlite, Path::new("var/headstay.db"));
-    assert_eq!(config.server.data, Path::new("var/repositories"));
+    assert_eq!(config.server.data, Path::new("var"));
     let cluster = config.clusters.values().next().unwrap();
     assert_eq!((cluster.name.as_str(), &cluster.access), ("default", &ClusterAccess::Inferred));
     let shop = &config.applications[&"shop".parse().unwrap()];
