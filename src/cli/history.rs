@@ -8,6 +8,9 @@ use crate::cli::client::Client;
 use crate::cli::{ClientArgs, CommandError, DONE, Output, table};
 use crate::domain::name::ApplicationName;
 
+/// Most of a message that is shown, in characters: one long error would widen every row.
+const MESSAGE_WIDTH: usize = 80;
+
 /// What of the history to show.
 #[derive(Args)]
 pub(super) struct HistoryArgs {
@@ -46,7 +49,7 @@ pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, Command
                 table::text(&sync["trigger"]),
                 table::commit(&sync["commit"]["id"]),
                 changes(&sync["summary"]),
-                table::first_line(told.unwrap_or("-")).to_owned(),
+                table::cut(table::first_line(told.unwrap_or("-")), MESSAGE_WIDTH),
                 table::text(&sync["id"]),
             ]
         })

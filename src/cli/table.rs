@@ -44,3 +44,22 @@ pub(super) fn object(value: &Value) -> String {
 pub(super) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
+
+/// A text of at most `width` characters; an ellipsis stands for what is left out.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_ends_in_an_ellipsis() {
+        assert_eq!(cut("größer", 6), "größer");
+        assert_eq!(cut("größere", 6), "größe…");
+    }
+}
