@@ -79,7 +79,8 @@ pub(in crate::config) enum Role {
 pub(in crate::config) struct Limits {
     /// Largest body of a webhook; GitHub sends up to 25 MiB.
     pub(in crate::config) body_bytes: Size,
-    /// Largest sum of all bodies of webhooks in memory; beyond it the answer is 503.
+    /// Largest sum of all bodies of webhooks in memory; beyond it they wait, after 10 s the answer
+    /// is 503.
     pub(in crate::config) bodies_bytes: Size,
     /// Deliveries that fail verification, per receiver and minute; beyond it the answer is 429.
     #[schemars(range(min = 1))]
