@@ -107,13 +107,14 @@ async fn run(
 
     let names: Vec<_> = context.config.load().applications.keys().cloned().collect();
     context.store.ensure_applications(&names).await?;
+    // Before the timer, which would otherwise ask for all of these checks again.
+    start_applications(&context).await?;
     let router = http::router(App::new(context.clone(), Arc::clone(&ready)));
     tasks.spawn("http", http::accept::serve(listener, router, stop.clone()));
     for _ in 0..context.config.load().server.limits.workers {
         tasks.spawn("worker", worker::work(context.clone(), stop.clone()));
     }
     tasks.spawn("observer", observe::observe(context.clone(), stop.clone()));
-    start_applications(&context).await?;
     tasks.spawn(
         "timer",
         timer::run(
@@ -126,7 +127,6 @@ async fn run(
     tasks.spawn("retention", expire(context.clone(), stop.clone()));
     let reload = reload(path.to_owned(), watcher, context.clone(), hangup, stop.clone());
     tasks.spawn("configuration", reload);
-    start_applications(&context).await?;
     ready.store(true, Ordering::Relaxed);
 
     let ended = tokio::select! {

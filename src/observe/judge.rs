@@ -123,7 +123,7 @@ fn gone(reason: &str) -> Health {
 
 fn absent(item: &InventoryItem) -> Health {
     // A Job that finished and was cleared away has done its work.
-    if item.object.is("batch", "Job") && item.health == HealthStatus::Healthy {
+    if item.is_done() {
         return Health { status: item.health, reason: item.health_reason.clone() };
     }
     gone("it is not there")

@@ -2,13 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::domain::inventory::InventoryItem;
+use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::sync::f64_ms::Ms;
 use crate::domain::sync::{Failure, FailureClass, Phase, PhaseDuration, Sync};
 use crate::failpoint::failpoint;
 use crate::store::WaitingEnd;
 use crate::store::error::StoreError;
-use crate::sync::KEPT_UNTIL_HEALTHY;
 use crate::sync::context::Context;
 use crate::sync::error::SyncError;
 
@@ -52,7 +51,7 @@ pub(super) async fn end_well(
 
 /// Whether something is to be pruned once the application works.
 pub(super) fn prunes_next(items: &[InventoryItem]) -> bool {
-    items.iter().any(|item| item.kept.as_deref() == Some(KEPT_UNTIL_HEALTHY))
+    items.iter().any(|item| item.kept == Some(Kept::UntilHealthy))
 }
 
 /// How a wait ends that is over whatever the cluster says; none: it goes on.

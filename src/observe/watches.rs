@@ -85,11 +85,11 @@ impl Watches {
             resource: resource.clone(),
             namespace: namespace.filter(|_| narrow).map(str::to_owned),
         };
-        match self.running.get_mut(&scope) {
-            Some(watch) => watch.needed = true,
-            None => {
-                self.start(watch(place.cluster.clone(), scope.clone(), self.sender.clone()), &scope)
-            }
+        if let Some(watch) = self.running.get_mut(&scope) {
+            watch.needed = true;
+        } else {
+            let task = watch(place.cluster.clone(), scope.clone(), self.sender.clone());
+            self.start(task, &scope);
         }
         scope
     }
