@@ -1,7 +1,8 @@
 //! The verdict on one application, and what the sync that waits for it waits for.
 
+use crate::domain::commit::CommitId;
 use crate::domain::health::{self, Health, HealthStatus};
-use crate::domain::inventory::InventoryItem;
+use crate::domain::inventory::{ApplicationState, InventoryItem};
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::WaitingFor;
@@ -32,6 +33,8 @@ pub(super) async fn judge(
     let Some(application) = config.applications.get(name) else { return Ok(()) };
     let Some(place) = config.clusters.get(&application.cluster) else { return Ok(()) };
     let store = observer.context.store.clone();
+    // Read before the inventory: a sync that ends in between applies another commit than this.
+    let known = store.application(name).await?;
     let items = store.inventory(name).await?;
     let Some(place) = observer.places.reach(place).await else { return Ok(()) };
     let Some(verdicts) = verdicts(observer, &place, items.clone()).await else {
@@ -47,11 +50,16 @@ pub(super) async fn judge(
         })
         .map(|verdict| (verdict.item.object.clone(), verdict.health.clone()))
         .collect();
-    let known = store.application(name).await?;
-    if !changed.is_empty() || known.is_none_or(|state| state.health != overall) {
+    if !changed.is_empty() || known.as_ref().is_none_or(|state| state.health != overall) {
         store.record_health(name, &changed, overall).await?;
     }
-    let Some(mut sync) = observer.waiting.remove(name) else { return Ok(()) };
+    let Some(mut sync) = observer.waiting.remove(name) else {
+        let late = known.as_ref().and_then(unrecorded);
+        if let Some(commit) = late.filter(|_| overall.is_good() && !waits::prunes_next(&items)) {
+            store.record_healthy(name, commit).await?;
+        }
+        return Ok(());
+    };
     if overall.is_good() {
         waits::end_well(&observer.context, &sync, &items).await?;
         return Ok(());
@@ -63,6 +71,14 @@ pub(super) async fn judge(
     }
     observer.waiting.insert(name.clone(), sync);
     Ok(())
+}
+
+/// The commit that was applied in full and is not known to have been healthy: its sync may have
+/// given up waiting.
+fn unrecorded(state: &ApplicationState) -> Option<&CommitId> {
+    state.inputs.as_ref()?;
+    let applied = &state.applied.as_ref()?.id;
+    (state.healthy.as_ref() != Some(applied)).then_some(applied)
 }
 
 /// The health of every object that is applied and not about to be pruned; none while a list is

@@ -1,6 +1,7 @@
 //! The observer: syncs that wait for health, and the health of what is applied. It holds no claim,
 //! so each write asks whether the sync still waits.
 
+use crate::domain::commit::CommitId;
 use crate::domain::health::{Health, HealthStatus};
 use crate::domain::name::{ApplicationName, SyncId};
 use crate::domain::object::ObjectKey;
@@ -93,6 +94,19 @@ impl Store {
         };
         work.await.map_err(failed("record the health of an application"))
     }
+
+    /// Records that what is applied works, unless another commit was applied meanwhile.
+    pub async fn record_healthy(
+        &self,
+        application: &ApplicationName,
+        commit: &CommitId,
+    ) -> Result<(), StoreError> {
+        let work = async {
+            let query = sqlx::query(RECORD_HEALTHY).bind(application.as_str());
+            query.bind(commit.as_str()).execute(&self.0.writer).await.map(drop)
+        };
+        work.await.map_err(failed("record the healthy commit of an application"))
+    }
 }
 
 impl WaitingEnd {
@@ -119,6 +133,10 @@ impl WaitingEnd {
 
 const RECORD_WAITING: &str = "
 UPDATE syncs SET waiting_for = ?2 WHERE id = ?1 AND state = 'Waiting'";
+
+const RECORD_HEALTHY: &str = "
+UPDATE applications SET healthy = ?2
+WHERE name = ?1 AND applied ->> 'id' = ?2 AND inputs IS NOT NULL";
 
 const WAITING: &str = "
 SELECT application, phases FROM syncs WHERE id = ?1 AND state = 'Waiting'";
