@@ -274,8 +274,8 @@ async fn check(
         Err(ClusterError::NamespaceMissing { .. } | ClusterError::KindMissing { .. })
             if scene.options().dry_run =>
         {
-            let fields = changes(None, &desired.value);
-            Checked { desired, live: None, change: Change::Create, fields, warnings: Vec::new() }
+            let (fields, warnings) = (Vec::new(), Vec::new());
+            Checked { desired, live: None, change: Change::Create, fields, warnings }
         }
         Err(error) => return Err(refuse(&error)),
     };
@@ -288,7 +288,8 @@ fn compare(
     wanted: Applied,
     applied_before: bool,
 ) -> Checked {
-    let fields = changes(live.as_ref(), &wanted.object);
+    // Of a new object everything is new: that is not told field by field.
+    let fields = live.as_ref().map_or_else(Vec::new, |live| changes(Some(live), &wanted.object));
     let change = match &live {
         None => Change::Create,
         Some(live) => {
@@ -354,9 +355,6 @@ fn intention(checked: &Checked) -> ObjectResult {
 
 /// The paths of the fields that differ, for an object that was there before.
 pub(super) fn paths(checked: &Checked) -> Vec<String> {
-    if checked.live.is_none() {
-        return Vec::new();
-    }
     checked.fields.iter().map(|field| field.path.clone()).collect()
 }
 
