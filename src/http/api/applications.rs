@@ -12,7 +12,7 @@ use crate::config::{Application, Config};
 use crate::domain::inventory::ApplicationState;
 use crate::domain::sync::{Sync, SyncOptions, SyncRequest, Trigger};
 use crate::http::App;
-use crate::http::api::overview::{Known, all, summary};
+use crate::http::api::overview::{all, know, summary};
 use crate::http::api::parse;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
@@ -35,12 +35,8 @@ pub(in crate::http) async fn one(
     let store = &app.context.store;
     let state = store.application(&application.name).await?;
     let state = state.unwrap_or_else(|| ApplicationState::new(application.name.clone()));
-    let last_sync = match state.last_sync {
-        Some(id) => store.sync(id).await?,
-        None => None,
-    };
     let inventory = store.inventory(&application.name).await?;
-    let known = Known { application, state, last_sync };
+    let known = know(store, application, state).await?;
     let mut shown = summary(&config, &known);
     shown["lastError"] = json!(known.last_sync.as_ref().and_then(|sync| sync.error.as_ref()));
     shown["inventory"] = json!(inventory);

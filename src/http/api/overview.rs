@@ -10,6 +10,8 @@ use crate::domain::inventory::ApplicationState;
 use crate::domain::sync::{Phase, Sync, SyncState};
 use crate::http::App;
 use crate::http::problem::Problem;
+use crate::store::error::StoreError;
+use crate::store::{Page, Store, SyncFilter};
 
 /// Commits in a row that the timer must find before the webhook is called broken: one can be a
 /// push within the moment of a start.
@@ -20,6 +22,45 @@ pub(super) struct Known {
     pub(super) application: Arc<Application>,
     pub(super) state: ApplicationState,
     pub(super) last_sync: Option<Sync>,
+    /// The sync that says where the application stands.
+    decisive: Option<Sync>,
+}
+
+/// How many syncs of a commit are read to find the one that was to apply it.
+const SYNCS_OF_A_COMMIT: u32 = 10;
+
+/// Reads the syncs that tell of an application.
+pub(super) async fn know(
+    store: &Store,
+    application: Arc<Application>,
+    state: ApplicationState,
+) -> Result<Known, StoreError> {
+    let last_sync = match state.last_sync {
+        Some(id) => store.sync(id).await?,
+        None => None,
+    };
+    let mut decisive = last_sync.clone();
+    if let Some(wanted) = &state.wanted
+        && last_sync.as_ref().is_some_and(is_beside)
+    {
+        let filter = SyncFilter {
+            application: Some(application.name.clone()),
+            commit: Some(wanted.id.clone()),
+            ..SyncFilter::default()
+        };
+        let page = Page { cursor: None, limit: SYNCS_OF_A_COMMIT };
+        let syncs = store.syncs(&filter, page).await?.items;
+        decisive = syncs.into_iter().find(|sync| !is_beside(sync)).or(decisive);
+    }
+    Ok(Known { application, state, last_sync, decisive })
+}
+
+/// Whether a sync says nothing of where its application stands: a dry run, a check that is under
+/// way, or one that only put back what had drifted.
+fn is_beside(sync: &Sync) -> bool {
+    let healed = sync.commit.is_none() && sync.error.is_none();
+    let looks = sync.trigger.is_check() && (healed || !sync.state.is_ended());
+    sync.options.dry_run || looks
 }
 
 /// Reads what is known of every configured application, by name.
@@ -30,18 +71,14 @@ pub(super) async fn all(app: &App, config: &Config) -> Result<Vec<Known>, Proble
     let mut known = Vec::with_capacity(config.applications.len());
     for (name, application) in &config.applications {
         let state = states.remove(name).unwrap_or_else(|| ApplicationState::new(name.clone()));
-        let last_sync = match state.last_sync {
-            Some(id) => store.sync(id).await?,
-            None => None,
-        };
-        known.push(Known { application: Arc::clone(application), state, last_sync });
+        known.push(know(store, Arc::clone(application), state).await?);
     }
     Ok(known)
 }
 
 /// An application as the lists show it.
 pub(super) fn summary(config: &Config, known: &Known) -> Value {
-    let Known { application, state, last_sync } = known;
+    let Known { application, state, last_sync, decisive } = known;
     json!({
         "name": application.name,
         "repository": application.repository,
@@ -53,7 +90,7 @@ pub(super) fn summary(config: &Config, known: &Known) -> Value {
         "applied": state.applied,
         "appliedAt": state.applied_at,
         "healthy": state.healthy,
-        "syncState": standing(state, last_sync.as_ref()),
+        "syncState": standing(state, decisive.as_ref()),
         "health": state.health,
         "checkedAt": state.checked_at,
         "lastSync": last_sync.as_ref().map(|sync| json!({
@@ -71,12 +108,12 @@ pub(super) fn summary(config: &Config, known: &Known) -> Value {
 }
 
 /// Where an application stands against Git, in one word.
-fn standing(state: &ApplicationState, last_sync: Option<&Sync>) -> &'static str {
-    match last_sync.map(|sync| sync.state) {
+fn standing(state: &ApplicationState, sync: Option<&Sync>) -> &'static str {
+    match sync.map(|sync| sync.state) {
         Some(SyncState::Queued | SyncState::Running) => "Syncing",
         Some(SyncState::Blocked) => "Blocked",
         // What was applied but does not work is the business of its health.
-        Some(SyncState::Failed | SyncState::Retrying) if !failed_by_health(last_sync) => "Failed",
+        Some(SyncState::Failed | SyncState::Retrying) if !failed_by_health(sync) => "Failed",
         _ if at_wanted(state) => "Synced",
         _ if state.applied.is_none() && state.wanted.is_none() => "Unknown",
         _ => "OutOfSync",
@@ -114,7 +151,7 @@ fn conditions(config: &Config, known: &Known) -> Vec<Value> {
             ),
         );
     }
-    let Some(sync) = &known.last_sync else { return conditions };
+    let Some(sync) = &known.decisive else { return conditions };
     if let Some(plan) = &sync.plan
         && sync.state == SyncState::Blocked
     {
