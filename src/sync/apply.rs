@@ -147,16 +147,18 @@ enum Written {
 async fn write_all(scene: &Scene<'_>, commit: &CommitId, stage: Vec<Checked>) -> Vec<Written> {
     let hold = scene.application.sync.on_error == OnError::Hold;
     let failed = AtomicBool::new(false);
+    let owned = scene.owned();
     let at_once = scene.config.server.limits.calls_per_cluster.max(1);
     stream::iter(stage)
         .map(|checked| {
             let failed = &failed;
+            let known = owned.get(&checked.desired.key).copied();
             async move {
                 // After a failure the calls in flight end, and no new one is begun.
                 if hold && failed.load(Ordering::Relaxed) && checked.change != Change::None {
                     return Written::Left(held_back(&checked));
                 }
-                let written = write(scene, commit, checked).await;
+                let written = write(scene, commit, checked, known).await;
                 if matches!(written, Written::Failed(_)) {
                     failed.store(true, Ordering::Relaxed);
                 }
@@ -177,11 +179,17 @@ fn held_back(checked: &Checked) -> ObjectResult {
     }
 }
 
-async fn write(scene: &Scene<'_>, commit: &CommitId, checked: Checked) -> Written {
+/// Writes one object; `known` is its row of the inventory from before this sync.
+async fn write(
+    scene: &Scene<'_>,
+    commit: &CommitId,
+    checked: Checked,
+    known: Option<&InventoryItem>,
+) -> Written {
     let key = checked.desired.key.clone();
     let action = match &checked.change {
         Change::None => None,
-        Change::Leave(why) => return left(scene, &checked, commit, why),
+        Change::Leave(why) => return left(scene, &checked, known, commit, why),
         Change::Create => Some(Action::Created),
         Change::Configure | Change::Recreate => Some(Action::Configured),
     };
@@ -196,7 +204,7 @@ async fn write(scene: &Scene<'_>, commit: &CommitId, checked: Checked) -> Writte
         return Written::Stopped(stop);
     }
     failpoint("write:before");
-    let done = put(scene, &checked).await;
+    let done = put(scene, &checked, known).await;
     failpoint("write:after");
     match done {
         Ok(object) => {
@@ -216,7 +224,13 @@ async fn write(scene: &Scene<'_>, commit: &CommitId, checked: Checked) -> Writte
 }
 
 /// An object that is left as it is: still ours if it was, and not looked at again until it changes.
-fn left(scene: &Scene<'_>, checked: &Checked, commit: &CommitId, why: &str) -> Written {
+fn left(
+    scene: &Scene<'_>,
+    checked: &Checked,
+    known: Option<&InventoryItem>,
+    commit: &CommitId,
+    why: &str,
+) -> Written {
     let live = checked.live.as_ref();
     let result = ObjectResult {
         object: checked.desired.key.clone(),
@@ -224,7 +238,6 @@ fn left(scene: &Scene<'_>, checked: &Checked, commit: &CommitId, why: &str) -> W
         fields: paths(checked),
         message: Some(why.to_owned()),
     };
-    let known = scene.owned().get(&checked.desired.key).copied();
     if live.is_none() && known.is_some_and(InventoryItem::is_done) {
         return Written::Done;
     }
@@ -244,13 +257,18 @@ fn left(scene: &Scene<'_>, checked: &Checked, commit: &CommitId, why: &str) -> W
 }
 
 /// The writes themselves.
-async fn put(scene: &Scene<'_>, checked: &Checked) -> Result<Value, ClusterError> {
+async fn put(
+    scene: &Scene<'_>,
+    checked: &Checked,
+    known: Option<&InventoryItem>,
+) -> Result<Value, ClusterError> {
+    let applied_before = known.is_some_and(|item| item.hash.is_some());
     let desired = &checked.desired;
     let cluster = &scene.cluster;
     let merge = desired.directives().apply == directives::ApplyMode::Merge;
     match (&checked.change, &checked.live) {
         (Change::Recreate, Some(live)) => recreate(scene, desired, live).await?,
-        (Change::Configure, Some(live)) if !merge && !owns(scene, desired) => {
+        (Change::Configure, Some(live)) if !merge && !applied_before => {
             cluster.take_over(desired, live).await?;
             failpoint("take-over:after");
         }
@@ -261,10 +279,6 @@ async fn put(scene: &Scene<'_>, checked: &Checked) -> Result<Value, ClusterError
     }
     let applied = cluster.apply(desired, ApplyMode { dry_run: false, force: !merge }).await?;
     Ok(applied.object)
-}
-
-fn owns(scene: &Scene<'_>, desired: &Desired) -> bool {
-    scene.inventory.iter().any(|item| item.object == desired.key && item.hash.is_some())
 }
 
 async fn recreate(scene: &Scene<'_>, desired: &Desired, live: &Value) -> Result<(), ClusterError> {
