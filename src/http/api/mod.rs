@@ -16,12 +16,9 @@ use crate::store::{Page, Paged};
 
 /// Items of a page where the caller names no number.
 const LIMIT_DEFAULT: u32 = 50;
-/// Most items of a page.
-const LIMIT_MAX: u32 = 500;
-
-/// Reads `limit` and `cursor`.
+/// Reads `limit` and `cursor`; the store holds the limit within its bounds.
 fn page(limit: Option<u32>, cursor: Option<String>) -> Page {
-    Page { cursor, limit: limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX) }
+    Page { cursor, limit: limit.unwrap_or(LIMIT_DEFAULT) }
 }
 
 /// A page as it is shown.
