@@ -18,7 +18,7 @@ use crate::config::problem::ConfigErrors;
 use crate::config::read::load;
 use crate::config::watch::Watcher;
 use crate::config::{Config, change};
-use crate::domain::name::ApplicationName;
+use crate::domain::name::{ApplicationName, ClusterName};
 use crate::domain::sync::Trigger;
 use crate::http::{self, App};
 use crate::observe;
@@ -105,8 +105,7 @@ async fn run(
     let stop = CancellationToken::new();
     let mut tasks = Tasks { set: JoinSet::new(), stop: stop.clone() };
 
-    let names: Vec<_> = context.config.load().applications.keys().cloned().collect();
-    context.store.ensure_applications(&names).await?;
+    context.store.configure(&places(&context.config.load())).await?;
     // Before the timer, which would otherwise ask for all of these checks again.
     start_applications(&context).await?;
     let router = http::router(App::new(context.clone(), Arc::clone(&ready)));
@@ -176,6 +175,12 @@ impl Tasks {
     }
 }
 
+/// The applications, each with the cluster that it is kept on.
+fn places(config: &Config) -> Vec<(ApplicationName, ClusterName)> {
+    let applications = config.applications.values();
+    applications.map(|one| (one.name.clone(), one.cluster.clone())).collect()
+}
+
 /// Checks every application once: what was missed while the process was down is made good.
 async fn start_applications(context: &Context) -> Result<(), StoreError> {
     let config = context.config.load();
@@ -215,6 +220,10 @@ async fn reload(
 }
 
 async fn replace(context: &Context, config: Config) {
+    // First, so that no sync of the new configuration finds an application at its old place.
+    if let Err(error) = context.store.configure(&places(&config)).await {
+        tracing::error!(error = %chain(&error), "could not record which applications there are");
+    }
     let before = context.config.replace(config);
     let config = context.config.load();
     let changed = change::changed_applications(&before, &config);
@@ -240,8 +249,6 @@ async fn check_changed(
     config: &Config,
     changed: BTreeSet<ApplicationName>,
 ) -> Result<(), StoreError> {
-    let names: Vec<_> = config.applications.keys().cloned().collect();
-    context.store.ensure_applications(&names).await?;
     timer::schedule(config, &context.store, &changed).await?;
     let checks = changed.into_iter().map(|name| timer::check(name, Trigger::Configuration));
     context.queue.enqueue_all(checks.collect()).await

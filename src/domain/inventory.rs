@@ -1,11 +1,13 @@
 //! What an application owns on its cluster, and what is known of the application as a whole.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::commit::{Commit, CommitId};
 use crate::domain::health::HealthStatus;
-use crate::domain::name::{ApplicationName, SyncId};
+use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::domain::object::ObjectKey;
 
 /// One object of an inventory.
@@ -102,6 +104,8 @@ pub struct ApplicationState {
     pub unannounced: u32,
     /// When a delivery last asked for a sync of it.
     pub announced_at: Option<Timestamp>,
+    /// How many objects it left on clusters that it was kept on before.
+    pub left_behind: BTreeMap<ClusterName, u64>,
 }
 
 impl ApplicationState {
@@ -121,6 +125,7 @@ impl ApplicationState {
             next_check_at: None,
             unannounced: 0,
             announced_at: None,
+            left_behind: BTreeMap::new(),
         }
     }
 }

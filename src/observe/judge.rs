@@ -35,7 +35,7 @@ pub(super) async fn judge(
     let store = observer.context.store.clone();
     // Read before the inventory: a sync that ends in between applies another commit than this.
     let known = store.application(name).await?;
-    let items = store.inventory(name).await?;
+    let items = store.inventory(name, &application.cluster).await?;
     let Some(place) = observer.places.reach(place).await else { return Ok(()) };
     let Some(verdicts) = verdicts(observer, &place, items.clone()).await else {
         // Not everything is listed yet: the event that completes the list comes back here.
@@ -51,7 +51,7 @@ pub(super) async fn judge(
         .map(|verdict| (verdict.item.object.clone(), verdict.health.clone()))
         .collect();
     if !changed.is_empty() || known.as_ref().is_none_or(|state| state.health != overall) {
-        store.record_health(name, &changed, overall).await?;
+        store.record_health(name, &application.cluster, &changed, overall).await?;
     }
     let Some(mut sync) = observer.waiting.remove(name) else {
         let late = known.as_ref().and_then(unrecorded);

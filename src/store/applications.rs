@@ -7,18 +7,34 @@ use sqlx::SqliteConnection;
 
 use crate::domain::commit::CommitId;
 use crate::domain::inventory::ApplicationState;
-use crate::domain::name::ApplicationName;
+use crate::domain::name::{ApplicationName, ClusterName};
+use crate::domain::sync::{Failure, FailureClass, Phase};
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, json_or_null, micros, parsed, word};
 use crate::store::{ApplicationChange, Store};
 
 impl Store {
-    /// Makes sure that each application has its row.
-    pub async fn ensure_applications(&self, names: &[ApplicationName]) -> Result<(), StoreError> {
+    /// Says which applications there are, each with the cluster that it is kept on. One that has
+    /// moved begins anew there: nothing is applied yet, and what waits for the health of the old
+    /// place, or would prune there, ends. To be called at the start and whenever the configuration
+    /// has changed.
+    pub async fn configure(
+        &self,
+        applications: &[(ApplicationName, ClusterName)],
+    ) -> Result<(), StoreError> {
+        let now = micros(self.now());
         let work = async {
-            sqlx::query(ENSURE).bind(json(names)?).execute(&self.0.writer).await.map(drop)
+            let list = json(applications)?;
+            let moved = json(&moved())?;
+            let mut tx = self.begin().await?;
+            let end = sqlx::query(END_OF_MOVED).bind(&list).bind(now).bind(&moved);
+            end.execute(&mut *tx).await?;
+            for statement in [PLACE, LEAVE, ADOPT] {
+                sqlx::query(statement).bind(&list).bind(now).execute(&mut *tx).await?;
+            }
+            tx.commit().await
         };
-        work.await.map_err(failed("record the applications"))
+        work.await.map_err(failed("record which applications there are"))
     }
 
     /// Removes what is known of an application that left the configuration: its state and its
@@ -92,6 +108,16 @@ impl Store {
     }
 }
 
+/// Why a sync ends whose application has moved.
+fn moved() -> Failure {
+    Failure {
+        phase: Phase::Health,
+        class: FailureClass::Permanent,
+        message: "the application has moved to another cluster".to_owned(),
+        details: Vec::new(),
+    }
+}
+
 /// Records the commit, given as JSON, that is about to be applied. What the last complete apply was
 /// made from counts no longer: if this one breaks off, nothing may be skipped on its account.
 pub(super) async fn begin(
@@ -134,10 +160,18 @@ pub(super) async fn change(
         .map(drop)
 }
 
+/// What is left behind is asked for on both sides of the cluster, so that the rows on it are not
+/// read.
 macro_rules! select_application {
     ($tail:literal) => {
         concat!(
-            "SELECT a.*, (SELECT max(id) FROM syncs WHERE application = a.name) AS last_sync
+            "SELECT a.*, (SELECT max(id) FROM syncs WHERE application = a.name) AS last_sync,
+                (SELECT json_group_object(cluster, objects) FROM (
+                    SELECT cluster, count(*) AS objects FROM inventory
+                    WHERE application = a.name AND cluster < a.cluster GROUP BY cluster
+                    UNION ALL SELECT cluster, count(*) FROM inventory
+                    WHERE application = a.name AND cluster > a.cluster GROUP BY cluster))
+                AS left_behind
              FROM applications AS a ",
             $tail
         )
@@ -146,8 +180,34 @@ macro_rules! select_application {
 const SELECT: &str = select_application!("ORDER BY a.name");
 const SELECT_ONE: &str = select_application!("WHERE a.name = ?1");
 
-const ENSURE: &str = "
-INSERT OR IGNORE INTO applications (name) SELECT value FROM json_each(?1)";
+/// Syncs that speak of a place where their application is no more.
+const END_OF_MOVED: &str = "
+UPDATE syncs SET state = 'Cancelled', ended_at = ?2, error = ?3, next_attempt_at = NULL
+WHERE (state = 'Waiting' OR (state IN ('Queued', 'Retrying') AND step = 'Prune'))
+  AND application IN (
+    SELECT a.name FROM json_each(?1) AS k JOIN applications AS a ON a.name = k.value ->> 0
+    WHERE a.cluster NOT IN ('', k.value ->> 1))";
+
+/// A row without a cluster is from before these were known: it is taken to be of this one.
+const PLACE: &str = "
+INSERT INTO applications (name, cluster, cluster_since)
+SELECT value ->> 0, value ->> 1, ?2 FROM json_each(?1) WHERE true
+ON CONFLICT (name) DO UPDATE SET cluster = excluded.cluster, cluster_since = excluded.cluster_since,
+    applied = iif(cluster = '', applied, NULL), applied_at = iif(cluster = '', applied_at, NULL),
+    healthy = iif(cluster = '', healthy, NULL), inputs = iif(cluster = '', inputs, NULL),
+    health = iif(cluster = '', health, 'Unknown'),
+    health_changed_at = iif(cluster = '', health_changed_at, NULL),
+    checked_at = iif(cluster = '', checked_at, NULL)
+WHERE cluster IS NOT excluded.cluster";
+
+const LEAVE: &str = "
+UPDATE applications SET cluster = NULL, cluster_since = ?2
+WHERE cluster IS NOT NULL AND name NOT IN (SELECT value ->> 0 FROM json_each(?1))";
+
+const ADOPT: &str = "
+UPDATE OR REPLACE inventory SET cluster = k.cluster
+FROM (SELECT value ->> 0 AS name, value ->> 1 AS cluster FROM json_each(?1)) AS k
+WHERE inventory.cluster = '' AND inventory.application = k.name";
 
 const FORGET: [&str; 2] =
     ["DELETE FROM inventory WHERE application = ?1", "DELETE FROM applications WHERE name = ?1"];

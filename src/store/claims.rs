@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use crate::domain::inventory::InventoryItem;
-use crate::domain::name::{ApplicationName, SyncId};
+use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::failpoint::failpoint;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, micros, parsed, select_sync};
@@ -128,7 +128,7 @@ impl Store {
             let Some(held) = held.first() else { return Ok(false) };
             let application = parsed(held, "application")?;
             applications::begin(&mut tx, &application, &commit).await?;
-            inventory::intend(&mut tx, &application, &start.intended).await?;
+            inventory::intend(&mut tx, &application, &start.cluster, &start.intended).await?;
             overtake(&mut tx, key.sync, &application, now).await?;
             tx.commit().await?;
             Ok(true)
@@ -136,10 +136,12 @@ impl Store {
         work.await.map_err(failed("record what is about to be applied"))
     }
 
-    /// Records objects that were written. False: the claim is lost, nothing is recorded.
+    /// Records objects that were written to a cluster. False: the claim is lost, nothing is
+    /// recorded.
     pub async fn record_applied(
         &self,
         key: ClaimKey,
+        cluster: &ClusterName,
         items: &[InventoryItem],
     ) -> Result<bool, StoreError> {
         let work = async {
@@ -150,7 +152,7 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(held) = held else { return Ok(false) };
-            inventory::put(&mut tx, &parsed(&held, "application")?, items).await?;
+            inventory::put(&mut tx, &parsed(&held, "application")?, cluster, items).await?;
             tx.commit().await?;
             Ok(true)
         };

@@ -13,15 +13,16 @@ use crate::store::error::{StoreError, failed};
 use crate::store::rows::{
     self, from_json, from_json_or_null, from_word, json, json_or_null, micros, parsed,
 };
-use crate::store::{ClaimKey, Outcome, Step, Store, applications, inventory};
+use crate::store::{ApplicationChange, ClaimKey, Outcome, Step, Store, applications, inventory};
 
 impl Store {
     /// Ends a claim. False: it was lost before, and nothing of the outcome is recorded.
     ///
-    /// Two outcomes are not taken literally: a sync that a person wanted to stop is `Cancelled`
-    /// unless it has ended, and one that would go back to the queue gives way to the one that was
-    /// queued in its slot meanwhile.
-    pub async fn finish(&self, key: ClaimKey, outcome: Outcome) -> Result<bool, StoreError> {
+    /// Three outcomes are not taken literally: a sync that a person wanted to stop is `Cancelled`
+    /// unless it has ended; one that would go on although its application has moved to another
+    /// cluster meanwhile begins anew there; and one that would go back to the queue gives way to
+    /// the one that was queued in its slot meanwhile.
+    pub async fn finish(&self, key: ClaimKey, mut outcome: Outcome) -> Result<bool, StoreError> {
         let now = self.now();
         let work = async {
             let mut tx = self.begin().await?;
@@ -32,6 +33,9 @@ impl Store {
                 .await?;
             let Some(held) = row.as_ref().map(Held::read).transpose()? else { return Ok(false) };
             let application = &held.application;
+            if held.has_moved_from(&outcome) {
+                begin_anew(&mut outcome);
+            }
             if outcome.discard_if_quiet && held.trigger.is_check() && !held.announced {
                 discard(&mut tx, key.sync).await?;
             } else {
@@ -42,8 +46,10 @@ impl Store {
                 }
             }
             applications::change(&mut tx, application, &outcome.application, now).await?;
-            inventory::put(&mut tx, application, &outcome.applied).await?;
-            inventory::remove(&mut tx, application, &outcome.forget).await?;
+            if let Some(cluster) = &outcome.cluster {
+                inventory::put(&mut tx, application, cluster, &outcome.applied).await?;
+                inventory::remove(&mut tx, application, cluster, &outcome.forget).await?;
+            }
             tx.commit().await?;
             Ok(true)
         };
@@ -63,6 +69,8 @@ struct Held {
     unchanged: u32,
     /// Whether a delivery is linked to it.
     announced: bool,
+    /// The cluster that its application is kept on now; none: it left the configuration.
+    cluster: Option<String>,
     /// The sync that was queued in its slot meanwhile.
     rival: Option<SyncId>,
 }
@@ -78,8 +86,27 @@ impl Held {
             results: from_json_or_null(row, "results")?.unwrap_or_default(),
             unchanged: from_json::<Summary>(row, "summary")?.unchanged,
             announced: row.try_get("announced")?,
+            cluster: row.try_get("cluster")?,
             rival: rows::parsed_or_none(row, "rival")?,
         })
+    }
+
+    /// Whether the outcome speaks of a cluster on which the application is no more.
+    fn has_moved_from(&self, outcome: &Outcome) -> bool {
+        match (&self.cluster, &outcome.cluster) {
+            (Some(now), Some(then)) => now != then.as_str(),
+            _ => false,
+        }
+    }
+}
+
+/// What was found out at another place counts there only.
+fn begin_anew(outcome: &mut Outcome) {
+    outcome.application = ApplicationChange::default();
+    if !outcome.state.is_ended() {
+        outcome.state = SyncState::Queued;
+        outcome.step = Step::Start;
+        outcome.next_attempt_at = None;
     }
 }
 
@@ -161,6 +188,7 @@ const HELD: &str = "
 SELECT s.application, s.trigger, s.step, s.cancel_requested, s.phases, s.summary,
     iif(s.step = 'Prune', (SELECT results FROM sync_results WHERE sync = s.id), NULL) AS results,
     EXISTS (SELECT 1 FROM sync_deliveries WHERE sync = s.id) AS announced,
+    (SELECT a.cluster FROM applications AS a WHERE a.name = s.application) AS cluster,
     (SELECT r.id FROM syncs AS r
      WHERE r.application = s.application AND r.slot = s.slot
        AND r.state IN ('Queued', 'Retrying') AND r.step = 'Start') AS rival

@@ -1,4 +1,4 @@
-//! The inventories: what each application owns on its cluster.
+//! The inventories: what each application owns, by cluster.
 
 use futures::TryStreamExt;
 use serde_json::json as value;
@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::domain::health::Health;
 use crate::domain::inventory::InventoryItem;
-use crate::domain::name::ApplicationName;
+use crate::domain::name::{ApplicationName, ClusterName};
 use crate::domain::object::ObjectKey;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, parsed};
@@ -16,27 +16,30 @@ use crate::store::{Owner, Store};
 macro_rules! insert {
     ($conflict:literal) => {
         concat!(
-            "INSERT INTO inventory (application, api_group, kind, namespace, name, version, hash,
-                git_commit, uid, resource_version, generation, health, health_reason, kept)
-             SELECT ?1, value ->> 'group', value ->> 'kind', ifnull(value ->> 'namespace', ''),
+            "INSERT INTO inventory (application, cluster, api_group, kind, namespace, name, version,
+                hash, git_commit, uid, resource_version, generation, health, health_reason, kept)
+             SELECT ?1, ?2, value ->> 'group', value ->> 'kind', ifnull(value ->> 'namespace', ''),
                 value ->> 'name', value ->> 'version', value ->> 'hash', value ->> 'commit',
                 value ->> 'uid', value ->> 'resourceVersion', value ->> 'generation',
                 value ->> 'health', value ->> 'healthReason', value ->> 'kept'
-             FROM json_each(?2) WHERE true
-             ON CONFLICT (application, api_group, kind, namespace, name) ",
+             FROM json_each(?3) WHERE true
+             ON CONFLICT (application, cluster, api_group, kind, namespace, name) ",
             $conflict
         )
     };
 }
+
 impl Store {
-    /// What an application owns, in the order of its objects.
+    /// What an application owns on a cluster, in the order of its objects.
     pub async fn inventory(
         &self,
         application: &ApplicationName,
+        cluster: &ClusterName,
     ) -> Result<Vec<InventoryItem>, StoreError> {
         let work = async {
             // Row by row: a row takes several times the memory of its item.
-            let mut rows = sqlx::query(SELECT).bind(application.as_str()).fetch(self.readers());
+            let query = sqlx::query(SELECT).bind(application.as_str()).bind(cluster.as_str());
+            let mut rows = query.fetch(self.readers());
             let mut items = Vec::new();
             while let Some(row) = rows.try_next().await? {
                 items.push(rows::item(&row)?);
@@ -46,15 +49,17 @@ impl Store {
         work.await.map_err(failed("read an inventory"))
     }
 
-    /// Other applications whose inventories name these objects. Which cluster an application is on
-    /// is not known here: an owner on another cluster is none, and is for the caller to leave out.
+    /// Other applications whose inventories name these objects of a cluster. Those that have moved
+    /// away from it, or left the configuration, own nothing there any more.
     pub async fn owners(
         &self,
         keys: &[ObjectKey],
+        cluster: &ClusterName,
         except: &ApplicationName,
     ) -> Result<Vec<Owner>, StoreError> {
         let work = async {
-            let query = sqlx::query(OWNERS).bind(json(keys)?).bind(except.as_str());
+            let query = sqlx::query(OWNERS).bind(json(keys)?);
+            let query = query.bind(cluster.as_str()).bind(except.as_str());
             let rows = query.fetch_all(self.readers()).await?;
             rows::all(&rows, |row| {
                 Ok(Owner {
@@ -73,15 +78,17 @@ impl Store {
 pub(super) async fn intend(
     connection: &mut SqliteConnection,
     application: &ApplicationName,
+    cluster: &ClusterName,
     items: &[InventoryItem],
 ) -> Result<(), sqlx::Error> {
-    write(connection, application, items, insert!("DO NOTHING")).await
+    write(connection, application, cluster, items, insert!("DO NOTHING")).await
 }
 
 /// Enters objects, or replaces what is there.
 pub(super) async fn put(
     connection: &mut SqliteConnection,
     application: &ApplicationName,
+    cluster: &ClusterName,
     items: &[InventoryItem],
 ) -> Result<(), sqlx::Error> {
     let statement = insert!(
@@ -91,59 +98,65 @@ pub(super) async fn put(
             health = excluded.health, health_reason = excluded.health_reason,
             kept = excluded.kept"
     );
-    write(connection, application, items, statement).await
+    write(connection, application, cluster, items, statement).await
 }
 
 /// Removes objects.
 pub(super) async fn remove(
     connection: &mut SqliteConnection,
     application: &ApplicationName,
+    cluster: &ClusterName,
     keys: &[ObjectKey],
 ) -> Result<(), sqlx::Error> {
-    write(connection, application, keys, REMOVE).await
+    write(connection, application, cluster, keys, REMOVE).await
 }
 
 /// Records the health of objects that are there.
 pub(super) async fn judge(
     connection: &mut SqliteConnection,
     application: &ApplicationName,
+    cluster: &ClusterName,
     objects: &[(ObjectKey, Health)],
 ) -> Result<(), sqlx::Error> {
     let objects: Vec<_> = objects
         .iter()
         .map(|(object, health)| value!({ "object": object, "health": health }))
         .collect();
-    write(connection, application, &objects, JUDGE).await
+    write(connection, application, cluster, &objects, JUDGE).await
 }
 
 async fn write(
     connection: &mut SqliteConnection,
     application: &ApplicationName,
+    cluster: &ClusterName,
     list: &[impl serde::Serialize],
     statement: &'static str,
 ) -> Result<(), sqlx::Error> {
     if list.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query(statement).bind(application.as_str()).bind(json(list)?);
-    query.execute(connection).await.map(drop)
+    let query = sqlx::query(statement).bind(application.as_str()).bind(cluster.as_str());
+    query.bind(json(list)?).execute(connection).await.map(drop)
 }
 
 const SELECT: &str = "
-SELECT * FROM inventory WHERE application = ?1 ORDER BY api_group, kind, namespace, name";
+SELECT * FROM inventory WHERE application = ?1 AND cluster = ?2
+ORDER BY api_group, kind, namespace, name";
 
 const OWNERS: &str = "
 SELECT i.* FROM json_each(?1) AS k
-CROSS JOIN inventory AS i ON i.api_group = k.value ->> 'group' AND i.kind = k.value ->> 'kind'
+CROSS JOIN inventory AS i ON i.cluster = ?2
+  AND i.api_group = k.value ->> 'group' AND i.kind = k.value ->> 'kind'
   AND i.namespace = ifnull(k.value ->> 'namespace', '') AND i.name = k.value ->> 'name'
-WHERE i.application <> ?2";
+CROSS JOIN applications AS a ON a.name = i.application AND a.cluster = i.cluster
+WHERE i.application <> ?3";
 
 const REMOVE: &str = "
 DELETE FROM inventory
-WHERE (application, api_group, kind, namespace, name) IN (
-    SELECT ?1, value ->> 'group', value ->> 'kind', ifnull(value ->> 'namespace', ''),
+WHERE (application, cluster, api_group, kind, namespace, name) IN (
+    SELECT ?1, ?2, value ->> 'group', value ->> 'kind', ifnull(value ->> 'namespace', ''),
         value ->> 'name'
-    FROM json_each(?2))";
+    FROM json_each(?3))";
 
 /// Materialized, or SQLite would read the whole list again for every row.
 const JUDGE: &str = "
@@ -151,7 +164,8 @@ WITH j AS MATERIALIZED (
     SELECT value ->> '$.object.group' AS api_group, value ->> '$.object.kind' AS kind,
         ifnull(value ->> '$.object.namespace', '') AS namespace, value ->> '$.object.name' AS name,
         value ->> '$.health.status' AS health, value ->> '$.health.reason' AS reason
-    FROM json_each(?2))
+    FROM json_each(?3))
 UPDATE inventory SET health = j.health, health_reason = j.reason FROM j
-WHERE inventory.application = ?1 AND inventory.api_group = j.api_group
-  AND inventory.kind = j.kind AND inventory.namespace = j.namespace AND inventory.name = j.name";
+WHERE inventory.application = ?1 AND inventory.cluster = ?2
+  AND inventory.api_group = j.api_group AND inventory.kind = j.kind
+  AND inventory.namespace = j.namespace AND inventory.name = j.name";

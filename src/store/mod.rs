@@ -6,7 +6,7 @@
 //! - **syncs**: the queue and the history are one table. The row is the truth; whoever rings a bell
 //!   about it may fail. A worker holds a sync by a lease with a fence: each claim raises the fence,
 //!   and what an earlier holder still writes is refused.
-//! - **inventory**: what each application owns on its cluster. Rows are written *before* the first
+//! - **inventory**: what each application owns, by cluster. Rows are written *before* the first
 //!   object is, so that a crash leaves no object that no inventory knows of.
 //! - **applications**: wanted, applied and healthy commit, health, and the timer's next look.
 //!
@@ -49,7 +49,7 @@ use crate::domain::commit::{Commit, CommitId};
 use crate::domain::delivery::{self, RefUpdate};
 use crate::domain::health::HealthStatus;
 use crate::domain::inventory::InventoryItem;
-use crate::domain::name::{ApplicationName, ReceiverName, SyncId};
+use crate::domain::name::{ApplicationName, ClusterName, ReceiverName, SyncId};
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::{
     BlockedPlan, Failure, ObjectResult, PhaseDuration, Sync, SyncState, Trigger, WaitingFor,
@@ -168,6 +168,8 @@ pub struct ApplyStart {
     pub commit: Commit,
     /// Whether it does not contain the commit that was applied before.
     pub rewind: bool,
+    /// The cluster that is written to.
+    pub cluster: ClusterName,
     /// Every object that is about to be written.
     pub intended: Vec<InventoryItem>,
 }
@@ -206,6 +208,9 @@ pub struct Outcome {
     pub unchanged: u32,
     /// What changes for the application.
     pub application: ApplicationChange,
+    /// The cluster that it was about; none: it ended before that was known, and no inventory
+    /// changes.
+    pub cluster: Option<ClusterName>,
     /// Enters the inventory, or replaces what is there.
     pub applied: Vec<InventoryItem>,
     /// Leaves the inventory.

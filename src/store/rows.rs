@@ -216,6 +216,7 @@ pub(super) fn application(row: &SqliteRow) -> Result<ApplicationState> {
         next_check_at: time_or_none(row, "next_check_at")?,
         unannounced: row.try_get("unannounced")?,
         announced_at: time_or_none(row, "announced_at")?,
+        left_behind: from_json(row, "left_behind")?,
     })
 }
 

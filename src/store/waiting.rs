@@ -3,7 +3,7 @@
 
 use crate::domain::commit::CommitId;
 use crate::domain::health::{Health, HealthStatus};
-use crate::domain::name::{ApplicationName, SyncId};
+use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::{PhaseDuration, Sync, SyncState, WaitingFor};
 use crate::store::error::{StoreError, failed};
@@ -77,10 +77,11 @@ impl Store {
     }
 
     /// Records the health of objects of an inventory, and of their application as a whole. Objects
-    /// that the inventory does not have are passed over.
+    /// that the inventory of that cluster does not have are passed over.
     pub async fn record_health(
         &self,
         application: &ApplicationName,
+        cluster: &ClusterName,
         objects: &[(ObjectKey, Health)],
         health: HealthStatus,
     ) -> Result<(), StoreError> {
@@ -88,7 +89,7 @@ impl Store {
         let change = ApplicationChange { health: Some(health), ..Default::default() };
         let work = async {
             let mut tx = self.begin().await?;
-            inventory::judge(&mut tx, application, objects).await?;
+            inventory::judge(&mut tx, application, cluster, objects).await?;
             applications::change(&mut tx, application, &change, now).await?;
             tx.commit().await
         };

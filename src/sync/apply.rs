@@ -45,7 +45,8 @@ pub(super) fn start(scene: &Scene<'_>, target: &Target, plan: &Plan) -> ApplySta
         })
         .map(|desired| item(desired, &target.commit.id))
         .collect();
-    ApplyStart { commit: target.commit.clone(), rewind: target.rewind, intended }
+    let cluster = scene.application.cluster.clone();
+    ApplyStart { commit: target.commit.clone(), rewind: target.rewind, cluster, intended }
 }
 
 /// Writes down what is about to be written, so that nothing is ever on a cluster that no
@@ -106,7 +107,8 @@ pub(super) async fn apply(
     }
     if !items.is_empty() {
         failpoint("record-applied:before");
-        let held = scene.context.store.record_applied(scene.lease.key(), &items).await?;
+        let (store, cluster) = (&scene.context.store, &scene.application.cluster);
+        let held = store.record_applied(scene.lease.key(), cluster, &items).await?;
         failpoint("record-applied:after");
         if !held {
             return Err(Stop::LeaseLost.into());

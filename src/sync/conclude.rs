@@ -154,6 +154,7 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
             revoke_inputs: wrote,
             ..ApplicationChange::default()
         },
+        cluster: record.cluster,
         applied: record.kept,
         forget: record.forget,
         discard_if_quiet: false,

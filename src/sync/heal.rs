@@ -52,7 +52,9 @@ async fn untouched(scene: &Scene<'_>, record: &Record) -> Result<Vec<InventoryIt
         .filter(|result| !matches!(result.action, Action::Skipped | Action::Unchanged))
         .map(|result| &result.object)
         .collect();
-    let mut now = scene.context.store.inventory(&scene.application.name).await?;
+    let application = &scene.application;
+    let store = &scene.context.store;
+    let mut now = store.inventory(&application.name, &application.cluster).await?;
     now.retain(|item| {
         let same = before
             .get(&item.object)

@@ -82,10 +82,13 @@ pub async fn preview(context: &Context, name: &ApplicationName) -> Result<Previe
 pub async fn run(context: &Context, claim: &Claim, lease: &Lease) -> Outcome {
     let mut record = Record::new(claim, context.store.now());
     let ended = match Scene::set(context, claim, lease).await {
-        Ok(scene) => match claim.step {
-            Step::Start => start(&scene, &mut record).await,
-            Step::Prune => prune::prune(&scene, &mut record).await,
-        },
+        Ok(scene) => {
+            record.cluster = Some(scene.application.cluster.clone());
+            match claim.step {
+                Step::Start => start(&scene, &mut record).await,
+                Step::Prune => prune::prune(&scene, &mut record).await,
+            }
+        }
         Err(error) => Err(error),
     };
     conclude::outcome(context, claim, record, ended)

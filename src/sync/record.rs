@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::commit::Commit;
 use crate::domain::inventory::InventoryItem;
+use crate::domain::name::ClusterName;
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::f64_ms::Ms;
 use crate::domain::sync::{Action, ObjectResult, Phase, PhaseDuration};
@@ -26,6 +27,8 @@ pub(super) struct Record {
     pub(super) phases: Vec<PhaseDuration>,
     /// The phase that runs, for errors.
     pub(super) phase: Phase,
+    /// The cluster, once known.
+    pub(super) cluster: Option<ClusterName>,
     /// The commit, once known.
     pub(super) commit: Option<Commit>,
     /// Whether the branch went back.
@@ -54,6 +57,7 @@ impl Record {
         let mut record = Self {
             phases: Vec::new(),
             phase: Phase::Queue,
+            cluster: None,
             commit: claim.sync.commit.clone(),
             rewind: claim.sync.rewind,
             results: Vec::new(),

@@ -50,7 +50,7 @@ impl<'a> Scene<'a> {
             .application(name)
             .await?
             .unwrap_or_else(|| ApplicationState::new(name.clone()));
-        let inventory = context.store.inventory(name).await?;
+        let inventory = context.store.inventory(name, &application.cluster).await?;
         Ok(Self {
             context,
             claim,
@@ -94,14 +94,10 @@ impl<'a> Scene<'a> {
         self.inventory.iter().map(|item| (&item.object, item)).collect()
     }
 
-    /// Other configured applications whose inventories name these objects of the same cluster.
+    /// Other applications whose inventories name these objects of the same cluster.
     pub(super) async fn other_owners(&self, keys: &[ObjectKey]) -> Result<Vec<Owner>, SyncError> {
-        let mut owners = self.context.store.owners(keys, &self.application.name).await?;
-        owners.retain(|owner| {
-            let other = self.config.applications.get(&owner.application);
-            other.is_some_and(|other| other.cluster == self.application.cluster)
-        });
-        Ok(owners)
+        let Application { name, cluster, .. } = &*self.application;
+        Ok(self.context.store.owners(keys, cluster, name).await?)
     }
 
     /// Wraps an error of the cluster with the cluster's name.

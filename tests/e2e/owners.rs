@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::world::api_server::User;
 use crate::world::manifests::config_map;
 use crate::world::{Setup, World, assert_tells};
 
@@ -94,5 +95,37 @@ fn what_moves_to_another_application_is_handed_over_and_not_deleted() {
         assert_eq!(world.colour("settings").as_deref(), Some(colour));
         assert_eq!(owner(&world, "settings"), to);
     }
+    world.finish();
+}
+
+#[test]
+fn what_stays_behind_on_another_cluster_is_told_and_is_owned_again_after_a_return() {
+    let world = World::start();
+    world.apply(&[("apps/shop/extra.yaml", Some(&config_map("extra", "red")))]);
+    world.repository.commit(&[("apps/shop/extra.yaml", None)]);
+    // The same API server under another name: what is looked for there would be found and deleted.
+    let kubeconfig = world.api_server.kubeconfig(User::Admin);
+    let second = format!("clusters: [{{name: second, kubeconfig: {}}}, ", kubeconfig.display());
+    let moves = |from: &str, to: &str| {
+        let known: Vec<_> = world.headstay.syncs().iter().map(|sync| sync["id"].clone()).collect();
+        let [from, to] = [from, to].map(|name| format!("    cluster: {name}\n"));
+        world.headstay.reconfigure(&from, &to);
+        world.headstay.wait_for_sync("a sync of the new place", |sync| {
+            !known.contains(&sync["id"]) && sync["state"] == "Succeeded"
+        })
+    };
+
+    world.headstay.reconfigure("clusters: [", &second);
+    moves("test", "second");
+    assert_eq!(world.colour("extra").as_deref(), Some("red"));
+    let told = world.headstay.condition("LeftBehind").unwrap();
+    assert!(told.starts_with("2 objects are no longer managed on cluster test"), "{told}");
+    assert_eq!(world.headstay.application()["inventory"].as_array().unwrap().len(), 1);
+
+    let back = moves("second", "test");
+    assert_eq!(back["summary"]["pruned"], 1, "{back:#}");
+    assert_eq!(world.colour("extra"), None);
+    let told = world.headstay.condition("LeftBehind").unwrap();
+    assert!(told.starts_with("1 object is no longer managed on cluster second"), "{told}");
     world.finish();
 }

@@ -4,7 +4,7 @@ use headstay::domain::health::{Health, HealthStatus};
 use headstay::domain::sync::{Action, SyncState, Trigger};
 use headstay::store::{ApplicationChange, Outcome, WaitingEnd};
 
-use crate::world::{World, commit, commit_id, item, key, name, outcome, plan, result};
+use crate::world::{World, cluster, commit, commit_id, item, key, name, outcome, plan, result};
 
 #[tokio::test]
 async fn objects_are_known_before_they_are_written() {
@@ -12,7 +12,7 @@ async fn objects_are_known_before_they_are_written() {
     let id = world.enqueue("shop", Trigger::Webhook).await;
     let claim = world.claim().await.unwrap();
     let before = [item("cluster-wide", 'a'), item("web", 'a')];
-    assert!(world.store.record_applied(claim.key, &before[1..]).await.unwrap());
+    assert!(world.store.record_applied(claim.key, &cluster("main"), &before[1..]).await.unwrap());
 
     let intended = |object| {
         let mut intended = item(object, 'b');
@@ -22,7 +22,7 @@ async fn objects_are_known_before_they_are_written() {
     let start = vec![intended("cluster-wide"), intended("web")];
     assert!(world.begin_apply(claim.key, start).await);
     let world = world.reopen().await;
-    let inventory = world.store.inventory(&name("shop")).await.unwrap();
+    let inventory = world.inventory("shop", "main").await;
     assert_eq!(inventory, [intended("cluster-wide"), item("web", 'a')], "what is there stays");
     let shop = world.store.application(&name("shop")).await.unwrap().unwrap();
     assert_eq!(shop.wanted, Some(commit('a')));
@@ -34,7 +34,7 @@ async fn objects_are_known_before_they_are_written() {
         ..outcome(SyncState::Succeeded)
     };
     assert!(world.store.finish(claim.key, done).await.unwrap());
-    assert_eq!(world.store.inventory(&name("shop")).await.unwrap(), [item("cluster-wide", 'a')]);
+    assert_eq!(world.inventory("shop", "main").await, [item("cluster-wide", 'a')]);
 }
 
 #[tokio::test]
@@ -71,11 +71,61 @@ async fn a_thousand_objects_are_one_transaction() {
     world.enqueue("shop", Trigger::Webhook).await;
     let claim = world.claim().await.unwrap();
     let items: Vec<_> = (0..1000).map(|n| item(&format!("web-{n:03}"), 'a')).collect();
-    assert!(world.store.record_applied(claim.key, &items).await.unwrap());
-    assert_eq!(world.store.inventory(&name("shop")).await.unwrap(), items);
+    assert!(world.store.record_applied(claim.key, &cluster("main"), &items).await.unwrap());
+    assert_eq!(world.inventory("shop", "main").await, items);
     let keys: Vec<_> = items.iter().map(|item| item.object.clone()).collect();
-    assert_eq!(world.store.owners(&keys, &name("blog")).await.unwrap().len(), 1000);
-    assert!(world.store.owners(&keys, &name("shop")).await.unwrap().is_empty());
+    world.configure(&[("shop", "main"), ("blog", "main")]).await;
+    let owners = async |on: &str, except: &str| {
+        world.store.owners(&keys, &cluster(on), &name(except)).await.unwrap()
+    };
+    assert_eq!(owners("main", "blog").await.len(), 1000);
+    assert!(owners("main", "shop").await.is_empty());
+    assert!(owners("other", "blog").await.is_empty());
+    world.configure(&[("shop", "other"), ("blog", "main")]).await;
+    assert!(owners("main", "blog").await.is_empty(), "shop has moved away");
+}
+
+#[tokio::test]
+async fn a_move_leaves_the_inventory_behind_and_begins_anew() {
+    let world = World::new().await;
+    world.configure(&[("shop", "main")]).await;
+    let shop = async || world.store.application(&name("shop")).await.unwrap().unwrap();
+    let applied = || ApplicationChange {
+        applied: Some((commit('a'), world.store.now(), "inputs".into())),
+        ..Default::default()
+    };
+    let waiting = world.enqueue("shop", Trigger::Webhook).await;
+    let items = vec![item("web", 'a'), item("cluster-wide", 'a')];
+    let outcome = |state| Outcome { application: applied(), ..outcome(state) };
+    world.run(Outcome { applied: items, ..outcome(SyncState::Waiting) }).await;
+    let running = world.enqueue("shop", Trigger::Webhook).await;
+    let claim = world.claim().await.unwrap();
+    world.configure(&[("shop", "main")]).await;
+    assert_eq!(shop().await.inputs.as_deref(), Some("inputs"), "it is where it was");
+
+    world.configure(&[("shop", "other")]).await;
+    let moved = shop().await;
+    assert_eq!((moved.applied, moved.inputs), (None, None));
+    assert_eq!(moved.left_behind, [(cluster("main"), 2)].into());
+    assert!(world.inventory("shop", "other").await.is_empty());
+    let ended = world.store.sync(waiting).await.unwrap().unwrap();
+    assert_eq!(ended.state, SyncState::Cancelled);
+    assert!(ended.error.unwrap().message.contains("has moved"));
+
+    let late = Outcome { applied: vec![item("late", 'a')], ..outcome(SyncState::Waiting) };
+    assert!(world.store.finish(claim.key, late).await.unwrap());
+    assert_eq!(
+        world.state(running).await,
+        SyncState::Queued,
+        "it has yet to come to the new place"
+    );
+    assert_eq!(shop().await.applied, None);
+    assert_eq!(world.inventory("shop", "main").await.len(), 3);
+
+    world.configure(&[("shop", "main")]).await;
+    assert!(shop().await.left_behind.is_empty());
+    world.run(Outcome { forget: vec![key("late")], ..outcome(SyncState::Succeeded) }).await;
+    assert_eq!(world.inventory("shop", "main").await.len(), 2);
 }
 
 #[tokio::test]
@@ -86,7 +136,7 @@ async fn health_is_recorded_where_something_is_owned() {
     let well = Health { status: HealthStatus::Healthy, reason: None };
     let objects = [(key("web"), well.clone()), (key("stranger"), well)];
     let record = async |health| {
-        world.store.record_health(&name("shop"), &objects, health).await.unwrap();
+        world.store.record_health(&name("shop"), &cluster("main"), &objects, health).await.unwrap();
         world.store.application(&name("shop")).await.unwrap().unwrap()
     };
     let first = record(HealthStatus::Healthy).await;
@@ -94,7 +144,7 @@ async fn health_is_recorded_where_something_is_owned() {
     assert_eq!(record(HealthStatus::Healthy).await, first, "no change, no new time");
     assert!(record(HealthStatus::Degraded).await.health_changed_at >= first.health_changed_at);
 
-    let inventory = world.store.inventory(&name("shop")).await.unwrap();
+    let inventory = world.inventory("shop", "main").await;
     assert_eq!(inventory.len(), 1);
     let health = (inventory[0].health, inventory[0].health_reason.as_deref());
     assert_eq!(health, (HealthStatus::Healthy, None));
@@ -104,7 +154,7 @@ async fn health_is_recorded_where_something_is_owned() {
 async fn an_application_keeps_what_does_not_change() {
     let world = World::new().await;
     let now = world.store.now();
-    world.store.ensure_applications(&[name("shop"), name("blog")]).await.unwrap();
+    world.configure(&[("shop", "main"), ("blog", "main")]).await;
     assert_eq!(world.store.due_checks(now).await.unwrap().len(), 2);
     world.store.schedule_checks(&[(name("blog"), jiff::Timestamp::MAX)]).await.unwrap();
     assert_eq!(world.store.due_checks(now).await.unwrap(), [name("shop")]);

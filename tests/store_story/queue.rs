@@ -7,7 +7,7 @@ use headstay::store::error::StoreError;
 use headstay::store::{Approval, Cancellation, Outcome, Step, Store, WaitingEnd};
 use jiff::Timestamp;
 
-use crate::world::{LEASE, World, commit_id, outcome, plan, wish};
+use crate::world::{LEASE, World, cluster, commit_id, outcome, plan, wish};
 
 /// A time that these tests do not live to see.
 const LATER: Timestamp = Timestamp::constant(200_000_000_000, 0);
@@ -60,7 +60,7 @@ async fn a_lost_lease_is_fenced_off() {
 
     assert!(world.store.renew(old.key, LEASE).await.unwrap().is_none());
     assert!(!world.begin_apply(old.key, Vec::new()).await);
-    assert!(!world.store.record_applied(old.key, &[]).await.unwrap());
+    assert!(!world.store.record_applied(old.key, &cluster("main"), &[]).await.unwrap());
     assert!(!world.store.finish(old.key, outcome(SyncState::Failed)).await.unwrap());
     assert!(world.store.cancel_requested(old.key).await.unwrap(), "who lost it must stop");
 

@@ -1,9 +1,10 @@
 //! The shape of the tables after every migration.
 
+use headstay::store::Store;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Row};
+use sqlx::{ConnectOptions, Connection, Row};
 
-use crate::world::World;
+use crate::world::{World, cluster, commit, name};
 
 #[tokio::test]
 async fn migrations_lead_to_these_tables() {
@@ -29,6 +30,49 @@ async fn migrations_lead_to_these_tables() {
     let indices = indices.iter().map(|row| row.get::<String, _>("sql"));
     let schema: Vec<_> = columns.chain(indices).collect();
     insta::assert_snapshot!(schema.join("\n"));
+}
+
+/// Two rows as the first migration has them, of an application whose commit was applied in full.
+const BEFORE_CLUSTERS: &str = r#"
+INSERT INTO applications (name, applied, inputs) VALUES ('shop', '{"id":
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "author": "Ada <ada@example.org>", "message": "",
+    "committedAt": "2026-01-02T03:04:05Z"}', 'inputs');
+INSERT INTO inventory
+    (application, api_group, kind, namespace, name, version, git_commit, health, kept)
+VALUES
+    ('shop', 'apps', 'Deployment', 'shop', 'web', 'v1',
+        'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'Healthy', NULL),
+    ('gone', '', 'Namespace', '', 'gone', 'v1',
+        'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'Unknown', 'byPolicy');"#;
+
+#[tokio::test]
+async fn an_inventory_from_before_clusters_is_that_of_the_cluster_configured_first() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("headstay.db");
+    let mut file = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .connect()
+        .await
+        .unwrap();
+    sqlx::migrate!("src/store/migrations").run_to(1, &mut file).await.unwrap();
+    sqlx::raw_sql(BEFORE_CLUSTERS).execute(&mut file).await.unwrap();
+    file.close().await.unwrap();
+
+    let store = Store::open(&path).await.unwrap();
+    let owned = async |application: &str, on: &str| {
+        store.inventory(&name(application), &cluster(on)).await.unwrap().len()
+    };
+    store.configure(&[(name("shop"), cluster("main"))]).await.unwrap();
+    let shop = store.application(&name("shop")).await.unwrap().unwrap();
+    assert_eq!(shop.applied.unwrap().id, commit('a').id);
+    assert_eq!(shop.inputs.as_deref(), Some("inputs"), "it has not moved");
+    assert_eq!((owned("shop", "main").await, shop.left_behind.len()), (1, 0));
+
+    let both = [(name("shop"), cluster("other")), (name("gone"), cluster("main"))];
+    store.configure(&both).await.unwrap();
+    assert_eq!((owned("shop", "main").await, owned("shop", "other").await), (1, 0));
+    assert_eq!(owned("gone", "main").await, 1, "it came back");
 }
 
 #[cfg(unix)]

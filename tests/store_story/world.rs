@@ -8,7 +8,7 @@ use headstay::domain::commit::{Commit, CommitId};
 use headstay::domain::delivery::Outcome as DeliveryOutcome;
 use headstay::domain::health::HealthStatus;
 use headstay::domain::inventory::{InventoryItem, Kept};
-use headstay::domain::name::{ApplicationName, SyncId};
+use headstay::domain::name::{ApplicationName, ClusterName, SyncId};
 use headstay::domain::object::ObjectKey;
 use headstay::domain::sync::{
     Action, BlockedPlan, ObjectResult, SyncOptions, SyncRequest, SyncState, Trigger,
@@ -45,6 +45,17 @@ impl World {
         Self { store, folder }
     }
 
+    /// The configuration keeps these applications on these clusters, and no others.
+    pub(crate) async fn configure(&self, applications: &[(&str, &str)]) {
+        let applications = applications.iter().map(|(name, on)| (self::name(name), cluster(on)));
+        self.store.configure(&applications.collect::<Vec<_>>()).await.unwrap();
+    }
+
+    /// What an application owns on a cluster.
+    pub(crate) async fn inventory(&self, application: &str, on: &str) -> Vec<InventoryItem> {
+        self.store.inventory(&name(application), &cluster(on)).await.unwrap()
+    }
+
     pub(crate) async fn enqueue(&self, application: &str, trigger: Trigger) -> SyncId {
         self.store.enqueue(wish(application, trigger)).await.unwrap().id
     }
@@ -61,7 +72,8 @@ impl World {
     }
 
     pub(crate) async fn begin_apply(&self, key: ClaimKey, intended: Vec<InventoryItem>) -> bool {
-        let start = ApplyStart { commit: commit('a'), rewind: false, intended };
+        let cluster = cluster("main");
+        let start = ApplyStart { commit: commit('a'), rewind: false, cluster, intended };
         self.store.begin_apply(key, start).await.unwrap()
     }
 
@@ -72,6 +84,10 @@ impl World {
 
 pub(crate) fn name(application: &str) -> ApplicationName {
     application.parse().unwrap()
+}
+
+pub(crate) fn cluster(name: &str) -> ClusterName {
+    name.parse().unwrap()
 }
 
 pub(crate) fn wish(application: &str, trigger: Trigger) -> SyncRequest {
@@ -139,7 +155,7 @@ pub(crate) fn plan(hash: &str) -> BlockedPlan {
     BlockedPlan { hash: hash.into(), reason: "too much".into(), prune: vec![key("web")] }
 }
 
-/// An outcome in which nothing was found out.
+/// An outcome in which nothing was found out, on the cluster `main`.
 pub(crate) fn outcome(state: SyncState) -> Outcome {
     Outcome {
         state,
@@ -157,6 +173,7 @@ pub(crate) fn outcome(state: SyncState) -> Outcome {
         unchanged: 0,
         results: Vec::new(),
         application: ApplicationChange::default(),
+        cluster: Some(cluster("main")),
         applied: Vec::new(),
         forget: Vec::new(),
         discard_if_quiet: false,

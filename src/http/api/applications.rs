@@ -35,7 +35,7 @@ pub(in crate::http) async fn one(
     let store = &app.context.store;
     let state = store.application(&application.name).await?;
     let state = state.unwrap_or_else(|| ApplicationState::new(application.name.clone()));
-    let inventory = store.inventory(&application.name).await?;
+    let inventory = store.inventory(&application.name, &application.cluster).await?;
     let known = know(store, application, state).await?;
     let mut shown = summary(&config, &known);
     shown["lastError"] = json!(known.last_sync.as_ref().and_then(|sync| sync.error.as_ref()));

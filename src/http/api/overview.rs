@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::config::{Application, Config};
 use crate::domain::inventory::ApplicationState;
+use crate::domain::name::ClusterName;
+use crate::domain::object::APPLICATION_LABEL;
 use crate::domain::sync::{Phase, Sync, SyncState};
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -151,6 +153,9 @@ fn conditions(config: &Config, known: &Known) -> Vec<Value> {
             ),
         );
     }
+    for (cluster, objects) in &known.state.left_behind {
+        tell("LeftBehind", left_behind(&known.application, cluster, *objects));
+    }
     let Some(sync) = &known.decisive else { return conditions };
     if let Some(plan) = &sync.plan
         && sync.state == SyncState::Blocked
@@ -169,4 +174,14 @@ fn conditions(config: &Config, known: &Known) -> Vec<Value> {
         }
     }
     conditions
+}
+
+fn left_behind(application: &Application, cluster: &ClusterName, objects: u64) -> String {
+    let (name, now) = (&application.name, &application.cluster);
+    let objects =
+        if objects == 1 { "1 object is".to_owned() } else { format!("{objects} objects are") };
+    format!(
+        "{objects} no longer managed on cluster {cluster}, since the application is kept on {now}: \
+         delete there what has the label {APPLICATION_LABEL}={name}, or move the application back"
+    )
 }
