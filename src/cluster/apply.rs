@@ -3,11 +3,11 @@
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::cluster::Cluster;
-use crate::cluster::call::{Answer, Call, Purpose};
+use crate::cluster::call::{Answer, Call, Purpose, time_limit};
 use crate::cluster::error::ClusterError;
 use crate::cluster::path;
 use crate::cluster::read::JSON;
+use crate::cluster::{Cluster, Writer};
 use crate::domain::fields;
 use crate::domain::manifest::Desired;
 use crate::domain::object::FIELD_MANAGER;
@@ -16,16 +16,6 @@ const APPLY_PATCH: &str = "application/apply-patch+yaml";
 const JSON_PATCH: &str = "application/json-patch+json";
 /// How often fields are taken over anew because the object changed meanwhile.
 const MAX_TAKE_OVERS: usize = 4;
-
-/// How an object is applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ApplyMode {
-    /// Only say what would come out.
-    pub dry_run: bool,
-    /// Take fields that others own. Without, they are a
-    /// [`FieldConflict`](ClusterError::FieldConflict).
-    pub force: bool,
-}
 
 /// The object that came out of an apply or create.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,18 +28,36 @@ pub struct Applied {
     pub warnings: Vec<String>,
 }
 
+/// Whether an apply takes fields that others own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    /// It takes them.
+    Yes,
+    /// They are a [`FieldConflict`](ClusterError::FieldConflict).
+    No,
+}
+
 impl Cluster {
+    /// Says what would come out of an [`apply`](Writer::apply). Managed fields of a version that is
+    /// gone are a [`StaleFields`](ClusterError::StaleFields) error.
+    pub async fn dry_run(&self, desired: &Desired, force: Force) -> Result<Applied, ClusterError> {
+        let call = apply_call(desired, force, Purpose::DryRun)?;
+        self.shared.caller.send(&call).await.map(applied)
+    }
+}
+
+impl Writer<'_> {
     /// Applies an object on the server's side as manager `headstay`. An apply that changes nothing
     /// is no write to the cluster. Managed fields of a version that is gone are migrated on the
-    /// way; in a dry run they are a [`StaleFields`](ClusterError::StaleFields) error.
-    pub async fn apply(&self, desired: &Desired, mode: ApplyMode) -> Result<Applied, ClusterError> {
-        let call = apply_call(desired, mode)?;
-        match self.shared.caller.send(&call).await {
-            Err(ClusterError::StaleFields { .. }) if !mode.dry_run => {
-                if let Some(live) = self.get(&desired.resource, &desired.key).await? {
+    /// way.
+    pub async fn apply(&self, desired: &Desired, force: Force) -> Result<Applied, ClusterError> {
+        let call = apply_call(desired, force, Purpose::Write(self.gate))?;
+        match self.send(&call).await {
+            Err(ClusterError::StaleFields { .. }) => {
+                if let Some(live) = self.cluster.get(&desired.resource, &desired.key).await? {
                     self.take_over(desired, &live).await?;
                 }
-                self.shared.caller.send(&call).await.map(applied)
+                self.send(&call).await.map(applied)
             }
             sent => sent.map(applied),
         }
@@ -57,14 +65,15 @@ impl Cluster {
 
     /// Creates an object, or fails with [`AlreadyExists`](ClusterError::AlreadyExists). The fields
     /// are then made ours as an apply would have, so that the object is known as ours; if that
-    /// fails, the object is there and [`Cluster::take_over`] can be tried again.
-    pub async fn create(&self, desired: &Desired, dry_run: bool) -> Result<Applied, ClusterError> {
+    /// fails, the object is there and [`take_over`](Self::take_over) can be tried again.
+    pub async fn create(&self, desired: &Desired) -> Result<Applied, ClusterError> {
         // The name is checked, although a create does not put it into the path.
         path::object(&desired.resource, &desired.key)?;
         let collection = path::collection(&desired.resource, desired.key.namespace.as_deref());
-        let call = write(desired, Method::POST, &collection, JSON, &desired.value, dry_run, None);
-        let mut created = applied(self.shared.caller.send(&call).await?);
-        if !dry_run && let Some(owned) = self.take_over(desired, &created.object).await? {
+        let purpose = Purpose::Write(self.gate);
+        let call = write(desired, Method::POST, &collection, JSON, &desired.value, purpose, None);
+        let mut created = applied(self.send(&call).await?);
+        if let Some(owned) = self.take_over(desired, &created.object).await? {
             created.object = owned;
         }
         Ok(created)
@@ -81,7 +90,7 @@ impl Cluster {
     ) -> Result<Option<Value>, ClusterError> {
         let kind = desired.resource.group_kind();
         let version = desired.resource.api_version();
-        let kinds = self.kinds(|kinds| kinds.serves(&kind, &version)).await?;
+        let kinds = self.cluster.kinds(|kinds| kinds.serves(&kind, &version)).await?;
         let object_path = path::object(&desired.resource, &desired.key)?;
         let mut live = live.clone();
         for attempt in 1.. {
@@ -89,16 +98,17 @@ impl Cluster {
                 api_version == version || kinds.serves(&kind, api_version)
             });
             let Some(patch) = patch else { return Ok(None) };
+            let purpose = Purpose::Write(self.gate);
             let mut call =
-                write(desired, Method::PATCH, &object_path, JSON_PATCH, &patch, false, None);
+                write(desired, Method::PATCH, &object_path, JSON_PATCH, &patch, purpose, None);
             call.repeat_conflict = false;
-            match self.shared.caller.send(&call).await {
+            match self.send(&call).await {
                 Ok(answer) => return Ok(Some(answer.value)),
                 Err(ClusterError::NotFound { .. }) => return Ok(None),
                 Err(ClusterError::Conflict { .. }) if attempt < MAX_TAKE_OVERS => {}
                 Err(error) => return Err(error),
             }
-            match self.get(&desired.resource, &desired.key).await? {
+            match self.cluster.get(&desired.resource, &desired.key).await? {
                 Some(now) => live = now,
                 None => return Ok(None),
             }
@@ -107,29 +117,40 @@ impl Cluster {
     }
 }
 
-fn apply_call(desired: &Desired, mode: ApplyMode) -> Result<Call, ClusterError> {
+fn apply_call<'a>(
+    desired: &Desired,
+    force: Force,
+    purpose: Purpose<'a>,
+) -> Result<Call<'a>, ClusterError> {
     let path = path::object(&desired.resource, &desired.key)?;
-    let force = if mode.force { "true" } else { "false" };
+    let force = match force {
+        Force::Yes => "true",
+        Force::No => "false",
+    };
     // JSON is YAML; the content type has no JSON of its own that older servers know.
-    let ApplyMode { dry_run, .. } = mode;
-    Ok(write(desired, Method::PATCH, &path, APPLY_PATCH, &desired.value, dry_run, Some(force)))
+    Ok(write(desired, Method::PATCH, &path, APPLY_PATCH, &desired.value, purpose, Some(force)))
 }
 
-fn write(
+fn write<'a>(
     desired: &Desired,
     method: Method,
     path: &str,
     content_type: &'static str,
     body: &Value,
-    dry_run: bool,
+    purpose: Purpose<'a>,
     force: Option<&str>,
-) -> Call {
+) -> Call<'a> {
+    let given_up = time_limit();
     let mut query = vec![("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")];
     query.extend(force.map(|force| ("force", force)));
-    query.extend(dry_run.then_some(("dryRun", "All")));
+    match purpose {
+        Purpose::Write(_) => query.push(("timeout", &given_up)),
+        Purpose::DryRun => query.push(("dryRun", "All")),
+        Purpose::Read => {}
+    }
     Call {
         object: desired.key.clone(),
-        purpose: if dry_run { Purpose::DryRun } else { Purpose::Write },
+        purpose,
         method,
         uri: path::with_query(path, &query),
         accept: JSON,

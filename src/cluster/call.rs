@@ -19,9 +19,14 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::status::classify;
 use crate::config::secret::SecretError;
 use crate::domain::object::ObjectKey;
+use crate::domain::stop::Stop;
 
-/// Longest time for one attempt, from sending to the last byte of the answer.
+/// Longest time for one attempt, from sending to the last byte of the answer. The API server is told
+/// to give a write up after it, too.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for a turn among the calls to a cluster. Twice what an attempt can take, so that
+/// one round of calls that hang does not fail those behind it.
+const TURN_TIMEOUT: Duration = CALL_TIMEOUT.saturating_mul(2);
 /// Waits before the second, third and fourth attempt.
 const RETRY_DELAYS: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
@@ -47,19 +52,23 @@ pub struct Calls {
     pub retries: u64,
 }
 
-/// What a call does, for the count and for what may be repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+/// Says whether a write may be sent now. It is asked right before each attempt.
+pub type Gate<'a> = dyn Fn() -> Result<(), Stop> + Sync + 'a;
+
+/// What a call does, for the count and for what may be sent.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose<'a> {
     Read,
     DryRun,
-    Write,
+    /// No write is without its gate.
+    Write(&'a Gate<'a>),
 }
 
 /// One call, ready to be sent.
-pub(super) struct Call {
+pub(super) struct Call<'a> {
     /// What it is about.
     pub(super) object: ObjectKey,
-    pub(super) purpose: Purpose,
+    pub(super) purpose: Purpose<'a>,
     pub(super) method: Method,
     /// Path and query.
     pub(super) uri: String,
@@ -115,7 +124,7 @@ impl Caller {
 
     /// Sends a call, again after a short wait when it may then succeed. What is written is safe to
     /// repeat: an apply is idempotent, a create or delete that had been done says so.
-    pub(super) async fn send(&self, call: &Call) -> Result<Answer, ClusterError> {
+    pub(super) async fn send(&self, call: &Call<'_>) -> Result<Answer, ClusterError> {
         let began = Instant::now();
         for delay in RETRY_DELAYS {
             let error = match self.attempt(call).await {
@@ -133,17 +142,25 @@ impl Caller {
         self.attempt(call).await
     }
 
-    async fn attempt(&self, call: &Call) -> Result<Answer, ClusterError> {
+    async fn attempt(&self, call: &Call<'_>) -> Result<Answer, ClusterError> {
         let unexpected = |message: &str| ClusterError::Unexpected {
             object: Box::new(call.object.clone()),
             message: message.to_owned(),
         };
+        let turn = timeout(TURN_TIMEOUT, self.permits.acquire()).await;
+        let turn = turn.map_err(|_| ClusterError::NoTurn {
+            object: Box::new(call.object.clone()),
+            after: TURN_TIMEOUT,
+        });
         // The semaphore is never closed.
-        let _permit = self.permits.acquire().await.map_err(|_| unexpected("shutting down"))?;
+        let _permit = turn?.map_err(|_| unexpected("shutting down"))?;
         let counter = match call.purpose {
             Purpose::Read => &self.reads,
             Purpose::DryRun => &self.dry_runs,
-            Purpose::Write => &self.writes,
+            Purpose::Write(gate) => {
+                gate().map_err(ClusterError::Stopped)?;
+                &self.writes
+            }
         };
         counter.fetch_add(1, Ordering::Relaxed);
         let (status, headers, body) = timeout(CALL_TIMEOUT, self.exchange(call))
@@ -162,7 +179,7 @@ impl Caller {
 
     async fn exchange(
         &self,
-        call: &Call,
+        call: &Call<'_>,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), ClusterError> {
         let mut request = Request::builder()
             .method(call.method.clone())
@@ -184,7 +201,13 @@ impl Caller {
     }
 }
 
-fn repeatable(call: &Call, error: &ClusterError) -> bool {
+/// [`CALL_TIMEOUT`] as the parameter `timeout` of a write: what nobody waits for any more is not to be
+/// carried out later.
+pub(super) fn time_limit() -> String {
+    format!("{}s", CALL_TIMEOUT.as_secs())
+}
+
+fn repeatable(call: &Call<'_>, error: &ClusterError) -> bool {
     match error {
         ClusterError::Conflict { .. } => call.repeat_conflict,
         // Whoever reads the list begins again.
@@ -193,11 +216,11 @@ fn repeatable(call: &Call, error: &ClusterError) -> bool {
     }
 }
 
-fn broken(call: &Call, source: Box<dyn Error + Send + Sync>) -> ClusterError {
+fn broken(call: &Call<'_>, source: Box<dyn Error + Send + Sync>) -> ClusterError {
     ClusterError::Unreachable { object: Box::new(call.object.clone()), source }
 }
 
-fn unsent(call: &Call, error: kube::Error) -> ClusterError {
+fn unsent(call: &Call<'_>, error: kube::Error) -> ClusterError {
     match error {
         kube::Error::Service(source) => match source.downcast::<SecretError>() {
             Ok(secret) => ClusterError::Credentials(*secret),
@@ -241,7 +264,79 @@ fn warnings(headers: &HeaderMap) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, Mutex};
+
+    use http::Response;
+    use tower::service_fn;
+
     use super::*;
+
+    /// An API server that notes which calls reach it, and answers each with this status, or never.
+    fn server(calls: usize, status: Option<StatusCode>) -> (Caller, Arc<Mutex<Vec<String>>>) {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sent);
+        let service = service_fn(move |request: Request<Body>| {
+            seen.lock().unwrap().push(request.uri().path().to_owned());
+            async move {
+                let Some(status) = status else { return std::future::pending().await };
+                let answer = Response::builder().status(status).body(Body::from(Vec::new()));
+                Ok::<_, Infallible>(answer.unwrap())
+            }
+        });
+        (Caller::new(Client::new(service, "default"), calls), sent)
+    }
+
+    fn call<'a>(uri: &str, purpose: Purpose<'a>) -> Call<'a> {
+        let object = ObjectKey {
+            group: String::new(),
+            kind: "ConfigMap".into(),
+            namespace: None,
+            name: "a".into(),
+        };
+        let (method, accept) = (Method::GET, "application/json");
+        let uri = uri.to_owned();
+        Call { object, purpose, method, uri, accept, body: None, repeat_conflict: true }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_attempt_of_a_write_asks_whether_it_may_be_sent() {
+        let (caller, sent) = server(1, Some(StatusCode::SERVICE_UNAVAILABLE));
+        let asked = AtomicU64::new(0);
+        let twice = || match asked.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => Ok(()),
+            _ => Err(Stop::LeaseLost),
+        };
+        let stopped = caller.send(&call("/w", Purpose::Write(&twice))).await.err();
+        assert!(matches!(stopped, Some(ClusterError::Stopped(Stop::LeaseLost))), "{stopped:?}");
+        assert_eq!(*sent.lock().unwrap(), ["/w", "/w"]);
+        assert_eq!(caller.counts().writes, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_waited_for_its_turn_asks_after_the_wait() {
+        let (caller, sent) = server(1, None);
+        let stopped = AtomicBool::new(false);
+        let gate = || if stopped.load(Ordering::Relaxed) { Err(Stop::Released) } else { Ok(()) };
+        let (read, write) = (call("/r", Purpose::Read), call("/w", Purpose::Write(&gate)));
+        let (_, second, ()) = tokio::join!(caller.send(&read), caller.send(&write), async {
+            sleep(CALL_TIMEOUT / 2).await;
+            stopped.store(true, Ordering::Relaxed);
+        });
+        assert!(matches!(second.err(), Some(ClusterError::Stopped(Stop::Released))));
+        assert_eq!(*sent.lock().unwrap(), ["/r"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_turn_without_end() {
+        let (caller, sent) = server(1, None);
+        let reads: Vec<_> = ["/1", "/2", "/3", "/4"].map(|uri| call(uri, Purpose::Read)).into();
+        let ended = futures::future::join_all(reads.iter().map(|read| caller.send(read))).await;
+        let no_turn = |ended: &Result<Answer, _>| matches!(ended, Err(ClusterError::NoTurn { .. }));
+        assert!(no_turn(&ended[3]) && !no_turn(&ended[1]));
+        assert!(!sent.lock().unwrap().contains(&"/4".to_owned()));
+    }
 
     #[test]
     fn warnings_are_the_quoted_texts() {

@@ -3,8 +3,8 @@
 use http::Method;
 use serde_json::json;
 
-use crate::cluster::Cluster;
-use crate::cluster::call::{Call, Purpose};
+use crate::cluster::Writer;
+use crate::cluster::call::{Call, Purpose, time_limit};
 use crate::cluster::error::ClusterError;
 use crate::cluster::path;
 use crate::cluster::read::JSON;
@@ -19,7 +19,7 @@ pub enum Deleted {
     Deleting,
 }
 
-impl Cluster {
+impl Writer<'_> {
     /// Deletes the object with this `uid`, and if given only in this version; what hangs on it is
     /// deleted in the background. An object that is another by now, or was changed, is a
     /// [`Conflict`](ClusterError::Conflict): look at it again.
@@ -42,14 +42,14 @@ impl Cluster {
         });
         let call = Call {
             object: key.clone(),
-            purpose: Purpose::Write,
+            purpose: Purpose::Write(self.gate),
             method: Method::DELETE,
-            uri: path::object(resource, key)?,
+            uri: path::with_query(&path::object(resource, key)?, &[("timeout", &time_limit())]),
             accept: JSON,
             body: Some((JSON, options.to_string().into_bytes())),
             repeat_conflict: false,
         };
-        match self.shared.caller.send(&call).await {
+        match self.send(&call).await {
             Ok(answer) if answer.value["metadata"]["deletionTimestamp"].is_string() => {
                 Ok(Deleted::Deleting)
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::secret::SecretError;
 use crate::domain::name::ClusterName;
 use crate::domain::object::ObjectKey;
+use crate::domain::stop::Stop;
 
 /// A call to a cluster failed. `object` is what it was about; its name is `*` when it was about
 /// every object of a kind.
@@ -42,6 +43,21 @@ pub enum ClusterError {
         /// The time that it had.
         after: Duration,
     },
+    /// It was not sent: the calls before it took too long.
+    #[error(
+        "{object}: not asked within {} s, because earlier calls to the API server are slow: see \
+         to the API server, or raise `server.limits.callsPerCluster`",
+        after.as_secs()
+    )]
+    NoTurn {
+        /// What the call was about.
+        object: Box<ObjectKey>,
+        /// How long it waited for its turn.
+        after: Duration,
+    },
+    /// A write was not sent: who asked for it must not write any more.
+    #[error(transparent)]
+    Stopped(Stop),
     /// 429: the API server has too much to do for us.
     #[error("{object}: the API server asks for fewer calls")]
     Throttled {
@@ -288,6 +304,7 @@ impl ClusterError {
             self,
             Self::Unreachable { .. }
                 | Self::Timeout { .. }
+                | Self::NoTurn { .. }
                 | Self::Throttled { .. }
                 | Self::ServerBusy { .. }
                 | Self::Conflict { .. }

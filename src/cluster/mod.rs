@@ -17,7 +17,7 @@ pub mod watch;
 
 use std::sync::Arc;
 
-use crate::cluster::call::{Caller, Calls};
+use crate::cluster::call::{Answer, Call, Caller, Calls, Gate};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ClusterError;
 use crate::config;
@@ -42,8 +42,28 @@ impl Cluster {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// The cluster for who may write to it: `gate` is asked right before each attempt of each
+    /// write.
+    pub fn writer<'a>(&'a self, gate: &'a Gate<'a>) -> Writer<'a> {
+        Writer { cluster: self, gate }
+    }
+
     /// How many calls were made so far.
     pub fn calls(&self) -> Calls {
         self.shared.caller.counts()
+    }
+}
+
+/// Writes to a cluster while its gate lets it; then every write is
+/// [`Stopped`](ClusterError::Stopped).
+#[derive(Clone, Copy)]
+pub struct Writer<'a> {
+    cluster: &'a Cluster,
+    gate: &'a Gate<'a>,
+}
+
+impl Writer<'_> {
+    async fn send(&self, call: &Call<'_>) -> Result<Answer, ClusterError> {
+        self.cluster.shared.caller.send(call).await
     }
 }

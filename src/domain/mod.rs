@@ -18,4 +18,5 @@ pub mod plan;
 pub mod repository_url;
 pub mod retry;
 mod stamp;
+pub mod stop;
 pub mod sync;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::stream::{self, StreamExt};
 use serde_json::Value;
 
-use crate::cluster::apply::ApplyMode;
+use crate::cluster::Writer;
 use crate::cluster::delete::Deleted;
 use crate::cluster::error::ClusterError;
 use crate::config::OnError;
@@ -16,13 +16,14 @@ use crate::domain::fields;
 use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::Desired;
+use crate::domain::stop::Stop;
 use crate::domain::sync::{Action, ObjectResult, Phase};
 use crate::failpoint::failpoint;
 use crate::store::ApplyStart;
-use crate::sync::diff::{Change, Checked, Plan, is_foundation, paths};
+use crate::sync::checked::{Change, Checked};
+use crate::sync::diff::{Plan, force, is_foundation};
 use crate::sync::error::{SyncError, chain};
 use crate::sync::fetch::Target;
-use crate::sync::lease::Stop;
 use crate::sync::record::{Record, Refused};
 use crate::sync::scene::Scene;
 
@@ -142,7 +143,7 @@ enum Written {
     Done,
     /// It was refused.
     Failed(Refused),
-    /// It was not begun.
+    /// It was stopped, before its first write or between two.
     Stopped(Stop),
 }
 
@@ -157,7 +158,7 @@ async fn write_all(scene: &Scene<'_>, commit: &CommitId, stage: Vec<Checked>) ->
             let known = owned.get(&checked.desired.key).copied();
             async move {
                 // After a failure the calls in flight end, and no new one is begun.
-                if hold && failed.load(Ordering::Relaxed) && checked.change != Change::None {
+                if hold && failed.load(Ordering::Relaxed) && !checked.change.is_none() {
                     return Written::Left(held_back(&checked));
                 }
                 let written = write(scene, commit, checked, known).await;
@@ -188,37 +189,32 @@ async fn write(
     checked: Checked,
     known: Option<&InventoryItem>,
 ) -> Written {
-    let key = checked.desired.key.clone();
     let action = match &checked.change {
-        Change::None => None,
-        Change::Leave(why) => return left(scene, &checked, known, commit, why),
-        Change::Create => Some(Action::Created),
-        Change::Configure | Change::Recreate => Some(Action::Configured),
+        Change::None(live) => {
+            let item = Box::new(applied_item(&checked.desired, commit, live));
+            return Written::Settled { item, result: None, foundation: None };
+        }
+        Change::Leave(why, _) => return left(scene, &checked, known, commit, why),
+        Change::Create => Action::Created,
+        Change::Configure(_) | Change::Recreate(_) => Action::Configured,
     };
-    let Some(action) = action else {
-        let Some(live) = checked.live else {
-            return Written::Stopped(Stop::LeaseLost);
-        };
-        let item = Box::new(applied_item(&checked.desired, commit, &live));
-        return Written::Settled { item, result: None, foundation: None };
-    };
-    if let Err(stop) = scene.lease.may_write() {
-        return Written::Stopped(stop);
-    }
     failpoint("write:before");
-    let done = put(scene, &checked, known).await;
+    let applied_before = known.is_some_and(|item| item.hash.is_some());
+    let gate = || scene.lease.may_write();
+    let done = put(scene, &scene.cluster.writer(&gate), &checked, applied_before).await;
     failpoint("write:after");
+    let object = checked.desired.key.clone();
     match done {
-        Ok(object) => {
-            let item = Box::new(applied_item(&checked.desired, commit, &object));
+        Ok(live) => {
+            let item = Box::new(applied_item(&checked.desired, commit, &live));
             let message = (!checked.warnings.is_empty()).then(|| checked.warnings.join("; "));
-            let result =
-                Some(ObjectResult { object: key, action, fields: paths(&checked), message });
+            let result = Some(ObjectResult { object, action, fields: checked.paths(), message });
             let foundation = is_foundation(&checked.desired).then(|| Box::new(checked.desired));
             Written::Settled { item, result, foundation }
         }
+        Err(ClusterError::Stopped(stop)) => Written::Stopped(stop),
         Err(error) => Written::Failed(Refused {
-            object: key,
+            object,
             message: chain(&error),
             permanent: error.is_permanent(),
         }),
@@ -233,11 +229,11 @@ fn left(
     commit: &CommitId,
     why: &str,
 ) -> Written {
-    let live = checked.live.as_ref();
+    let live = checked.change.live();
     let result = ObjectResult {
         object: checked.desired.key.clone(),
         action: Action::Skipped,
-        fields: paths(checked),
+        fields: checked.paths(),
         message: Some(why.to_owned()),
     };
     if live.is_none() && known.is_some_and(InventoryItem::is_done) {
@@ -258,34 +254,40 @@ fn left(
     Written::Settled { item: Box::new(item), result: Some(result), foundation: None }
 }
 
-/// The writes themselves.
+/// The writes themselves. Each of them passes the gate of the writer: what comes after a wait may
+/// not be written any more.
 async fn put(
     scene: &Scene<'_>,
+    writer: &Writer<'_>,
     checked: &Checked,
-    known: Option<&InventoryItem>,
+    applied_before: bool,
 ) -> Result<Value, ClusterError> {
-    let applied_before = known.is_some_and(|item| item.hash.is_some());
     let desired = &checked.desired;
-    let cluster = &scene.cluster;
-    let merge = desired.directives().apply == directives::ApplyMode::Merge;
-    match (&checked.change, &checked.live) {
-        (Change::Recreate, Some(live)) => recreate(scene, desired, live).await?,
-        (Change::Configure, Some(live)) if !merge && !applied_before => {
-            cluster.take_over(desired, live).await?;
+    let asked = desired.directives().apply;
+    match &checked.change {
+        Change::Recreate(live) => recreate(scene, writer, desired, live).await?,
+        Change::Configure(live) if asked != directives::ApplyMode::Merge && !applied_before => {
+            writer.take_over(desired, live).await?;
             failpoint("take-over:after");
         }
         _ => {}
     }
-    if desired.directives().apply == directives::ApplyMode::IfNotPresent {
-        return Ok(cluster.create(desired, false).await?.object);
-    }
-    let applied = cluster.apply(desired, ApplyMode { dry_run: false, force: !merge }).await?;
+    let applied = if asked == directives::ApplyMode::IfNotPresent {
+        writer.create(desired).await?
+    } else {
+        writer.apply(desired, force(asked)).await?
+    };
     Ok(applied.object)
 }
 
-async fn recreate(scene: &Scene<'_>, desired: &Desired, live: &Value) -> Result<(), ClusterError> {
+async fn recreate(
+    scene: &Scene<'_>,
+    writer: &Writer<'_>,
+    desired: &Desired,
+    live: &Value,
+) -> Result<(), ClusterError> {
     let uid = live["metadata"]["uid"].as_str().unwrap_or_default();
-    let deleted = scene.cluster.delete(&desired.resource, &desired.key, uid, None).await?;
+    let deleted = writer.delete(&desired.resource, &desired.key, uid, None).await?;
     failpoint("recreate:deleted");
     let begun = Instant::now();
     let mut pause = ESTABLISH_PAUSES[0];
@@ -295,6 +297,7 @@ async fn recreate(scene: &Scene<'_>, desired: &Desired, live: &Value) -> Result<
     while begun.elapsed() < RECREATE_TIMEOUT {
         match scene.cluster.get(&desired.resource, &desired.key).await? {
             Some(object) if object["metadata"]["uid"] == *uid => {
+                scene.lease.may_write().map_err(ClusterError::Stopped)?;
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(ESTABLISH_PAUSES[1]);
             }
@@ -343,6 +346,7 @@ async fn establish(scene: &Scene<'_>, foundations: &[Box<Desired>]) -> Result<()
                     seconds: ESTABLISH_TIMEOUT.as_secs(),
                 });
             }
+            scene.lease.may_write()?;
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(ESTABLISH_PAUSES[1]);
         }

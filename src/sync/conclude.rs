@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
+use crate::domain::stop::Stop;
 use crate::domain::sync::{Failure, FailureClass, Phase, SyncState, Trigger, WaitingFor};
 use crate::store::{ApplicationChange, Claim, Outcome, Step};
 use crate::sync::Ended;
 use crate::sync::context::Context;
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
-use crate::sync::lease::Stop;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
 

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use futures::stream::{self, StreamExt};
 use serde_json::Value;
 
-use crate::cluster::apply::{Applied, ApplyMode};
+use crate::cluster::apply::{Applied, Force};
 use crate::cluster::error::ClusterError;
 use crate::config::{DriftMode, OnError};
 use crate::domain::commit::CommitId;
-use crate::domain::diff::{FieldChange, changes};
+use crate::domain::diff::changes;
 use crate::domain::directives;
 use crate::domain::fields;
 use crate::domain::inventory::{InventoryItem, Kept};
@@ -20,6 +20,7 @@ use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey};
 use crate::domain::order;
 use crate::domain::plan::{self, PruneBounds};
 use crate::domain::sync::{Action, BlockedPlan, ObjectResult, Phase};
+use crate::sync::checked::{Change, Checked};
 use crate::sync::error::{SyncError, chain};
 use crate::sync::fetch::Target;
 use crate::sync::record::{Record, Refused};
@@ -100,42 +101,6 @@ async fn stays_by_annotation(scene: &Scene<'_>, item: &InventoryItem) -> Result<
     Ok(live.is_some_and(|live| directives::read(&live).is_ok_and(|asked| asked.prune_disabled)))
 }
 
-/// An object that the cluster was asked about.
-pub struct Checked {
-    /// What Git wants.
-    pub desired: Desired,
-    /// What there is.
-    pub live: Option<Value>,
-    /// What has to be done.
-    pub change: Change,
-    /// Field by field.
-    pub fields: Vec<FieldChange>,
-    /// What the API server warned of.
-    pub warnings: Vec<String>,
-}
-
-impl Checked {
-    /// Whether it has to be written.
-    pub(super) fn is_written(&self) -> bool {
-        matches!(self.change, Change::Create | Change::Configure | Change::Recreate)
-    }
-}
-
-/// What has to be done to an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// Nothing: it is as wanted.
-    None,
-    /// Nothing: it is to be left alone, for this reason.
-    Leave(String),
-    /// It is not there.
-    Create,
-    /// It differs, in value or in who holds its fields.
-    Configure,
-    /// It differs in what cannot be changed, and may be deleted and made anew.
-    Recreate,
-}
-
 /// Asks about every object of a stage, in parallel, and reports every refusal. With
 /// `onError: hold` one refusal holds the whole stage.
 pub(super) async fn dry_run(
@@ -155,7 +120,7 @@ pub(super) async fn dry_run(
         }
     }
     if scene.options().dry_run {
-        record.results.extend(checked.iter().map(intention));
+        record.results.extend(checked.iter().map(Checked::intention));
     }
     if refused.is_empty() {
         return Ok(checked);
@@ -169,7 +134,7 @@ pub(super) async fn dry_run(
         record.refuse(refusal);
     }
     if hold && !scene.options().dry_run {
-        for object in checked.iter().filter(|object| object.change != Change::None) {
+        for object in checked.iter().filter(|object| !object.change.is_none()) {
             record.results.push(ObjectResult {
                 object: object.desired.key.clone(),
                 action: Action::Skipped,
@@ -225,7 +190,8 @@ async fn check(
 ) -> Result<Checked, Refused> {
     let directives = desired.directives();
     if directives.apply == directives::ApplyMode::Ignore {
-        return Ok(leave(desired, None, "headstay.dev/apply: ignore"));
+        let change = Change::Leave("headstay.dev/apply: ignore".to_owned(), None);
+        return Ok(Checked::new(desired, change));
     }
     let applied_before = item.is_some_and(|item| item.hash.is_some());
     let refuse = |error: &ClusterError| Refused {
@@ -233,16 +199,16 @@ async fn check(
         message: chain(error),
         permanent: error.is_permanent(),
     };
-    let mode = ApplyMode { dry_run: true, force: directives.apply != directives::ApplyMode::Merge };
+    let force = force(directives.apply);
     let (wanted, live) = if applied_before {
         // It is there, most likely: both questions at once.
         let (wanted, live) = tokio::join!(
-            scene.cluster.apply(&desired, mode),
+            scene.cluster.dry_run(&desired, force),
             scene.cluster.get(&desired.resource, &desired.key)
         );
         (wanted, live.map_err(|error| refuse(&error))?)
     } else {
-        let wanted = scene.cluster.apply(&desired, mode).await;
+        let wanted = scene.cluster.dry_run(&desired, force).await;
         let absent = matches!(&wanted, Ok(Applied { created: true, .. }));
         let live = if absent {
             None
@@ -256,28 +222,29 @@ async fn check(
             return Err(Refused { object: desired.key, message, permanent: false });
         }
         if directives.apply == directives::ApplyMode::IfNotPresent {
-            return Ok(leave(desired, Some(live.clone()), "headstay.dev/apply: if-not-present"));
+            let why = "headstay.dev/apply: if-not-present".to_owned();
+            let change = Change::Leave(why, Some(live.clone()));
+            return Ok(Checked::new(desired, change));
         }
     }
-    let checked = match wanted {
-        Ok(wanted) => compare(desired, live, wanted, applied_before),
-        Err(ClusterError::Immutable { .. }) if directives.force => {
-            let fields = changes(live.as_ref(), &desired.value);
-            Checked { desired, live, change: Change::Recreate, fields, warnings: Vec::new() }
+    let checked = match (wanted, live) {
+        (Ok(wanted), live) => compare(desired, live, wanted, applied_before),
+        (Err(ClusterError::Immutable { .. }), Some(live)) if directives.force => {
+            let fields = changes(Some(&live), &desired.value);
+            Checked { fields, ..Checked::new(desired, Change::Recreate(live)) }
         }
         // The managed fields name a version that is gone, which the apply itself puts right.
-        Err(ClusterError::StaleFields { .. }) => {
-            let fields = changes(live.as_ref(), &desired.value);
-            Checked { desired, live, change: Change::Configure, fields, warnings: Vec::new() }
+        (Err(ClusterError::StaleFields { .. }), Some(live)) => {
+            let fields = changes(Some(&live), &desired.value);
+            Checked { fields, ..Checked::new(desired, Change::Configure(live)) }
         }
         // In a plan that writes nothing, what the object lives in may come with the same commit.
-        Err(ClusterError::NamespaceMissing { .. } | ClusterError::KindMissing { .. })
+        (Err(ClusterError::NamespaceMissing { .. } | ClusterError::KindMissing { .. }), _)
             if scene.options().dry_run =>
         {
-            let (fields, warnings) = (Vec::new(), Vec::new());
-            Checked { desired, live: None, change: Change::Create, fields, warnings }
+            Checked::new(desired, Change::Create)
         }
-        Err(error) => return Err(refuse(&error)),
+        (Err(error), _) => return Err(refuse(&error)),
     };
     Ok(mind_drift(scene, checked, item))
 }
@@ -288,43 +255,46 @@ fn compare(
     wanted: Applied,
     applied_before: bool,
 ) -> Checked {
-    // Of a new object everything is new: that is not told field by field.
-    let fields = live.as_ref().map_or_else(Vec::new, |live| changes(Some(live), &wanted.object));
-    let change = match &live {
-        None => Change::Create,
-        Some(live) => {
-            let adopted = !applied_before && fields::take_over(live, |_| true).is_some();
-            let same = fields.is_empty() && fields::same_fields(live, &wanted.object);
-            if same && !adopted { Change::None } else { Change::Configure }
-        }
+    let Some(live) = live else {
+        // Of a new object everything is new: that is not told field by field.
+        return Checked { warnings: wanted.warnings, ..Checked::new(desired, Change::Create) };
     };
-    Checked { desired, live, change, fields, warnings: wanted.warnings }
+    let fields = changes(Some(&live), &wanted.object);
+    let adopted = !applied_before && fields::take_over(&live, |_| true).is_some();
+    let same = fields.is_empty() && fields::same_fields(&live, &wanted.object);
+    let change = if same && !adopted { Change::None(live) } else { Change::Configure(live) };
+    Checked { desired, change, fields, warnings: wanted.warnings }
 }
 
-fn leave(desired: Desired, live: Option<Value>, why: &str) -> Checked {
-    let change = Change::Leave(why.to_owned());
-    Checked { desired, live, change, fields: Vec::new(), warnings: Vec::new() }
+/// Whether an object takes the fields that others own.
+pub(super) fn force(asked: directives::ApplyMode) -> Force {
+    if asked == directives::ApplyMode::Merge { Force::No } else { Force::Yes }
 }
 
 /// What only drifted, and is not to be healed, is left as it is.
 fn mind_drift(scene: &Scene<'_>, mut checked: Checked, item: Option<&InventoryItem>) -> Checked {
     let as_applied = item.is_some_and(|item| item.hash.as_ref() == Some(&checked.desired.hash));
-    if as_applied && checked.live.is_none() && item.is_some_and(InventoryItem::is_done) {
-        checked.change = Change::Leave("its work is done, and it was cleared away".to_owned());
-        return checked;
-    }
+    let is_done = item.is_some_and(InventoryItem::is_done);
     let ignored = checked.desired.directives().drift_ignored;
-    if !as_applied || checked.change == Change::None || (!ignored && scene.heals()) {
-        return checked;
-    }
     let untold = ignored || scene.application.sync.drift == DriftMode::Ignore;
-    checked.change = if untold && checked.live.is_some() {
-        Change::None
-    } else {
-        Change::Leave("drift is not healed here".to_owned())
+    let left = !scene.heals() || ignored;
+    checked.change = match checked.change {
+        Change::Create if as_applied && is_done => {
+            Change::Leave("its work is done, and it was cleared away".to_owned(), None)
+        }
+        Change::Create if as_applied && left => Change::Leave(DRIFT_LEFT.to_owned(), None),
+        Change::Configure(live) | Change::Recreate(live) if as_applied && left && untold => {
+            Change::None(live)
+        }
+        Change::Configure(live) | Change::Recreate(live) if as_applied && left => {
+            Change::Leave(DRIFT_LEFT.to_owned(), Some(live))
+        }
+        change => change,
     };
     checked
 }
+
+const DRIFT_LEFT: &str = "drift is not healed here";
 
 /// Says why an object that another installation holds is refused.
 fn other_installation(scene: &Scene<'_>, live: &Value) -> Option<String> {
@@ -339,23 +309,6 @@ fn other_installation(scene: &Scene<'_>, live: &Value) -> Option<String> {
         )),
         _ => None,
     }
-}
-
-/// The result line of an object in a sync that only asks.
-fn intention(checked: &Checked) -> ObjectResult {
-    let (action, message) = match &checked.change {
-        Change::None => (Action::Unchanged, None),
-        Change::Leave(why) => (Action::Skipped, Some(why.clone())),
-        Change::Create => (Action::Created, None),
-        Change::Configure => (Action::Configured, None),
-        Change::Recreate => (Action::Configured, Some("it would be recreated".to_owned())),
-    };
-    ObjectResult { object: checked.desired.key.clone(), action, fields: paths(checked), message }
-}
-
-/// The paths of the fields that differ, for an object that was there before.
-pub(super) fn paths(checked: &Checked) -> Vec<String> {
-    checked.fields.iter().map(|field| field.path.clone()).collect()
 }
 
 /// Adds what a real sync would prune.

@@ -4,11 +4,11 @@ use crate::cluster::error::ClusterError;
 use crate::domain::manifest::ManifestError;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
+use crate::domain::stop::Stop;
 use crate::domain::sync::{Failure, FailureClass, Phase};
 use crate::render::RenderError;
 use crate::source::error::SourceError;
 use crate::store::error::StoreError;
-use crate::sync::lease::Stop;
 
 /// A sync failed, or was stopped.
 #[derive(Debug, thiserror::Error)]

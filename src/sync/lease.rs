@@ -9,30 +9,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::call::CALL_TIMEOUT;
 use crate::config::live::Live;
+use crate::domain::stop::Stop;
 use crate::store::{Claim, ClaimKey, Store};
 use crate::sync::context::Context;
 
-/// How long a claim holds without a heartbeat. It must exceed the longest write and a few heartbeats,
-/// or no write would ever be allowed.
+/// How long a claim holds without a heartbeat. It must exceed [`WRITE_MAX`] and a few heartbeats, or no
+/// write would ever be allowed.
 pub const LEASE: Duration = Duration::from_mins(3);
-/// Longest time of one write with all its attempts: the last one begins within 30 s of the first.
-const WRITE_MAX: Duration = CALL_TIMEOUT.saturating_mul(2);
+/// Longest time from the permission to write until the write has happened or never will: an attempt,
+/// and what lies between the permission and the API server.
+const WRITE_MAX: Duration = CALL_TIMEOUT.saturating_add(Duration::from_secs(5));
 /// How often the claim is renewed.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-
-/// Why a sync must not write any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Stop {
-    /// Another worker may have the application by now.
-    #[error("the claim on the application was lost")]
-    LeaseLost,
-    /// A person cancelled the sync.
-    #[error("the sync was cancelled")]
-    Cancelled,
-    /// The process ends, or writes were switched off.
-    #[error("the sync was released: headstay is shutting down or suspended")]
-    Released,
-}
 
 /// The claim of a running sync.
 pub struct Lease {
@@ -62,8 +50,8 @@ impl Lease {
         self.key
     }
 
-    /// To be asked before each write: whether it may be begun, that is, whether the claim outlasts
-    /// the longest time that the write can take.
+    /// The gate of every write to a cluster (see [`Cluster::writer`](crate::cluster::Cluster::writer)):
+    /// whether it may be sent, that is, whether the claim outlasts the longest time that it can take.
     pub fn may_write(&self) -> Result<(), Stop> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Stop::Cancelled);

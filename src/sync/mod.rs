@@ -4,6 +4,7 @@
 //! [`Outcome`] that the worker records.
 
 mod apply;
+pub mod checked;
 mod conclude;
 pub mod context;
 pub mod diff;
@@ -28,6 +29,7 @@ use crate::domain::object::ObjectKey;
 use crate::domain::order;
 use crate::domain::sync::{FailureClass, Sync, SyncOptions, SyncRequest, SyncState, Trigger};
 use crate::store::{Claim, ClaimKey, Outcome, Page, Step, SyncFilter};
+use crate::sync::checked::Checked;
 use crate::sync::context::Context;
 use crate::sync::diff::Preview;
 use crate::sync::error::SyncError;
@@ -140,7 +142,7 @@ async fn bring(
         let checked = diff::dry_run(scene, record, &target.commit.id, stage, &plan.taken).await?;
         if !scene.options().dry_run {
             // A sync that finds nothing to write must not end the wait of the one before it.
-            if !begun && checked.iter().any(diff::Checked::is_written) {
+            if !begun && checked.iter().any(Checked::is_written) {
                 apply::begin(scene, &start).await?;
                 begun = true;
             }

@@ -115,13 +115,16 @@ async fn prune_one(
     }
     let metadata = &live["metadata"];
     let uid = metadata["uid"].as_str().unwrap_or_default();
-    scene.lease.may_write()?;
+    let gate = || scene.lease.may_write();
     failpoint("prune:before");
-    let deleted =
-        cluster.delete(&resource, &item.object, uid, metadata["resourceVersion"].as_str()).await;
+    let deleted = cluster
+        .writer(&gate)
+        .delete(&resource, &item.object, uid, metadata["resourceVersion"].as_str())
+        .await;
     failpoint("prune:after");
     Ok(match deleted {
         Ok(_) | Err(ClusterError::NotFound { .. }) => Verdict::Pruned,
+        Err(ClusterError::Stopped(stop)) => return Err(stop.into()),
         Err(error) => Verdict::Failed(error),
     })
 }

@@ -4,10 +4,11 @@
 mod world;
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
-use headstay::cluster::apply::{Applied, ApplyMode};
+use headstay::cluster::apply::{Applied, Force};
 use headstay::cluster::delete::Deleted;
 use headstay::cluster::error::ClusterError;
 use headstay::cluster::watch::WatchEvent;
@@ -17,18 +18,17 @@ use headstay::domain::manifest::{Desired, Origin};
 use headstay::domain::object::{
     APPLICATION_LABEL, GroupKind, INSTANCE_ANNOTATION, ObjectKey, Resource, split_api_version,
 };
+use headstay::domain::stop::Stop;
 use serde_json::{Value, json};
 
-use crate::world::World;
-
-pub(crate) const WRITE: ApplyMode = ApplyMode { dry_run: false, force: true };
-const DRY_RUN: ApplyMode = ApplyMode { dry_run: true, force: true };
+use crate::world::{World, open};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_is_read_written_and_watched() {
     let world = World::start().await;
     tokio::join!(
         fields_of_kubectl_are_taken_over(&world),
+        a_gate_that_closes_between_two_writes_stops_the_second(&world),
         a_field_that_went_to_and_fro_is_seen(&world),
         refusals_are_told_apart(&world),
         conflicts_are_reported_without_force(&world),
@@ -51,31 +51,47 @@ async fn fields_of_kubectl_are_taken_over(world: &World) {
     let desired = wanted(config_map("takeover", "old", &json!({"kept": "1"})));
     let live = world.live(&desired).await;
     assert!(fields::our_entry(&live).is_none());
-    let taken = world.cluster.take_over(&desired, &live).await.unwrap().expect("something to take");
+    let taken =
+        world.writer().take_over(&desired, &live).await.unwrap().expect("something to take");
     assert!(taken["metadata"]["annotations"].get(fields::LAST_APPLIED_ANNOTATION).is_none());
-    let applied = world.cluster.apply(&desired, WRITE).await.unwrap();
+    let applied = world.apply(&desired).await.unwrap();
     assert_eq!(applied.object["data"], json!({"kept": "1"}));
     assert!(!applied.created);
     let managers = applied.object["metadata"]["managedFields"].as_array().unwrap();
     assert_eq!(managers.len(), 1, "{managers:?}");
 
     // A stale read is read again; what is ours is not taken twice.
-    world.cluster.take_over(&desired, &live).await.unwrap();
-    assert_eq!(world.cluster.take_over(&desired, &applied.object).await.unwrap(), None);
+    world.writer().take_over(&desired, &live).await.unwrap();
+    assert_eq!(world.writer().take_over(&desired, &applied.object).await.unwrap(), None);
 
     let created = wanted(config_map("takeover", "new", &json!({"a": "b"})));
-    let first = world.cluster.create(&created, false).await.unwrap();
+    let first = world.writer().create(&created).await.unwrap();
     assert!(fields::owned_by_us(&first.object, Some("shop"), "headstay"));
-    let again = world.cluster.create(&created, false).await.unwrap_err();
+    let again = world.writer().create(&created).await.unwrap_err();
     assert!(matches!(again, ClusterError::AlreadyExists { .. }), "{again}");
+}
+
+async fn a_gate_that_closes_between_two_writes_stops_the_second(world: &World) {
+    world.namespace("gate").await;
+    let passed = AtomicUsize::new(0);
+    let once = || match passed.fetch_add(1, Ordering::Relaxed) {
+        0 => Ok(()),
+        _ => Err(Stop::LeaseLost),
+    };
+    let desired = wanted(config_map("gate", "new", &json!({"a": "b"})));
+    let stopped = world.cluster.writer(&once).create(&desired).await.unwrap_err();
+    assert!(matches!(stopped, ClusterError::Stopped(Stop::LeaseLost)), "{stopped}");
+    let live = world.live(&desired).await;
+    assert!(fields::our_entry(&live).is_none(), "it was made, and not taken over");
+    world.writer().take_over(&desired, &live).await.unwrap().expect("it can be taken over later");
 }
 
 async fn a_field_that_went_to_and_fro_is_seen(world: &World) {
     world.namespace("drift").await;
     let desired = wanted(deployment("drift", "web"));
-    let applied = world.cluster.apply(&desired, WRITE).await.unwrap();
+    let applied = world.apply(&desired).await.unwrap();
     assert!(applied.created);
-    let quiet = world.cluster.apply(&desired, WRITE).await.unwrap();
+    let quiet = world.apply(&desired).await.unwrap();
     assert!(!quiet.created);
     assert_eq!(version_of(&quiet), version_of(&applied), "an apply without a change is no write");
 
@@ -83,33 +99,34 @@ async fn a_field_that_went_to_and_fro_is_seen(world: &World) {
         world.merge(&desired, "kubectl-edit", &json!({"spec": {"replicas": replicas}})).await;
     }
     let live = world.live(&desired).await;
-    let dry = world.cluster.apply(&desired, DRY_RUN).await.unwrap();
+    let dry = world.cluster.dry_run(&desired, Force::Yes).await.unwrap();
     assert_eq!(changes(Some(&live), &dry.object), [], "the value is as wanted");
     assert!(!fields::same_fields(&live, &dry.object), "but the field is no longer ours");
     assert_ne!(fields::entry_hash(&live), fields::entry_hash(&applied.object));
 
-    let healed = world.cluster.apply(&desired, WRITE).await.unwrap();
+    let healed = world.apply(&desired).await.unwrap();
     assert_eq!(fields::entry_hash(&healed.object), fields::entry_hash(&applied.object));
-    assert!(!world.cluster.apply(&desired, DRY_RUN).await.unwrap().created);
+    assert!(!world.cluster.dry_run(&desired, Force::Yes).await.unwrap().created);
 
     world.merge(&desired, "kubectl-scale", &json!({"spec": {"replicas": 7}})).await;
     let live = world.live(&desired).await;
-    let dry = world.cluster.apply(&desired, DRY_RUN).await.unwrap();
+    let dry = world.cluster.dry_run(&desired, Force::Yes).await.unwrap();
     let paths: Vec<_> = changes(Some(&live), &dry.object).into_iter().map(|c| c.path).collect();
     assert_eq!(paths, ["/spec/replicas"]);
 }
 
 async fn refusals_are_told_apart(world: &World) {
     world.namespace("refusals").await;
-    world.cluster.apply(&wanted(deployment("refusals", "web")), WRITE).await.unwrap();
-    let refused = async |manifest: Value, mode| {
-        world.cluster.apply(&wanted(manifest), mode).await.unwrap_err()
+    world.apply(&wanted(deployment("refusals", "web"))).await.unwrap();
+    let unwanted = async |manifest: Value| {
+        world.cluster.dry_run(&wanted(manifest), Force::Yes).await.unwrap_err()
     };
+    let refused = async |manifest: Value| world.apply(&wanted(manifest)).await.unwrap_err();
 
     let mut selector = deployment("refusals", "web");
     selector["spec"]["selector"]["matchLabels"]["app"] = json!("other");
     selector["spec"]["template"]["metadata"]["labels"]["app"] = json!("other");
-    let error = refused(selector, DRY_RUN).await;
+    let error = unwanted(selector).await;
     assert!(
         matches!(&error, ClusterError::Immutable { field, .. } if field == "spec.selector"),
         "{error}"
@@ -117,18 +134,18 @@ async fn refusals_are_told_apart(world: &World) {
 
     let mut misspelt = deployment("refusals", "web");
     misspelt["spec"]["template"]["spec"]["containers"][0]["imagee"] = json!("x");
-    let error = refused(misspelt, DRY_RUN).await;
+    let error = unwanted(misspelt).await;
     assert!(matches!(error, ClusterError::UnknownField { .. }) && error.is_permanent(), "{error}");
 
-    let error = refused(config_map("nowhere", "a", &json!({})), DRY_RUN).await;
+    let error = unwanted(config_map("nowhere", "a", &json!({}))).await;
     assert!(
         matches!(&error, ClusterError::NamespaceMissing { namespace, .. } if namespace == "nowhere"),
         "{error}"
     );
     let mut number = config_map("refusals", "a", &json!({"a": 1}));
-    assert!(refused(number.clone(), WRITE).await.is_permanent());
+    assert!(refused(number.clone()).await.is_permanent());
     number["apiVersion"] = json!("v9");
-    let error = refused(number, WRITE).await;
+    let error = refused(number).await;
     assert!(matches!(error, ClusterError::KindMissing { .. }), "{error}");
 
     // Nothing finalises the namespace here, so that it stays as it is being deleted.
@@ -137,14 +154,16 @@ async fn refusals_are_told_apart(world: &World) {
         wanted(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ending"}}));
     let uid = uid_of(&world.live(&namespace).await);
     let deleted =
-        world.cluster.delete(&namespace.resource, &namespace.key, &uid, None).await.unwrap();
+        world.writer().delete(&namespace.resource, &namespace.key, &uid, None).await.unwrap();
     assert_eq!(deleted, Deleted::Deleting);
-    let error = refused(config_map("ending", "a", &json!({})), WRITE).await;
+    let error = refused(config_map("ending", "a", &json!({}))).await;
     assert!(matches!(error, ClusterError::NamespaceTerminating { .. }), "{error}");
 
     let nobody = World::connect(&world.url, &world.folder, "nobody").await;
-    let error =
-        nobody.apply(&wanted(config_map("refusals", "a", &json!({}))), WRITE).await.unwrap_err();
+    let error = nobody
+        .dry_run(&wanted(config_map("refusals", "a", &json!({}))), Force::Yes)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ClusterError::Forbidden { .. }), "{error}");
     let wrong = World::connect(&world.url, &world.folder, "wrong").await;
     let error = wrong.version().await.unwrap_err();
@@ -162,8 +181,7 @@ async fn conflicts_are_reported_without_force(world: &World) {
     world.namespace("conflicts").await;
     world.as_kubectl("kubectl-create", &config_map("conflicts", "a", &json!({"a": "1"}))).await;
     let desired = wanted(config_map("conflicts", "a", &json!({"a": "2"})));
-    let mode = ApplyMode { dry_run: false, force: false };
-    let error = world.cluster.apply(&desired, mode).await.unwrap_err();
+    let error = world.writer().apply(&desired, Force::No).await.unwrap_err();
     let ClusterError::FieldConflict { conflicts, .. } = &error else { panic!("{error}") };
     assert_eq!(
         (conflicts[0].field.as_str(), conflicts[0].manager.as_str()),
@@ -175,17 +193,17 @@ async fn only_what_was_seen_is_deleted(world: &World) {
     world.namespace("deletes").await;
     let desired = wanted(config_map("deletes", "a", &json!({"a": "1"})));
     let Desired { resource, key, .. } = &desired;
-    let applied = world.cluster.apply(&desired, WRITE).await.unwrap();
+    let applied = world.apply(&desired).await.unwrap();
     let uid = uid_of(&applied.object);
     for (uid, version) in [("another", None), (uid.as_str(), Some("1"))] {
-        let error = world.cluster.delete(resource, key, uid, version).await.unwrap_err();
+        let error = world.writer().delete(resource, key, uid, version).await.unwrap_err();
         assert!(matches!(error, ClusterError::Conflict { .. }), "{error}");
     }
     let version = version_of(&applied);
-    let deleted = world.cluster.delete(resource, key, &uid, Some(&version)).await.unwrap();
+    let deleted = world.writer().delete(resource, key, &uid, Some(&version)).await.unwrap();
     assert_eq!(deleted, Deleted::Gone);
     assert_eq!(world.cluster.get(resource, key).await.unwrap(), None);
-    assert_eq!(world.cluster.delete(resource, key, &uid, None).await.unwrap(), Deleted::Gone);
+    assert_eq!(world.writer().delete(resource, key, &uid, None).await.unwrap(), Deleted::Gone);
 }
 
 async fn lists_come_in_pages(world: &World) {
@@ -193,7 +211,7 @@ async fn lists_come_in_pages(world: &World) {
     world.namespace("lists").await;
     let writes = (0..MANY).map(async |n| {
         let manifest = wanted(config_map("lists", &format!("c{n}"), &json!({"a": "b"})));
-        world.cluster.apply(&manifest, WRITE).await.unwrap();
+        world.apply(&manifest).await.unwrap();
     });
     futures::stream::iter(writes).buffer_unordered(64).collect::<Vec<()>>().await;
     let of = wanted(config_map("lists", "a", &json!({}))).resource;
@@ -214,7 +232,7 @@ async fn a_watch_sees_every_change(world: &World) {
     world.namespace("watched").await;
     let first = wanted(config_map("watched", "first", &json!({"a": "1"})));
     let second = wanted(config_map("watched", "second", &json!({"a": "1"})));
-    let applied = world.cluster.apply(&first, WRITE).await.unwrap();
+    let applied = world.apply(&first).await.unwrap();
     let selector = format!("{APPLICATION_LABEL}=shop");
     let mut events = pin!(world.cluster.watch(&first.resource, Some("watched"), &selector));
     let mut next = async || {
@@ -231,10 +249,10 @@ async fn a_watch_sees_every_change(world: &World) {
     );
     assert_eq!(next().await, WatchEvent::InitDone);
 
-    world.cluster.apply(&second, WRITE).await.unwrap();
+    world.apply(&second).await.unwrap();
     assert!(matches!(next().await, WatchEvent::Applied(live) if live.meta.key == second.key));
     world
-        .cluster
+        .writer()
         .delete(&second.resource, &second.key, &uid_of(&world.live(&second).await), None)
         .await
         .unwrap();
@@ -254,7 +272,7 @@ async fn kinds_come_and_go(world: &World) {
     let found = world.cluster.resources(&kinds).await.unwrap();
     assert!(found.contains_key(&map) && !found.contains_key(&gear));
 
-    world.cluster.apply(&wanted(crd(&[("v1", true), ("v2", false)])), WRITE).await.unwrap();
+    world.apply(&wanted(crd(&[("v1", true), ("v2", false)]))).await.unwrap();
     let served = world.until(async |cluster| {
         cluster.forget_discovery().await;
         cluster.resources(&kinds).await.unwrap().remove(&gear)
@@ -264,22 +282,22 @@ async fn kinds_come_and_go(world: &World) {
 
     let mut object = wanted(json!({"apiVersion": "ex.org/v1", "kind": "Gear",
         "metadata": {"name": "g", "namespace": "kinds"}, "spec": {"a": "1"}}));
-    world.until(async |cluster| cluster.apply(&object, WRITE).await.ok()).await;
+    world.until(async |cluster| cluster.writer(&open).apply(&object, Force::Yes).await.ok()).await;
 
     // The version that our fields are noted in goes, after the object was stored in another. That
     // v3 is served tells that the API server has taken the change up.
     let both = crd(&[("v1", false), ("v2", true), ("v3", false)]);
-    world.cluster.apply(&wanted(both), WRITE).await.unwrap();
+    world.apply(&wanted(both)).await.unwrap();
     let mut newest = object.clone();
     newest.resource.version = "v3".into();
     newest.value["apiVersion"] = json!("ex.org/v3");
-    world.until(async |cluster| cluster.apply(&newest, DRY_RUN).await.ok()).await;
+    world.until(async |cluster| cluster.dry_run(&newest, Force::Yes).await.ok()).await;
     object.value["spec"]["b"] = json!("1");
-    world.cluster.apply(&object, WRITE).await.unwrap();
+    world.apply(&object).await.unwrap();
     object.value["spec"].as_object_mut().unwrap().remove("b");
     let status = wanted(crd(&[("v2", true)]));
     world.status(&status, &json!({"status": {"storedVersions": ["v2"]}})).await;
-    world.cluster.apply(&status, WRITE).await.unwrap();
+    world.apply(&status).await.unwrap();
     let kind = GroupKind { group: "ex.org".into(), kind: "Gear".into() };
     let resource = world.until(async |cluster| {
         cluster.forget_discovery().await;
@@ -289,12 +307,12 @@ async fn kinds_come_and_go(world: &World) {
     object.resource = resource.await;
     object.value["apiVersion"] = json!("ex.org/v2");
     object.value["spec"]["a"] = json!("2");
-    let error = world.until(async |cluster| match cluster.apply(&object, DRY_RUN).await {
+    let error = world.until(async |cluster| match cluster.dry_run(&object, Force::Yes).await {
         Err(error @ ClusterError::StaleFields { .. }) => Some(error),
         _ => None,
     });
     assert!(!error.await.is_permanent());
-    let applied = world.cluster.apply(&object, WRITE).await.unwrap();
+    let applied = world.apply(&object).await.unwrap();
     assert_eq!(applied.object["spec"], json!({"a": "2"}));
 }
 

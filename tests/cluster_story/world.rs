@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use headstay::cluster::Cluster;
+use headstay::cluster::apply::{Applied, Force};
+use headstay::cluster::error::ClusterError;
+use headstay::cluster::{Cluster, Writer};
 use headstay::config::secret::Secret;
 use headstay::config::{self, ClusterAccess};
 use headstay::domain::manifest::Desired;
 use headstay::domain::object::Resource;
+use headstay::domain::stop::Stop;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 
-use crate::{WRITE, wanted};
+use crate::wanted;
 
 const START: Duration = Duration::from_mins(1);
 
@@ -123,6 +126,15 @@ impl World {
         Cluster::connect(&config, 16).await.unwrap()
     }
 
+    /// The cluster for who may always write.
+    pub(crate) fn writer(&self) -> Writer<'_> {
+        self.cluster.writer(&open)
+    }
+
+    pub(crate) async fn apply(&self, desired: &Desired) -> Result<Applied, ClusterError> {
+        self.writer().apply(desired, Force::Yes).await
+    }
+
     pub(crate) async fn until<T>(&self, condition: impl AsyncFn(&Cluster) -> Option<T>) -> T {
         until(async || condition(&self.cluster).await).await
     }
@@ -133,7 +145,7 @@ impl World {
 
     pub(crate) async fn namespace(&self, name: &str) {
         let manifest = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        self.cluster.apply(&wanted(manifest), WRITE).await.unwrap();
+        self.apply(&wanted(manifest)).await.unwrap();
     }
 
     fn api(&self, desired: &Desired) -> Api<DynamicObject> {
@@ -164,6 +176,12 @@ impl World {
         let params = PatchParams::default();
         api.patch_status(&desired.key.name, &params, &Patch::Merge(patch)).await.unwrap();
     }
+}
+
+/// A gate that lets every write pass.
+#[expect(clippy::unnecessary_wraps, reason = "a gate may close")]
+pub(crate) fn open() -> Result<(), Stop> {
+    Ok(())
 }
 
 fn start(program: &Path, folder: &Path, arguments: &[&str]) -> Process {

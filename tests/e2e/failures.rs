@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::world::api_server::{ApiServer, User};
 use crate::world::manifests::{config_map, secret};
+use crate::world::wait::{DEADLINE, wait_until};
 use crate::world::webhook::Webhook;
 use crate::world::{SECRET_VALUE, Setup, World, assert_tells};
 
@@ -131,6 +132,38 @@ fn what_is_forbidden_arrives_when_it_is_allowed() {
     world.kubernetes.edit(&format!("{roles}/deployer"), &more);
     world.headstay.wait_for_state(&pushed.sync, "Succeeded");
     assert!(world.kubernetes.get(&format!("{}/login", world.path("v1", "secrets"))).is_some());
+    world.finish();
+}
+
+#[test]
+fn what_waits_to_be_recreated_is_not_written_once_writes_are_off() {
+    let world = World::start();
+    let fixed = |colour| {
+        let metadata = "metadata:\n  annotations: {headstay.dev/force: enabled}";
+        config_map("fixed", colour).replace("metadata:", metadata) + "immutable: true\n"
+    };
+    world.apply(&[("apps/shop/fixed.yaml", Some(&fixed("blue")))]);
+    let path = world.config_map_path("fixed");
+    // It stays as it is being deleted.
+    let finalizers = |names: &[&str]| json!({"metadata": {"finalizers": names}});
+    world.kubernetes.edit(&path, &finalizers(&["tests.headstay.dev/hold"]));
+
+    let pushed = world.push(&[("apps/shop/fixed.yaml", Some(&fixed("red")))]);
+    wait_until("the deletion", DEADLINE, || {
+        let object = world.kubernetes.get(&path).unwrap();
+        object["metadata"]["deletionTimestamp"].is_string()
+    });
+    world.headstay.reconfigure("server:\n", "server:\n  suspend: true\n");
+    world.headstay.wait_for_state(&pushed.sync, "Queued");
+    world.kubernetes.edit(&path, &finalizers(&[]));
+    wait_until("it to be gone", DEADLINE, || world.kubernetes.get(&path).is_none());
+    world.headstay.terminate();
+    assert_eq!(world.kubernetes.get(&path), None);
+
+    world.headstay.reconfigure("  suspend: true\n", "");
+    world.headstay.restart();
+    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    assert_eq!(world.colour("fixed").as_deref(), Some("red"));
     world.finish();
 }
 

@@ -13,7 +13,8 @@ use crate::http::App;
 use crate::http::api::parse;
 use crate::http::problem::Problem;
 use crate::sync;
-use crate::sync::diff::{Change, Checked, Preview};
+use crate::sync::checked::{Change, Checked};
+use crate::sync::diff::Preview;
 use crate::sync::error::chain;
 
 /// `GET /api/v1/applications/{name}/diff`: asks Git and the cluster, writes nothing.
@@ -68,7 +69,7 @@ impl Drop for Turn<'_> {
 
 /// What is left alone on purpose is shown, but is no difference: no sync would change it.
 fn answer(name: &ApplicationName, preview: &Preview, prunes: bool) -> Value {
-    let checked = preview.objects.iter().filter(|checked| checked.change != Change::None);
+    let checked = preview.objects.iter().filter(|checked| !checked.change.is_none());
     let mut objects: Vec<_> = checked.map(show).collect();
     for object in &preview.stale {
         objects.push(if prunes {
@@ -87,12 +88,12 @@ fn answer(name: &ApplicationName, preview: &Preview, prunes: bool) -> Value {
 
 fn show(checked: &Checked) -> Value {
     let (action, message) = match &checked.change {
-        Change::None => ("unchanged", None),
-        Change::Leave(why) => ("skipped", Some(why)),
+        Change::None(_) => ("unchanged", None),
+        Change::Leave(why, _) => ("skipped", Some(why)),
         Change::Create => ("created", None),
-        Change::Configure | Change::Recreate => ("configured", None),
+        Change::Configure(_) | Change::Recreate(_) => ("configured", None),
     };
-    let fields = if checked.live.is_some() { checked.fields.as_slice() } else { &[] };
+    let fields = if checked.change.live().is_some() { checked.fields.as_slice() } else { &[] };
     let fields: Vec<_> = fields
         .iter()
         .map(|field| json!({"path": field.path, "from": field.from, "to": field.to}))
