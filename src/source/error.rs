@@ -93,6 +93,14 @@ impl SourceError {
     pub fn is_permanent(&self) -> bool {
         matches!(self, Self::Tree { .. })
     }
+
+    /// Whether the repository was read, and has no commit by the name that was asked for.
+    pub fn names_no_commit(&self) -> bool {
+        matches!(
+            self,
+            Self::Vanished { .. } | Self::RevisionNotFound { .. } | Self::NotACommit { .. }
+        )
+    }
 }
 
 /// What is wrong with the tree of a commit.

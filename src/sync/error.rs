@@ -1,6 +1,7 @@
 //! Why a sync did not reach its end, and whether that can pass.
 
 use crate::cluster::error::ClusterError;
+use crate::domain::commit::Revision;
 use crate::domain::manifest::ManifestError;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
@@ -19,6 +20,10 @@ pub enum SyncError {
     /// Git did not give the commit or its files.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// What was asked for by name, or by the id of a commit, is not in the repository, although its
+    /// host was asked.
+    #[error(transparent)]
+    NotThere(SourceError),
     /// Files are not manifests.
     #[error("{} cannot be read as manifests", count(.0.len(), "place"))]
     Render(Vec<RenderError>),
@@ -79,10 +84,21 @@ fn count(number: usize, noun: &str) -> String {
 }
 
 impl SyncError {
-    /// Whether Git's bytes alone decide it, so that only a new commit or a request tries again.
+    /// A revision that points to no commit after its host was asked. A branch, tag or range of the
+    /// configuration may come to be there. What a person named for this sync alone, and the id of a
+    /// commit, are mistakes that time does not mend.
+    pub(super) fn unresolved(error: SourceError, revision: &Revision, asked_for: bool) -> Self {
+        let fixed = asked_for || matches!(revision, Revision::Commit(_));
+        if fixed && error.names_no_commit() { Self::NotThere(error) } else { Self::Source(error) }
+    }
+
+    /// Whether waiting cannot help, so that only a new commit or a request tries again.
     pub fn class(&self) -> FailureClass {
         let permanent = match self {
-            Self::NotConfigured(_) | Self::Render(_) | Self::Empty { .. } => true,
+            Self::NotConfigured(_)
+            | Self::NotThere(_)
+            | Self::Render(_)
+            | Self::Empty { .. } => true,
             Self::Source(error) => error.is_permanent(),
             Self::Manifests(errors) => errors.iter().all(ManifestError::is_permanent),
             Self::Objects { permanent, .. } => *permanent,
@@ -136,4 +152,34 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_configuration_names_may_come_to_be_there() {
+        let repository = || "fleet".parse().unwrap();
+        let missing = |revision: &str| SourceError::RevisionNotFound {
+            repository: repository(),
+            what: "branch or tag",
+            revision: revision.to_owned(),
+        };
+        let damaged =
+            || SourceError::Mirror { repository: repository(), reason: "spoilt".to_owned() };
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        let (permanent, transient) = (FailureClass::Permanent, FailureClass::Transient);
+        for (error, revision, asked_for, class) in [
+            (missing("main"), "main", false, transient),
+            (missing("^1"), "^1", false, transient),
+            (missing("main"), "main", true, permanent),
+            (missing(id), id, false, permanent),
+            (missing(id), id, true, permanent),
+            (damaged(), id, true, transient),
+        ] {
+            let error = SyncError::unresolved(error, &Revision::parse(revision), asked_for);
+            assert_eq!(error.class(), class, "{revision}, asked for: {asked_for}");
+        }
+    }
 }

@@ -53,7 +53,11 @@ async fn find(scene: &Scene<'_>) -> Result<Target, SyncError> {
     failpoint("fetch:before");
     source.fetch(repository, &revisions, scene.claim.sync.requested_at).await?;
     failpoint("fetch:after");
-    let commit = source.resolve(repository, &revision).await?;
+    let asked_for = scene.options().revision.is_some();
+    let commit = source
+        .resolve(repository, &revision)
+        .await
+        .map_err(|error| SyncError::unresolved(error, &revision, asked_for))?;
     // Pinned before anything refers to it, so that no force-push and no gc can take it away.
     source.pin(repository, std::slice::from_ref(&commit.id)).await?;
     failpoint("pin:after");

@@ -16,6 +16,7 @@ mod deliveries;
 mod disk;
 mod drift;
 mod failures;
+mod git;
 mod health;
 #[cfg(debug_assertions)]
 mod kill;
