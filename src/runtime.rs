@@ -274,7 +274,7 @@ fn changed_until_restart(before: &Config, after: &Config) -> Vec<&'static str> {
     .collect()
 }
 
-/// How often history that is beyond its retention is looked for.
+/// How often history that is beyond its retention, and mirrors that are of no use, are looked for.
 const RETENTION_PERIOD: Duration = Duration::from_mins(10);
 
 async fn expire(context: Context, stop: CancellationToken) {
@@ -306,6 +306,8 @@ async fn expire_once(context: &Context) -> Result<(), StoreError> {
             "old history removed"
         );
     }
+    let configured = config.repositories.keys().cloned().collect();
+    context.source.remove_unconfigured(&configured, context.store.now()).await;
     for repository in config.repositories.values() {
         let followers: Vec<_> = config
             .applications

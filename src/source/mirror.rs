@@ -19,7 +19,7 @@ use crate::source::wanted::{HEADS, PINS, Plan, Refs, TAGS, plan};
 /// Prefix of the refs that remember what a branch or tag pointed to before it vanished.
 pub(super) const VANISHED: &str = "refs/headstay/vanished/";
 /// Where the mirror's own configuration says of what it is a mirror.
-const URL_KEY: &str = "headstay.url";
+pub(super) const URL_KEY: &str = "headstay.url";
 /// From this number of refs on that moved at once, all refs are packed into one file.
 const PACK_REFS_FROM: usize = 50;
 
@@ -43,6 +43,17 @@ impl Mirror {
     pub(super) fn read<T>(&self, read: impl FnOnce(Result<Git, git2::Error>) -> T) -> T {
         let _place = self.place.read().unwrap_or_else(PoisonError::into_inner);
         read(self.open())
+    }
+
+    /// Does something to it while nobody has it open.
+    pub(super) fn alone<T>(&self, work: impl FnOnce(&Self) -> T) -> T {
+        let _place = self.place.write().unwrap_or_else(PoisonError::into_inner);
+        work(self)
+    }
+
+    /// The folders that it may have: itself, and what a change of places may have left.
+    pub(super) fn folders(&self) -> [PathBuf; 3] {
+        [self.path.clone(), self.old_path(), self.new_path()]
     }
 
     /// Whether it holds all of these revisions whatever the remote says: commits never change.
@@ -300,12 +311,14 @@ fn set(git: &Git, name: &str, id: Oid) -> Result<(), FetchError> {
     git.reference(name, id, true, "").map(drop).map_err(local)
 }
 
+/// An error of libgit2 that is the mirror's fault.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn local(error: git2::Error) -> FetchError {
+pub(super) fn local(error: git2::Error) -> FetchError {
     FetchError::Mirror(error.message().to_owned())
 }
 
-fn remove(path: &Path) -> Result<(), FetchError> {
+/// Removes a folder with all that is in it, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), FetchError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(FetchError::Disk { path: path.to_owned(), source: error })

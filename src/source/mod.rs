@@ -17,6 +17,7 @@ mod rounds;
 mod ssh;
 mod transport;
 pub mod tree;
+mod unconfigured;
 mod wanted;
 
 #[cfg(test)]
