@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod diff;
 pub mod directives;
 pub mod fields;
+pub mod file;
 pub mod health;
 pub mod inventory;
 pub mod live;

@@ -2,23 +2,12 @@
 
 pub mod plain;
 
-use std::sync::Arc;
-
 use crate::domain::manifest::Origin;
 use crate::yaml;
 
 /// Names what a rendering depends on beside its input: to be raised whenever the same files render
 /// to other objects, so that every application is rendered anew.
 pub const VERSION: &str = "plain-1";
-
-/// One file of a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Its path from the root of the repository.
-    pub path: Arc<str>,
-    /// Its content.
-    pub bytes: Vec<u8>,
-}
 
 /// Bounds on one application's files, so that a hostile repository ends in an error.
 #[derive(Debug, Clone, Copy)]

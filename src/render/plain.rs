@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::domain::file::File;
 use crate::domain::manifest::{Manifest, Origin};
 use crate::domain::object::split_api_version;
-use crate::render::{File, Limits, RenderError};
+use crate::render::{Limits, RenderError};
 use crate::yaml::{Content, Entry, Node, parse};
 
 const EXTENSIONS: [&str; 3] = [".yaml", ".yml", ".json"];

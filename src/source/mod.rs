@@ -42,6 +42,7 @@ use tracing::{debug, warn};
 
 use crate::config::Repository;
 use crate::domain::commit::{Commit, CommitId, Revision};
+use crate::domain::file::File;
 use crate::domain::name::RepositoryName;
 use crate::source::endpoint::Endpoint;
 use crate::source::error::{FetchError, SourceError};
@@ -93,15 +94,6 @@ pub struct Fetched {
     pub performed: bool,
     /// How long it took, waiting included.
     pub duration: Duration,
-}
-
-/// A file of a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Path from the root of the repository.
-    pub path: Arc<str>,
-    /// Content.
-    pub bytes: Vec<u8>,
 }
 
 impl Source {

@@ -9,7 +9,7 @@ use crate::domain::commit::CommitId;
 use crate::domain::manifest::{self, Desired, Manifest, Origin};
 use crate::domain::object::{GroupVersionKind, ObjectKey};
 use crate::domain::sync::Phase;
-use crate::render::{File, Limits, plain};
+use crate::render::{Limits, plain};
 use crate::sync::error::SyncError;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
@@ -27,11 +27,7 @@ async fn objects(scene: &Scene<'_>, commit: &CommitId) -> Result<Vec<Desired>, S
     let application = &scene.application;
     let files = scene.context.source.read(&scene.repository, commit, &application.path).await?;
     // Parsing is work for a core, not for the tasks that wait.
-    let rendered = tokio::task::spawn_blocking(move || {
-        let files: Vec<_> =
-            files.into_iter().map(|file| File { path: file.path, bytes: file.bytes }).collect();
-        plain::render(&files, &Limits::default())
-    });
+    let rendered = tokio::task::spawn_blocking(move || plain::render(&files, &Limits::default()));
     let mut manifests = match rendered.await {
         Ok(manifests) => manifests.map_err(SyncError::Render)?,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
