@@ -50,6 +50,7 @@ use crate::source::github_app::Tokens;
 use crate::source::http::Client;
 use crate::source::link::Link;
 use crate::source::mirror::Mirror;
+use crate::source::pins::Recent;
 use crate::source::rounds::{Question, Rounds};
 use crate::source::tree::{Failure, Limits, Listing};
 
@@ -82,7 +83,7 @@ struct Place {
     /// Something in the mirror could not be read: the next fetch makes it anew.
     damaged: AtomicBool,
     /// Held while pins are written: refs are locked by files, and who finds one does not wait.
-    pins: Mutex<()>,
+    pins: Mutex<Recent>,
     /// The HTTP client of the last fetch, with its open connections.
     client: Mutex<Option<Client>>,
 }
@@ -235,13 +236,13 @@ impl Source {
     ) -> Result<(), SourceError> {
         let (place, commits) = (self.place(&repository.name), commits.to_vec());
         self.read_mirror(repository, move |git, name| {
-            let _turn = place.pins.lock().unwrap_or_else(PoisonError::into_inner);
-            pins::pin(git, name, &commits)
+            let mut recent = place.pins.lock().unwrap_or_else(PoisonError::into_inner);
+            pins::pin(git, name, &commits, &mut recent)
         })
         .await
     }
 
-    /// Keeps these commits, and no longer any other; tidies the mirror up where that is due.
+    /// Keeps these commits and what was pinned lately, and no longer any other; tidies the mirror up where that is due.
     pub async fn retain(
         &self,
         repository: &Repository,
@@ -251,8 +252,8 @@ impl Source {
         let turn = place.rounds.clone().lock_owned().await;
         let pinning = Arc::clone(&place);
         self.read_mirror(repository, move |git, name| {
-            let _turn = pinning.pins.lock().unwrap_or_else(PoisonError::into_inner);
-            pins::retain(git, name, &commits)
+            let mut recent = pinning.pins.lock().unwrap_or_else(PoisonError::into_inner);
+            pins::retain(git, name, &commits, &mut recent)
         })
         .await?;
         let job = spawn_blocking(move || {
@@ -352,7 +353,16 @@ impl Inner {
         drop(client);
         let result = place.mirror.fetch(&url, &link, revisions, damaged);
         match &result {
-            Ok(()) => place.damaged.store(false, Ordering::SeqCst),
+            Ok(()) => {
+                place.damaged.store(false, Ordering::SeqCst);
+                // A commit that was brought by its id hangs on its pin alone.
+                let mut recent = place.pins.lock().unwrap_or_else(PoisonError::into_inner);
+                for revision in revisions {
+                    if let Revision::Commit(id) = revision {
+                        recent.note(id, Timestamp::now());
+                    }
+                }
+            }
             Err(error) if error.is_refusal() => {
                 link::forget_token(repository, &endpoint, &self.tokens);
             }

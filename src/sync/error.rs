@@ -95,10 +95,9 @@ impl SyncError {
     /// Whether waiting cannot help, so that only a new commit or a request tries again.
     pub fn class(&self) -> FailureClass {
         let permanent = match self {
-            Self::NotConfigured(_)
-            | Self::NotThere(_)
-            | Self::Render(_)
-            | Self::Empty { .. } => true,
+            Self::NotConfigured(_) | Self::NotThere(_) | Self::Render(_) | Self::Empty { .. } => {
+                true
+            }
             Self::Source(error) => error.is_permanent(),
             Self::Manifests(errors) => errors.iter().all(ManifestError::is_permanent),
             Self::Objects { permanent, .. } => *permanent,
