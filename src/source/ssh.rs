@@ -162,16 +162,15 @@ impl Session {
         if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
             return FetchError::Timeout { host, what: "ssh".to_owned(), after };
         }
-        FetchError::Ssh { host, reason: self.last_complaint() }
+        FetchError::Ssh { host, reason: self.complaint() }
     }
 
-    /// Ends ssh and tells the last line that it wrote.
-    fn last_complaint(&mut self) -> String {
+    /// Ends ssh and tells why it failed.
+    fn complaint(&mut self) -> String {
         self.end();
         let written = self.complaints.take().and_then(|reader| reader.join().ok());
         let written = String::from_utf8_lossy(&written.unwrap_or_default()).into_owned();
-        let last = written.lines().rev().find(|line| !line.trim().is_empty());
-        Scrub::default().clean(last.unwrap_or("it ended without a word"))
+        Scrub::default().clean(&reason(&written))
     }
 
     fn end(&mut self) {
@@ -211,6 +210,25 @@ impl Write for Session {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// What ssh complains of: its last line, with what to do about it where that is known. Of a key
+/// that it cannot read it speaks before, and only tries on without it.
+fn reason(written: &str) -> String {
+    let mut lines = written.lines().map(str::trim).filter(|line| !line.is_empty());
+    let unread = lines.clone().find_map(|line| line.strip_prefix("Load key ")?.split_once("\": "));
+    let last = lines.next_back().unwrap_or("it ended without a word");
+    let denied = last.contains("Permission denied (publickey");
+    match unread {
+        Some((_, why)) if denied => format!("what `sshKey` holds cannot be used as a key: {why}"),
+        _ if denied => {
+            format!("{last} Check `sshKey`, which may have no passphrase, and the user in the URL")
+        }
+        _ if last.contains("Host key verification failed") => {
+            format!("{last} The key that the server shows is not in `knownHosts`")
+        }
+        _ => last.to_owned(),
     }
 }
 
@@ -320,10 +338,11 @@ mod tests {
 
     #[test]
     fn the_last_complaint_is_the_reason() {
-        let script = "echo first >&2; echo 'Host key verification failed.' >&2; echo >&2; exit 255";
+        let script = "echo first >&2; echo 'no route' >&2; echo >&2; exit 255";
         let mut session = session(script, Duration::from_secs(10));
         let error = session.read(&mut [0; 8]).unwrap_err();
-        assert_eq!(error.to_string(), "ssh to h.org: Host key verification failed.");
+        assert_eq!(error.to_string(), "ssh to h.org: no route");
+        assert_eq!(reason("\n"), "it ended without a word");
     }
 
     #[test]

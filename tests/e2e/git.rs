@@ -1,9 +1,13 @@
 //! What repositories, hosts and the ways to them can be like.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::json;
 
 use crate::world::manifests::config_map;
-use crate::world::{World, assert_tells};
+use crate::world::ssh_host::{SshHost, make_key};
+use crate::world::{World, assert_tells, leash};
 
 const SETTINGS: &str = "apps/shop/settings.yaml";
 
@@ -26,5 +30,56 @@ fn a_revision_that_was_asked_for_and_is_not_there_fails_at_once_and_can_be_asked
     world.repository.commit_to("next", None, &changes);
     world.headstay.wait_for_state(&ask("next"), "Succeeded");
     assert_eq!(world.colour("settings").as_deref(), Some("red"));
+    world.finish();
+}
+
+#[test]
+fn over_ssh_only_the_right_key_and_the_right_host_will_do() {
+    let (world, host, folder) = (World::start(), SshHost::start(), leash::folder("keys"));
+    let [key, known_hosts] = ["key", "known-hosts"].map(|name| folder.join(name));
+    fs::write(&key, host.key()).unwrap();
+    // As in a volume of Kubernetes: ssh itself would not take a key that all can read.
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&known_hosts, host.known_hosts()).unwrap();
+    for name in ["another-key", "another-host"] {
+        make_key(&folder.join(name));
+    }
+    let another_key = fs::read_to_string(folder.join("another-key")).unwrap();
+    let another_host = fs::read_to_string(folder.join("another-host.pub")).unwrap();
+    let place = host.known_hosts().split_once(' ').unwrap().0.to_owned();
+
+    world.reach_repository_by(
+        &host.url(&world.repository),
+        &format!(
+            "auth: {{sshKey: {{file: {}}}, knownHosts: {{file: {}}}}}",
+            key.display(),
+            known_hosts.display()
+        ),
+    );
+    world.apply(&[(SETTINGS, Some(&config_map("settings", "red")))]);
+    assert_eq!(world.colour("settings").as_deref(), Some("red"));
+
+    for (number, (file, content, told)) in [
+        (&known_hosts, format!("{place} {another_host}"), "is not in `knownHosts`"),
+        (&known_hosts, format!("elsewhere {another_host}"), "is not in `knownHosts`"),
+        (&key, another_key, "Permission denied (publickey). Check `sshKey`"),
+        (&key, "no key".to_owned(), "what `sshKey` holds cannot be used as a key"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let right = fs::read_to_string(file).unwrap();
+        fs::write(file, content).unwrap();
+        let colour = format!("red-{number}");
+        let pushed = world.push(&[(SETTINGS, Some(&config_map("settings", &colour)))]);
+        let sync = world.headstay.wait_for_state(&pushed.sync, "Retrying");
+        assert_tells(&sync, told);
+        fs::write(file, right).unwrap();
+        world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    }
+    fs::remove_file(&key).unwrap();
+    let pushed = world.push(&[(SETTINGS, Some(&config_map("settings", "grey")))]);
+    let sync = world.headstay.wait_for_state(&pushed.sync, "Retrying");
+    assert_tells(&sync, &key.display().to_string());
     world.finish();
 }

@@ -7,6 +7,7 @@
 //! | `headstay.rs` | the program: start, kill, terminate; its API and its log |
 //! | `webhook.rs` | deliveries and how they are signed |
 //! | `repository.rs`, `git_host.rs` | commits; the host that serves them, and its outages |
+//! | `ssh_host.rs` | a host that serves them over ssh |
 //! | `api_server.rs`, `kubernetes.rs` | the API server, and its outages; the verbs of kubectl |
 //! | `manifests.rs` | what the stories commit |
 //! | `wait.rs`, `call.rs`, `leash.rs` | waiting for a condition; one HTTP call; nothing is left behind |
@@ -19,6 +20,7 @@ pub mod kubernetes;
 pub mod leash;
 pub mod manifests;
 pub mod repository;
+pub mod ssh_host;
 pub mod wait;
 pub mod webhook;
 
@@ -123,6 +125,19 @@ impl World {
     #[track_caller]
     pub fn start() -> Self {
         Setup::default().start()
+    }
+
+    /// Lets the program reach the repository at another URL, by other keys of the configuration than
+    /// `auth`, and waits until it has.
+    #[track_caller]
+    pub fn reach_repository_by(&self, url: &str, keys: &str) {
+        let before =
+            format!("url: \"{}\", auth: {{token: {{env: GIT_TOKEN}}}}", self.repository.url);
+        let aliases = format!("aliases: [\"{}\"]", self.repository.url);
+        self.headstay.reconfigure(&before, &format!("url: \"{url}\", {aliases}, {keys}"));
+        self.headstay.wait_for_sync("the repository to be reached", |sync| {
+            sync["trigger"] == "configuration" && sync["state"] == "Succeeded"
+        });
     }
 
     /// Commits changes and delivers the push, which must be accepted.

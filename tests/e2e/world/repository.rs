@@ -23,6 +23,11 @@ impl Repository {
         Self { path: path.to_owned(), url }
     }
 
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Commits changes on top of `main`; returns the id of the commit.
     pub fn commit(&self, changes: &[Change]) -> String {
         let parent = self.head("main");
