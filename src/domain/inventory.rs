@@ -61,6 +61,8 @@ pub enum Kept {
     ByPolicy,
     /// Its own annotations say that it is not to be pruned.
     ByAnnotation,
+    /// Another application takes it over, or may, as soon as it comes to the same commit.
+    ForNeighbour,
 }
 
 impl Kept {
@@ -70,6 +72,7 @@ impl Kept {
             Self::UntilHealthy => "untilHealthy",
             Self::ByPolicy => "byPolicy",
             Self::ByAnnotation => "byAnnotation",
+            Self::ForNeighbour => "forNeighbour",
         }
     }
 }

@@ -47,6 +47,16 @@ pub struct ObjectKey {
 }
 
 impl ObjectKey {
+    /// The namespace of this name, as an object.
+    pub fn of_namespace(name: &str) -> Self {
+        Self {
+            group: String::new(),
+            kind: "Namespace".to_owned(),
+            namespace: None,
+            name: name.to_owned(),
+        }
+    }
+
     /// Its group and kind.
     pub fn group_kind(&self) -> GroupKind {
         GroupKind { group: self.group.clone(), kind: self.kind.clone() }

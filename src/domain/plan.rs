@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::domain::commit::CommitId;
 use crate::domain::inventory::InventoryItem;
-use crate::domain::manifest::Desired;
-use crate::domain::object::{GroupKind, ObjectKey};
+use crate::domain::manifest::{Desired, Manifest};
+use crate::domain::object::{GroupKind, GroupVersionKind, ObjectKey};
 
 /// Owned objects from which on the percentage of the prune limit counts: of three objects, one is
 /// already 33 %.
@@ -51,6 +52,21 @@ pub fn stale<'a>(
     desired: &HashSet<ObjectKey>,
 ) -> Vec<&'a InventoryItem> {
     inventory.iter().filter(|item| !desired.contains(&item.object)).collect()
+}
+
+/// Every name that these manifests can have on a cluster, where `namespace` is for those that name
+/// none. Whether a kind lives in namespaces only the cluster knows: so each has both names.
+pub fn possible_keys(manifests: &[Manifest], namespace: Option<&str>) -> HashSet<ObjectKey> {
+    let mut keys = HashSet::new();
+    for manifest in manifests {
+        let GroupVersionKind { group, kind, .. } = manifest.group_version_kind();
+        let own = manifest.value.pointer("/metadata/namespace").and_then(Value::as_str);
+        let own = own.filter(|own| !own.is_empty()).or(namespace).map(str::to_owned);
+        let bare = ObjectKey { group, kind, namespace: None, name: manifest.name().to_owned() };
+        keys.insert(ObjectKey { namespace: own, ..bare.clone() });
+        keys.insert(bare);
+    }
+    keys
 }
 
 /// How much one sync may prune without being asked.
@@ -127,7 +143,10 @@ impl Inputs<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::manifest::Origin;
 
     fn keys(count: usize, kind: &str) -> Vec<ObjectKey> {
         (0..count)
@@ -147,6 +166,34 @@ mod tests {
             owned,
             &PruneBounds { percent: 50, objects: 100, guarded: &guarded },
         )
+    }
+
+    #[test]
+    fn a_manifest_names_an_object_in_its_namespace_or_in_none() {
+        let manifest = |namespace: Option<&str>| Manifest {
+            origin: Origin { file: "web.yaml".into(), line: 1 },
+            value: json!({
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "web", "namespace": namespace},
+            }),
+        };
+        let key = |namespace: Option<&str>| ObjectKey {
+            group: "apps".into(),
+            kind: "Deployment".into(),
+            namespace: namespace.map(Into::into),
+            name: "web".into(),
+        };
+        for (own, default, named) in [
+            (Some("shop"), Some("stock"), &[Some("shop"), None][..]),
+            (None, Some("stock"), &[Some("stock"), None]),
+            (Some(""), Some("stock"), &[Some("stock"), None]),
+            (None, None, &[None]),
+        ] {
+            let keys = possible_keys(&[manifest(own)], default);
+            let named: HashSet<_> = named.iter().copied().map(key).collect();
+            assert_eq!(keys, named, "{own:?} {default:?}");
+        }
     }
 
     #[test]

@@ -49,8 +49,8 @@ impl Store {
         work.await.map_err(failed("read an inventory"))
     }
 
-    /// Other applications whose inventories name these objects of a cluster. Those that have moved
-    /// away from it, or left the configuration, own nothing there any more.
+    /// Other applications that hold these objects of a cluster, or are about to write them. Those
+    /// that have moved away from it, or left the configuration, own nothing there any more.
     pub async fn owners(
         &self,
         keys: &[ObjectKey],
@@ -65,8 +65,7 @@ impl Store {
                 Ok(Owner {
                     object: rows::object(row)?,
                     application: parsed(row, "application")?,
-                    applied: row.try_get::<Option<&str>, _>("hash")?.is_some()
-                        && row.try_get::<Option<&str>, _>("kept")?.is_none(),
+                    applied: row.try_get::<Option<&str>, _>("hash")?.is_some(),
                 })
             })
         };
@@ -149,7 +148,7 @@ CROSS JOIN inventory AS i ON i.cluster = ?2
   AND i.api_group = k.value ->> 'group' AND i.kind = k.value ->> 'kind'
   AND i.namespace = ifnull(k.value ->> 'namespace', '') AND i.name = k.value ->> 'name'
 CROSS JOIN applications AS a ON a.name = i.application AND a.cluster = i.cluster
-WHERE i.application <> ?3";
+WHERE i.application <> ?3 AND i.kept IS NULL";
 
 const REMOVE: &str = "
 DELETE FROM inventory

@@ -150,14 +150,14 @@ pub enum Step {
     Prune,
 }
 
-/// An application whose inventory names an object.
+/// An application whose inventory names an object that it wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// The object.
     pub object: ObjectKey,
     /// The application.
     pub application: ApplicationName,
-    /// Whether it holds the object; else it only intends to, or Git no longer names it there.
+    /// Whether it holds the object; else it only intends to.
     pub applied: bool,
 }
 

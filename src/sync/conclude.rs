@@ -14,11 +14,9 @@ use crate::sync::Ended;
 use crate::sync::context::Context;
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
+use crate::sync::handover;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
-
-/// Time between two looks at whether another application takes over what is to be pruned.
-const PRUNE_PAUSE: SignedDuration = SignedDuration::from_millis(500);
 
 /// All objects of a commit are as wanted.
 pub(super) struct Applied {
@@ -36,23 +34,29 @@ pub(super) struct Applied {
 }
 
 /// The commit's inputs are those of the last complete apply: only the revision advances.
-pub(super) fn advance(scene: &Scene<'_>, target: Target) -> Applied {
-    let stale = scene.inventory.iter().filter(|item| item.kept.is_some()).cloned().collect();
-    weigh(scene, target, Vec::new(), stale)
+pub(super) async fn advance(scene: &Scene<'_>, target: Target) -> Result<Applied, SyncError> {
+    let kept = scene.inventory.iter().filter(|item| item.kept.is_some());
+    let mut stale: Vec<_> = kept.cloned().collect();
+    handover::let_go(scene, &target.commit.id, &mut stale).await?;
+    Ok(weigh(scene, target, Vec::new(), stale))
 }
 
 /// Everything of the commit was written or found to be as wanted.
-pub(super) fn applied(
+pub(super) async fn applied(
     scene: &Scene<'_>,
     target: Target,
     items: Vec<InventoryItem>,
     mut stale: Vec<InventoryItem>,
-) -> Applied {
-    let kept = if scene.prunes() { Kept::UntilHealthy } else { Kept::ByPolicy };
+) -> Result<Applied, SyncError> {
     for item in &mut stale {
-        item.kept = Some(kept);
+        item.kept = Some(match item.kept {
+            _ if !scene.prunes() => Kept::ByPolicy,
+            Some(Kept::ForNeighbour) => Kept::ForNeighbour,
+            _ => Kept::UntilHealthy,
+        });
     }
-    weigh(scene, target, items, stale)
+    handover::let_go(scene, &target.commit.id, &mut stale).await?;
+    Ok(weigh(scene, target, items, stale))
 }
 
 fn weigh(
@@ -112,10 +116,6 @@ pub(super) fn outcome(
         Ok(Ended::Pruned) => {
             outcome.state = SyncState::Succeeded;
             outcome.application.healthy = outcome.commit.as_ref().map(|commit| commit.id.clone());
-        }
-        Ok(Ended::Early) => {
-            outcome.state = SyncState::Queued;
-            outcome.next_attempt_at = now.saturating_add(PRUNE_PAUSE).ok();
         }
         Ok(Ended::Held) => {
             outcome.state = SyncState::Succeeded;

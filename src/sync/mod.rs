@@ -10,6 +10,7 @@ pub mod context;
 pub mod diff;
 pub mod error;
 mod fetch;
+mod handover;
 mod heal;
 pub mod lease;
 mod look;
@@ -48,8 +49,6 @@ enum Ended {
     DryRun,
     /// What Git no longer names is gone.
     Pruned,
-    /// The prune has to wait for another application.
-    Early,
     /// It is a check that may not go further: nobody asked for this commit to be applied, or it
     /// is known to wait for a person or a newer one.
     Held,
@@ -120,7 +119,7 @@ async fn bring(
 ) -> Result<Ended, SyncError> {
     let target = fetch::fetch(scene, record).await?;
     if drifted.is_empty() && target.is_applied(scene) {
-        return Ok(Ended::Applied(conclude::advance(scene, target)));
+        return Ok(Ended::Applied(conclude::advance(scene, target).await?));
     }
     if waits_for_a_person(scene, &target).await? {
         heal::heal(scene, record, drifted).await?;
@@ -154,7 +153,7 @@ async fn bring(
         diff::note_stale(record, &plan.stale);
         return Ok(Ended::DryRun);
     }
-    Ok(Ended::Applied(conclude::applied(scene, target, applied, plan.stale)))
+    Ok(Ended::Applied(conclude::applied(scene, target, applied, plan.stale).await?))
 }
 
 /// How many earlier syncs of a commit are read to find the last that was to apply it.

@@ -11,34 +11,33 @@ use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::order;
-use crate::domain::sync::{Action, ObjectResult, Phase, Sync, SyncState};
+use crate::domain::sync::{Action, ObjectResult, Phase};
 use crate::failpoint::failpoint;
 use crate::sync::Ended;
 use crate::sync::error::{SyncError, chain};
+use crate::sync::handover::{self, Claims};
 use crate::sync::record::{Record, Refused};
 use crate::sync::scene::Scene;
 
 /// Deletes the kept objects of the inventory, those that depend on others first.
 pub(super) async fn prune(scene: &Scene<'_>, record: &mut Record) -> Result<Ended, SyncError> {
-    if !scene.prunes() {
+    let Some(commit) = scene.claim.sync.commit.as_ref().filter(|_| scene.prunes()) else {
         return Ok(Ended::Pruned);
-    }
-    if is_early(scene).await? {
-        return Ok(Ended::Early);
-    }
+    };
     let kept: HashMap<ObjectKey, &InventoryItem> = scene
         .inventory
         .iter()
         .filter(|item| item.kept.is_some())
         .map(|item| (item.object.clone(), item))
         .collect();
-    let keys: Vec<_> = kept.keys().cloned().collect();
-    let takers: HashMap<ObjectKey, ApplicationName> = scene
-        .other_owners(&keys)
-        .await?
-        .into_iter()
-        .map(|owner| (owner.object, owner.application))
-        .collect();
+    let mut keys: Vec<_> = kept.keys().cloned().collect();
+    let Claims { taken: takers, expected } = handover::claims(scene, &commit.id, &keys).await?;
+    for (key, why) in &expected {
+        if let Some(item) = kept.get(key) {
+            keep(record, item, Kept::ForNeighbour, why.clone());
+        }
+    }
+    keys.retain(|key| !expected.contains_key(key));
     for group in order::prune_order(keys) {
         for key in group {
             let Some(item) = kept.get(&key) else { continue };
@@ -49,34 +48,6 @@ pub(super) async fn prune(scene: &Scene<'_>, record: &mut Record) -> Result<Ende
     }
     record.fail_on_failed_objects()?;
     Ok(Ended::Pruned)
-}
-
-/// Whether another application that follows the same revision has yet to say which objects it takes
-/// over: what moves from one to the other must not be deleted in between.
-async fn is_early(scene: &Scene<'_>) -> Result<bool, SyncError> {
-    let ours = &scene.application;
-    if scene.inventory.iter().all(|item| item.kept.is_none()) {
-        return Ok(false);
-    }
-    for state in scene.context.store.applications().await? {
-        let Some(other) = scene.config.applications.get(&state.name) else { continue };
-        let neighbours = other.name != ours.name
-            && (&other.cluster, &other.repository, &other.revision)
-                == (&ours.cluster, &ours.repository, &ours.revision);
-        let wanted = state.wanted.map(|wanted| wanted.id);
-        let commit = scene.claim.sync.commit.as_ref().map(|commit| commit.id.clone());
-        let Some(last) = state.last_sync.filter(|_| neighbours && wanted != commit) else {
-            continue;
-        };
-        let pending = |sync: &Sync| {
-            let blocked = sync.state == SyncState::Blocked;
-            !sync.state.is_ended() && !blocked && sync.applied_at.is_none()
-        };
-        if scene.context.store.sync(last).await?.as_ref().is_some_and(pending) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// What became of an object that Git no longer names.
@@ -155,14 +126,8 @@ fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
         Verdict::Pruned => (Action::Pruned, None),
         Verdict::Released(why) => (Action::Skipped, Some(why)),
         Verdict::Kept => {
-            record.kept.push(InventoryItem { kept: Some(Kept::ByAnnotation), ..item.clone() });
-            record.results.push(ObjectResult {
-                object: item.object.clone(),
-                action: Action::Skipped,
-                fields: Vec::new(),
-                message: Some("its annotations say that it is not to be pruned".to_owned()),
-            });
-            return;
+            let why = "its annotations say that it is not to be pruned".to_owned();
+            return keep(record, item, Kept::ByAnnotation, why);
         }
         Verdict::Failed(error) => {
             return record.refuse(Refused {
@@ -178,5 +143,16 @@ fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
         action,
         fields: Vec::new(),
         message,
+    });
+}
+
+/// An object that stays in the inventory, and why.
+fn keep(record: &mut Record, item: &InventoryItem, kept: Kept, why: String) {
+    record.kept.push(InventoryItem { kept: Some(kept), ..item.clone() });
+    record.results.push(ObjectResult {
+        object: item.object.clone(),
+        action: Action::Skipped,
+        fields: Vec::new(),
+        message: Some(why),
     });
 }

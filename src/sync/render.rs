@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::config::Application;
 use crate::domain::commit::CommitId;
 use crate::domain::manifest::{self, Desired, Manifest, Origin};
 use crate::domain::object::{GroupVersionKind, ObjectKey};
@@ -23,15 +24,24 @@ pub(super) async fn render(
     record.time(Phase::Render, objects(scene, commit)).await
 }
 
-async fn objects(scene: &Scene<'_>, commit: &CommitId) -> Result<Vec<Desired>, SyncError> {
-    let application = &scene.application;
+/// The manifests of any application of the same repository.
+pub(super) async fn manifests(
+    scene: &Scene<'_>,
+    application: &Application,
+    commit: &CommitId,
+) -> Result<Vec<Manifest>, SyncError> {
     let files = scene.context.source.read(&scene.repository, commit, &application.path).await?;
     // Parsing is work for a core, not for the tasks that wait.
     let rendered = tokio::task::spawn_blocking(move || plain::render(&files, &Limits::default()));
-    let mut manifests = match rendered.await {
-        Ok(manifests) => manifests.map_err(SyncError::Render)?,
+    match rendered.await {
+        Ok(manifests) => manifests.map_err(SyncError::Render),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    };
+    }
+}
+
+async fn objects(scene: &Scene<'_>, commit: &CommitId) -> Result<Vec<Desired>, SyncError> {
+    let application = &scene.application;
+    let mut manifests = manifests(scene, application, commit).await?;
     if manifests.is_empty() && !application.sync.allow_empty {
         let path = application.path.clone();
         return Err(SyncError::Empty { path, commit: commit.short().to_owned() });
@@ -75,12 +85,7 @@ async fn own_namespace(
     let declared = manifests.iter().any(|manifest| {
         manifest.value["kind"] == "Namespace" && manifest.value["metadata"]["name"] == **name
     });
-    let key = ObjectKey {
-        group: String::new(),
-        kind: "Namespace".to_owned(),
-        namespace: None,
-        name: name.clone(),
-    };
+    let key = ObjectKey::of_namespace(name);
     // Applications may share a namespace: the first makes it.
     let owners = scene.other_owners(std::slice::from_ref(&key)).await?;
     if declared || owners.iter().any(|owner| owner.applied) {

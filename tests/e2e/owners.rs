@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::world::api_server::User;
 use crate::world::manifests::config_map;
+use crate::world::wait::{DEADLINE, wait_until};
 use crate::world::{Setup, World, assert_tells};
 
 /// A second application on the same repository and namespace.
@@ -14,15 +15,29 @@ const STOCK: &str = "
     path: apps/stock
     cluster: test
     namespace: NAMESPACE
-    sync: {interval: 1h, prune: true, retry: {initial: 1s, max: 2s}}
+    sync: {interval: 1h, prune: true, pruneLimit: {objects: 1}, retry: {initial: 1s, max: 2s}}
 ";
 
-/// `shop` has `settings`, `stock` has `shelf`.
+/// `shop` has `settings` and is checked every 2 s, `stock` has `shelf` and prunes one object unasked.
 fn shop_and_stock(limits: &'static str) -> World {
-    let world = Setup { applications: STOCK, limits, ..Setup::default() }.start();
+    let world = Setup { applications: STOCK, limits, interval: "2s", ..Setup::default() }.start();
     let pushed = world.push(&[("apps/stock/shelf.yaml", Some(&config_map("shelf", "grey")))]);
     world.headstay.wait_for_state(pushed.sync_of("stock"), "Succeeded");
     world
+}
+
+/// Why the inventory of `shop` keeps an object; none if that is not in it.
+fn kept(world: &World, name: &str) -> Option<Value> {
+    let application = world.headstay.application();
+    let mut inventory = application["inventory"].as_array()?.iter();
+    inventory.find(|item| item["name"] == name).map(|item| item["kept"].clone())
+}
+
+/// The result of one object in a sync.
+#[track_caller]
+fn result(sync: &Value, name: &str) -> Value {
+    let mut objects = sync["objects"].as_array().unwrap().iter();
+    objects.find(|object| object["name"] == name).unwrap_or_else(|| panic!("{sync:#}")).clone()
 }
 
 fn owner(world: &World, name: &str) -> Value {
@@ -95,6 +110,84 @@ fn what_moves_to_another_application_is_handed_over_and_not_deleted() {
         assert_eq!(world.colour("settings").as_deref(), Some(colour));
         assert_eq!(owner(&world, "settings"), to);
     }
+    world.finish();
+}
+
+#[test]
+fn what_moves_to_an_application_that_waits_for_a_yes_stays_until_it_is_given() {
+    let world = shop_and_stock("workers: 4");
+    let pushed = world.push(&[
+        ("apps/shop/till.yaml", Some(&config_map("till", "blue"))),
+        ("apps/stock/drawer.yaml", Some(&config_map("drawer", "grey"))),
+    ]);
+    for application in ["shop", "stock"] {
+        world.headstay.wait_for_state(pushed.sync_of(application), "Succeeded");
+    }
+    let before = world.kubernetes.get(&world.config_map_path("settings")).unwrap();
+
+    let pushed = world.push(&[
+        ("apps/shop/settings.yaml", None),
+        ("apps/stock/settings.yaml", Some(&config_map("settings", "red"))),
+        ("apps/stock/shelf.yaml", None),
+        ("apps/stock/drawer.yaml", None),
+    ]);
+    world.headstay.wait_for_state(pushed.sync_of("stock"), "Blocked");
+    let sync = world.headstay.wait_for_state(pushed.sync_of("shop"), "Succeeded");
+    let settings = result(&sync, "settings");
+    assert_eq!(settings["action"], "skipped", "{settings}");
+    assert!(settings["message"].as_str().unwrap().starts_with("application stock takes it over"));
+    let checked = || world.headstay.application()["checkedAt"].clone();
+    for _ in 0..2 {
+        let last = checked();
+        wait_until("another check", DEADLINE, || checked() != last);
+    }
+    let mut syncs = world.headstay.syncs().into_iter();
+    let last = syncs.find(|sync| sync["application"] == "shop" && sync["state"] == "Succeeded");
+    assert_eq!(last.unwrap()["id"], sync["id"], "what is still kept is no news");
+    assert_eq!(world.colour("settings").as_deref(), Some("blue"));
+    assert_eq!(kept(&world, "settings"), Some(json!("forNeighbour")));
+
+    world.headstay.post(&format!("/api/v1/syncs/{}/approve", pushed.sync_of("stock")), &json!({}));
+    world.headstay.wait_for_state(pushed.sync_of("stock"), "Succeeded");
+    wait_until("shop to let it go", DEADLINE, || kept(&world, "settings").is_none());
+    let after = world.kubernetes.get(&world.config_map_path("settings")).unwrap();
+    assert_eq!(after["metadata"]["uid"], before["metadata"]["uid"]);
+    assert_eq!(world.colour("settings").as_deref(), Some("red"));
+    assert_eq!(owner(&world, "settings"), "stock");
+    world.finish();
+}
+
+#[test]
+fn nothing_is_pruned_that_an_application_may_take_whose_files_cannot_be_read() {
+    let world = shop_and_stock("workers: 4");
+    world.apply(&[
+        ("apps/shop/till.yaml", Some(&config_map("till", "blue"))),
+        ("apps/shop/extra.yaml", Some(&config_map("extra", "blue"))),
+    ]);
+
+    let pushed = world.push(&[
+        ("apps/shop/settings.yaml", None),
+        ("apps/shop/extra.yaml", None),
+        ("apps/stock/settings.yaml", Some(&config_map("settings", "red"))),
+        ("apps/stock/broken.yaml", Some("kind: [")),
+    ]);
+    world.headstay.wait_for_state(pushed.sync_of("stock"), "Failed");
+    let sync = world.headstay.wait_for_state(pushed.sync_of("shop"), "Succeeded");
+    for name in ["settings", "extra"] {
+        let result = result(&sync, name);
+        assert_eq!(result["action"], "skipped", "{result}");
+        assert!(result["message"].as_str().unwrap().contains("application stock may take it"));
+        assert_eq!(world.colour(name).as_deref(), Some("blue"));
+    }
+
+    let mended = world.push(&[("apps/stock/broken.yaml", None)]);
+    world.headstay.wait_for_state(mended.sync_of("stock"), "Succeeded");
+    wait_until("shop to prune the rest", DEADLINE, || {
+        ["settings", "extra"].iter().all(|name| kept(&world, name).is_none())
+    });
+    assert_eq!(world.colour("extra"), None);
+    assert_eq!(world.colour("settings").as_deref(), Some("red"));
+    assert_eq!(owner(&world, "settings"), "stock");
     world.finish();
 }
 

@@ -1,6 +1,7 @@
 //! What applications own, and what a newer sync does to older ones.
 
 use headstay::domain::health::{Health, HealthStatus};
+use headstay::domain::inventory::InventoryItem;
 use headstay::domain::sync::{Action, SyncState, Trigger};
 use headstay::store::{ApplicationChange, Outcome, WaitingEnd};
 
@@ -70,7 +71,8 @@ async fn a_thousand_objects_are_one_transaction() {
     let world = World::new().await;
     world.enqueue("shop", Trigger::Webhook).await;
     let claim = world.claim().await.unwrap();
-    let items: Vec<_> = (0..1000).map(|n| item(&format!("web-{n:03}"), 'a')).collect();
+    let held = |n| InventoryItem { kept: None, ..item(&format!("web-{n:03}"), 'a') };
+    let items: Vec<_> = (0..1000).map(held).chain([item("web-given-up", 'a')]).collect();
     assert!(world.store.record_applied(claim.key, &cluster("main"), &items).await.unwrap());
     assert_eq!(world.inventory("shop", "main").await, items);
     let keys: Vec<_> = items.iter().map(|item| item.object.clone()).collect();

@@ -1,0 +1,132 @@
+//! The hand-over: an object that moves from one application to another is not deleted before the
+//! other one has it. Git itself says what the other one takes, so it does not matter what keeps
+//! that from taking it: its place in the queue, a failure, or a person's yes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::config::Application;
+use crate::domain::commit::CommitId;
+use crate::domain::inventory::{InventoryItem, Kept};
+use crate::domain::name::ApplicationName;
+use crate::domain::object::ObjectKey;
+use crate::domain::plan;
+use crate::source::error::{SourceError, TreeProblem};
+use crate::sync::error::SyncError;
+use crate::sync::render;
+use crate::sync::scene::Scene;
+
+/// What other applications have to do with objects that Git no longer names for this one.
+#[derive(Default)]
+pub(super) struct Claims {
+    /// The application that has applied an object meanwhile: the object is handed over.
+    pub(super) taken: HashMap<ObjectKey, ApplicationName>,
+    /// Why an object has to wait: another application takes it at this commit, or may.
+    pub(super) expected: BTreeMap<ObjectKey, String>,
+}
+
+/// Asks the inventories, and Git for what the applications that are not at this commit yet name
+/// there. Only those that follow the same revision are asked: nobody else takes part in a move.
+pub(super) async fn claims(
+    scene: &Scene<'_>,
+    commit: &CommitId,
+    objects: &[ObjectKey],
+) -> Result<Claims, SyncError> {
+    let mut claims = Claims::default();
+    for owner in scene.other_owners(objects).await? {
+        if owner.applied {
+            claims.taken.insert(owner.object, owner.application);
+        } else {
+            let why = format!("application {} takes it over", owner.application);
+            claims.expected.insert(owner.object, why);
+        }
+    }
+    let mut open: Vec<_> =
+        objects.iter().filter(|object| !claims.taken.contains_key(*object)).collect();
+    for other in neighbours(scene) {
+        open.retain(|object| !claims.expected.contains_key(*object));
+        if open.is_empty() {
+            break;
+        }
+        if is_settled(scene, other, commit).await? {
+            continue;
+        }
+        let (name, short) = (&other.name, commit.short());
+        let (named, why) = match named(scene, other, commit).await {
+            Ok(keys) => (Some(keys), format!("application {name} takes it over at {short}")),
+            Err(SyncError::Source(SourceError::Tree {
+                problem: TreeProblem::PathNotFound { .. },
+                ..
+            })) => continue,
+            Err(_) => (None, format!("application {name} may take it over: {short} fails there")),
+        };
+        for object in &open {
+            if named.as_ref().is_none_or(|keys| keys.contains(*object)) {
+                claims.expected.insert((*object).clone(), why.clone());
+            }
+        }
+    }
+    Ok(claims)
+}
+
+/// Lets go what waits for another application and need not any more: it is pruned next.
+pub(super) async fn let_go(
+    scene: &Scene<'_>,
+    commit: &CommitId,
+    stale: &mut [InventoryItem],
+) -> Result<(), SyncError> {
+    let mut waiting: Vec<_> =
+        stale.iter_mut().filter(|item| item.kept == Some(Kept::ForNeighbour)).collect();
+    if waiting.is_empty() || !scene.prunes() {
+        return Ok(());
+    }
+    let keys: Vec<_> = waiting.iter().map(|item| item.object.clone()).collect();
+    let claims = claims(scene, commit, &keys).await?;
+    for item in &mut waiting {
+        if !claims.expected.contains_key(&item.object) {
+            item.kept = Some(Kept::UntilHealthy);
+        }
+    }
+    Ok(())
+}
+
+/// The other applications of the cluster that follow the same revision.
+fn neighbours<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = &'a Application> {
+    let ours = &scene.application;
+    scene.config.applications.values().map(|other| &**other).filter(|other| {
+        other.name != ours.name
+            && (&other.cluster, &other.repository, &other.revision)
+                == (&ours.cluster, &ours.repository, &ours.revision)
+    })
+}
+
+/// Whether the inventory of an application says all that it names at a commit: it has applied that
+/// commit, or one at which its files were the same.
+async fn is_settled(
+    scene: &Scene<'_>,
+    other: &Application,
+    commit: &CommitId,
+) -> Result<bool, SyncError> {
+    let state = scene.context.store.application(&other.name).await?;
+    let Some(state) = state.filter(|state| state.inputs.is_some()) else { return Ok(false) };
+    let Some(applied) = state.applied else { return Ok(false) };
+    if applied.id == *commit {
+        return Ok(true);
+    }
+    let tree = |commit| scene.context.source.tree_id(&scene.repository, commit, &other.path);
+    let (then, now) = (tree(&applied.id).await, tree(commit).await);
+    Ok(matches!((then, now), (Ok(then), Ok(now)) if then == now))
+}
+
+/// What an application names at a commit.
+async fn named(
+    scene: &Scene<'_>,
+    other: &Application,
+    commit: &CommitId,
+) -> Result<HashSet<ObjectKey>, SyncError> {
+    let manifests = render::manifests(scene, other, commit).await?;
+    let mut keys = plan::possible_keys(&manifests, other.namespace.as_deref());
+    if other.sync.create_namespace.is_some() {
+        keys.extend(other.namespace.as_deref().map(ObjectKey::of_namespace));
+    }
+    Ok(keys)
+}
