@@ -275,14 +275,18 @@ const BEGIN_APPLY: &str = "
 UPDATE syncs SET git_commit = ?3, rewind = ?4
 WHERE id = ?1 AND fence = ?2 AND state = 'Running' RETURNING application";
 
-/// Who writes now makes every older wish pointless, and also whatever waits for the health of what
-/// is written over, or would prune for it, however old that is.
+/// Who writes now ends whatever waits for the health of what is written over, or would prune for
+/// it, however old that is. Of the older syncs that wait for a retry or for a yes it ends those
+/// whose wish it covers: all, if it brings the application to its own revision, else those of its
+/// slot. So a person's sync of another revision leaves alone what a push asked for.
 const OVERTAKE: &str = "
 UPDATE syncs SET state = 'Superseded', superseded_by = ?1, ended_at = ?3, next_attempt_at = NULL
 WHERE application = ?2 AND id <> ?1
   AND (state = 'Waiting'
        OR (state IN ('Queued', 'Retrying') AND step = 'Prune')
-       OR (state IN ('Blocked', 'Retrying') AND id < ?1))";
+       OR (state IN ('Blocked', 'Retrying') AND id < ?1
+           AND EXISTS (SELECT 1 FROM syncs AS newer WHERE newer.id = ?1
+                       AND (newer.options ->> 'revision' IS NULL OR newer.slot = syncs.slot))))";
 
 const SUPERSEDE: &str = "
 UPDATE syncs SET state = 'Superseded', superseded_by = ?2, ended_at = ?3, next_attempt_at = NULL,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use headstay::domain::sync::{Phase, PhaseDuration, SyncOptions, SyncState, Trigger, f64_ms::Ms};
+use headstay::domain::sync::{
+    Phase, PhaseDuration, SyncOptions, SyncRequest, SyncState, Trigger, f64_ms::Ms,
+};
 use headstay::store::error::StoreError;
 use headstay::store::{Approval, Cancellation, Outcome, Step, Store, WaitingEnd};
 use jiff::Timestamp;
@@ -24,7 +26,7 @@ async fn wishes_of_one_slot_coalesce() {
     assert!(sync.requested_at >= sync.queued_at);
 
     let options = SyncOptions { dry_run: true, ..SyncOptions::default() };
-    let other = headstay::domain::sync::SyncRequest { options, ..wish("shop", Trigger::Manual) };
+    let other = SyncRequest { options, ..wish("shop", Trigger::Manual) };
     assert!(!world.store.enqueue(other).await.unwrap().coalesced, "another slot");
     assert!(!world.store.enqueue(wish("blog", Trigger::Manual)).await.unwrap().coalesced);
 }
@@ -100,6 +102,33 @@ async fn a_retry_gives_way_to_what_was_queued_meanwhile() {
     assert!(old.ended_at.is_some() && old.next_attempt_at.is_none());
     let new = world.claim().await.unwrap().sync;
     assert_eq!(new.trigger, Trigger::Webhook, "the wish lives on in it");
+}
+
+#[tokio::test]
+async fn a_push_that_is_tried_again_outlives_a_sync_of_another_revision() {
+    let at = |revision: &str| SyncRequest {
+        options: SyncOptions { revision: Some(revision.into()), ..SyncOptions::default() },
+        ..wish("shop", Trigger::Manual)
+    };
+    let pruned = SyncRequest {
+        options: SyncOptions { prune: Some(true), ..SyncOptions::default() },
+        ..wish("shop", Trigger::Manual)
+    };
+    let push = || wish("shop", Trigger::Webhook);
+    for (older, newer, left) in [
+        (push(), at("v1"), SyncState::Retrying),
+        (at("v1"), at("v2"), SyncState::Retrying),
+        (push(), pruned, SyncState::Superseded),
+        (at("v1"), push(), SyncState::Superseded),
+    ] {
+        let world = World::new().await;
+        let older = world.store.enqueue(older).await.unwrap().id;
+        world.run(Outcome { next_attempt_at: Some(LATER), ..outcome(SyncState::Retrying) }).await;
+        world.store.enqueue(newer.clone()).await.unwrap();
+        let claim = world.claim().await.unwrap();
+        assert!(world.begin_apply(claim.key, Vec::new()).await);
+        assert_eq!(world.state(older).await, left, "{newer:?}");
+    }
 }
 
 #[tokio::test]
