@@ -42,28 +42,25 @@ impl Store {
 
     /// Takes the sync that has been due longest, of an application that no other worker is at.
     /// Prunes come first: they end what was begun. A sync whose holder let the lease end is taken
-    /// from it.
+    /// from it. One that cannot be read fails, and holds up no other.
     pub async fn claim(&self, lease: Duration) -> Result<Option<Claim>, StoreError> {
         let now = self.now();
         let lease_until = after(now, lease);
         let work = async {
             let mut tx = self.begin().await?;
-            let taken = sqlx::query(CLAIM)
-                .bind(micros(now))
-                .bind(micros(lease_until))
-                .fetch_all(&mut *tx)
-                .await?;
-            let Some(taken) = taken.first() else { return Ok(None) };
-            let row = sqlx::query(select_sync!("WHERE s.id = ?1"))
-                .bind(taken.try_get::<&str, _>("id")?)
-                .fetch_one(&mut *tx)
-                .await?;
-            let sync = rows::sync(&row)?;
-            let key = ClaimKey { sync: sync.id, fence: row.try_get("fence")? };
-            let step = Step::read(&row)?;
-            failpoint("claim:before");
+            let mut claim = None;
+            while let Some(row) = take(&mut tx, now, lease_until).await? {
+                match read_claim(&row, lease_until) {
+                    Ok(read) => {
+                        claim = Some(read);
+                        failpoint("claim:before");
+                        break;
+                    }
+                    Err(error) => fail_unreadable(&mut tx, &row, error, now).await?,
+                }
+            }
             tx.commit().await?;
-            Ok(Some(Claim { key, sync, step, lease_until }))
+            Ok(claim)
         };
         work.await.map_err(failed("claim a sync"))
     }
@@ -173,6 +170,47 @@ impl Step {
     }
 }
 
+/// The row of the sync that is next; it is `Running` now.
+async fn take(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    lease_until: Timestamp,
+) -> Result<Option<SqliteRow>, sqlx::Error> {
+    let query = sqlx::query(CLAIM).bind(micros(now)).bind(micros(lease_until));
+    let taken = query.fetch_all(&mut *connection).await?;
+    let Some(taken) = taken.first() else { return Ok(None) };
+    let query = sqlx::query(select_sync!("WHERE s.id = ?1")).bind(taken.try_get::<&str, _>("id")?);
+    query.fetch_one(connection).await.map(Some)
+}
+
+fn read_claim(row: &SqliteRow, lease_until: Timestamp) -> Result<Claim, sqlx::Error> {
+    let sync = rows::sync(row)?;
+    let key = ClaimKey { sync: sync.id, fence: row.try_get("fence")? };
+    Ok(Claim { key, sync, step: Step::read(row)?, lease_until })
+}
+
+/// Ends a sync whose row is damaged, or from a version that knows more. Its application is checked
+/// at once instead, so that nothing that was accepted is lost.
+pub(super) async fn fail_unreadable(
+    connection: &mut SqliteConnection,
+    row: &SqliteRow,
+    error: sqlx::Error,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let failure = rows::told(error)?;
+    let id: &str = row.try_get("id")?;
+    tracing::error!(sync = id, error = failure.message, "a sync was given up");
+    for statement in [FAIL, CHECK_INSTEAD] {
+        sqlx::query(statement)
+            .bind(id)
+            .bind(micros(now))
+            .bind(json(&failure)?)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
 /// A sync back in the queue, due now.
 async fn requeue(
     connection: &mut SqliteConnection,
@@ -253,6 +291,15 @@ WHERE id = (
                           WHERE r.application = s.application AND r.state = 'Running') END
     ORDER BY s.step = 'Prune' DESC, s.due_at, s.id LIMIT 1)
 RETURNING id";
+
+const FAIL: &str = "
+UPDATE syncs SET state = 'Failed', ended_at = ?2, error = ?3, lease_until = NULL,
+    next_attempt_at = NULL
+WHERE id = ?1 AND state IN ('Running', 'Waiting')";
+
+const CHECK_INSTEAD: &str = "
+UPDATE applications SET next_check_at = ?2
+WHERE name = (SELECT application FROM syncs WHERE id = ?1)";
 
 const NEXT_DUE: &str = "
 SELECT min(CASE s.state WHEN 'Running' THEN s.lease_until ELSE s.due_at END) AS due_at

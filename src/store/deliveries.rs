@@ -15,7 +15,7 @@ use crate::store::coalesce::{
     Arrival, Arrived, Batch, Joined, Known, OpenSync, coalesce, host_key,
 };
 use crate::store::error::{StoreError, failed};
-use crate::store::rows::{self, from_word, json, micros, parsed, word};
+use crate::store::rows::{self, json, micros, parsed, word};
 use crate::store::syncs::{cursor_of, paged};
 use crate::store::{Enqueued, NewDelivery, Page, Paged, Store};
 
@@ -96,7 +96,7 @@ async fn look_up(
         {
             let sync = OpenSync {
                 id: parsed(&row, "id")?,
-                trigger: from_word(&row, "trigger")?,
+                trigger: rows::trigger(&row),
                 actor: row.try_get("actor")?,
                 look: rows::look(&row)?,
                 retrying: row.try_get("retrying")?,

@@ -83,7 +83,8 @@ impl Held {
             step: Step::read(row)?,
             cancel_requested: row.try_get("cancel_requested")?,
             phases: from_json(row, "phases")?,
-            results: from_json_or_null(row, "results")?.unwrap_or_default(),
+            // They are only told: to be unreadable must not keep the sync from its end.
+            results: from_json_or_null(row, "results").unwrap_or_default().unwrap_or_default(),
             unchanged: from_json::<Summary>(row, "summary")?.unchanged,
             announced: row.try_get("announced")?,
             cluster: row.try_get("cluster")?,

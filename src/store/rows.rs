@@ -13,7 +13,9 @@ use sqlx::sqlite::SqliteRow;
 use crate::domain::delivery::Delivery;
 use crate::domain::inventory::{ApplicationState, InventoryItem};
 use crate::domain::object::ObjectKey;
-use crate::domain::sync::{Look, Sync};
+use crate::domain::sync::{
+    Failure, FailureClass, Look, Phase, Sync, SyncOptions, SyncRequest, SyncState, Trigger,
+};
 
 /// Selects what [`sync`] reads, from `syncs AS s`. Of the deliveries it takes the newest hundred: a
 /// sync that a storm of webhooks joined covers many more.
@@ -146,6 +148,47 @@ pub(super) fn look(row: &SqliteRow) -> Result<Look> {
         1 => Look::Changed,
         _ => Look::All,
     })
+}
+
+/// What is told of a sync whose row cannot be read; any other error stays one.
+pub(super) fn told(error: sqlx::Error) -> Result<Failure> {
+    let sqlx::Error::ColumnDecode { index, source } = error else { return Err(error) };
+    Ok(Failure {
+        phase: Phase::Queue,
+        class: FailureClass::Transient,
+        message: format!(
+            "this sync cannot be read from the store: column `{index}`: {source}; the row is \
+             damaged or was written by another version: ask for a new sync"
+        ),
+        details: Vec::new(),
+    })
+}
+
+/// What asked for a sync. What this version does not know is taken for a check, which yields to
+/// every wish that joins it.
+pub(super) fn trigger(row: &SqliteRow) -> Trigger {
+    from_word(row, "trigger").unwrap_or(Trigger::Timer)
+}
+
+/// A row of [`select_sync!`] for those who only look. One that cannot be read is not left out: it
+/// has what can be read, and an error that says what cannot.
+pub(super) fn shown(row: &SqliteRow) -> Result<Sync> {
+    let error = match sync(row) {
+        Ok(sync) => return Ok(sync),
+        Err(error) => told(error)?,
+    };
+    let request = SyncRequest {
+        application: parsed(row, "application")?,
+        trigger: trigger(row),
+        actor: None,
+        options: SyncOptions::default(),
+    };
+    let mut shown = Sync::asked_for(parsed(row, "id")?, request, time(row, "queued_at")?);
+    shown.state = from_word(row, "state").unwrap_or(SyncState::Failed);
+    shown.commit = from_json_or_null(row, "git_commit").ok().flatten();
+    shown.ended_at = time_or_none(row, "ended_at")?;
+    shown.error = Some(error);
+    Ok(shown)
 }
 
 /// A row of [`select_sync!`].

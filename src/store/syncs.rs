@@ -18,7 +18,7 @@ impl Store {
                 .bind(id.to_string())
                 .fetch_optional(self.readers())
                 .await?;
-            row.as_ref().map(rows::sync).transpose()
+            row.as_ref().map(rows::shown).transpose()
         };
         work.await.map_err(failed("read a sync"))
     }
@@ -54,7 +54,7 @@ impl Store {
         query.push(" ORDER BY s.id DESC LIMIT ").push_bind(i64::from(page.items()) + 1);
         let work = async {
             let rows = query.build().fetch_all(self.readers()).await?;
-            rows::all(&rows, rows::sync)
+            rows::all(&rows, rows::shown)
         };
         let syncs = work.await.map_err(failed("read the history"))?;
         Ok(paged(syncs, &page, |sync| sync.id.to_string()))

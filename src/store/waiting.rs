@@ -6,17 +6,31 @@ use crate::domain::health::{Health, HealthStatus};
 use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::{PhaseDuration, Sync, SyncState, WaitingFor};
+use crate::store::claims::fail_unreadable;
 use crate::store::error::{StoreError, failed};
 use crate::store::finish::merge_phases;
 use crate::store::rows::{self, from_json, json, json_or_null, micros, parsed, select_sync};
 use crate::store::{ApplicationChange, Step, Store, WaitingEnd, applications, inventory};
 
 impl Store {
-    /// Every sync that waits for health, oldest first.
+    /// Every sync that waits for health, oldest first. One that cannot be read waits no more: it
+    /// fails.
     pub async fn waiting(&self) -> Result<Vec<Sync>, StoreError> {
+        let now = self.now();
         let work = async {
             let query = sqlx::query(select_sync!("WHERE s.state = 'Waiting' ORDER BY s.id"));
-            rows::all(&query.fetch_all(self.readers()).await?, rows::sync)
+            let mut waiting = Vec::new();
+            for row in query.fetch_all(self.readers()).await? {
+                match rows::sync(&row) {
+                    Ok(sync) => waiting.push(sync),
+                    Err(error) => {
+                        let mut tx = self.begin().await?;
+                        fail_unreadable(&mut tx, &row, error, now).await?;
+                        tx.commit().await?;
+                    }
+                }
+            }
+            Ok(waiting)
         };
         work.await.map_err(failed("read the waiting syncs"))
     }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use headstay::domain::name::ApplicationName;
 use headstay::domain::sync::{
     Phase, PhaseDuration, SyncOptions, SyncRequest, SyncState, Trigger, f64_ms::Ms,
 };
 use headstay::store::error::StoreError;
-use headstay::store::{Approval, Cancellation, Outcome, Step, Store, WaitingEnd};
+use headstay::store::{Approval, Cancellation, Outcome, Page, Step, Store, SyncFilter, WaitingEnd};
 use jiff::Timestamp;
 
-use crate::world::{LEASE, World, cluster, commit_id, outcome, plan, wish};
+use crate::world::{LEASE, World, cluster, commit_id, name, outcome, plan, wish};
 
 /// A time that these tests do not live to see.
 const LATER: Timestamp = Timestamp::constant(200_000_000_000, 0);
@@ -224,6 +225,39 @@ async fn a_person_stops_a_sync() {
     assert!(world.store.cancel_requested(claim.key).await.unwrap());
     assert!(world.store.finish(claim.key, outcome(SyncState::Waiting)).await.unwrap());
     assert_eq!(world.state(running).await, SyncState::Cancelled, "it was not heard in time");
+}
+
+#[tokio::test]
+async fn a_sync_that_cannot_be_read_fails_and_holds_up_no_other() {
+    let world = World::new().await;
+    world.configure(&[("shop", "main"), ("blog", "main")]).await;
+    world.store.schedule_checks(&[("shop", LATER), ("blog", LATER)].map(due)).await.unwrap();
+    let damaged = world.enqueue("shop", Trigger::Webhook).await;
+    let next = world.enqueue("blog", Trigger::Webhook).await;
+    world
+        .tamper("UPDATE syncs SET trigger = 'omen', options = '{' WHERE application = 'shop'")
+        .await;
+    assert_eq!(world.enqueue("shop", Trigger::Webhook).await, damaged, "it can still be joined");
+
+    assert_eq!(world.claim().await.unwrap().key.sync, next);
+    let page = Page { cursor: None, limit: 10 };
+    let listed = world.store.syncs(&SyncFilter::default(), page).await.unwrap().items;
+    let [blog, shop] = &listed[..] else { panic!("nothing is left out: {listed:?}") };
+    assert_eq!((blog.id, shop.id, shop.state), (next, damaged, SyncState::Failed));
+    let message = &shop.error.as_ref().unwrap().message;
+    assert!(message.contains("column `options`: EOF"), "{message}");
+    assert!(message.contains("ask for a new sync"), "{message}");
+    assert_eq!(world.store.due_checks(world.store.now()).await.unwrap(), [name("shop")]);
+
+    let waiting = world.enqueue("shop", Trigger::Webhook).await;
+    world.run(outcome(SyncState::Waiting)).await;
+    world.tamper("UPDATE syncs SET phases = 'later' WHERE state = 'Waiting'").await;
+    assert_eq!(world.store.waiting().await.unwrap(), []);
+    assert_eq!(world.state(waiting).await, SyncState::Failed);
+}
+
+fn due((application, at): (&str, Timestamp)) -> (ApplicationName, Timestamp) {
+    (name(application), at)
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ use headstay::domain::sync::{
 use headstay::store::{
     ApplicationChange, ApplyStart, Claim, ClaimKey, NewDelivery, Outcome, Step, Store,
 };
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
 pub(crate) const LEASE: Duration = Duration::from_mins(1);
@@ -43,6 +45,13 @@ impl World {
         drop(store);
         let store = Store::open(&folder.path().join("var/headstay.db")).await.unwrap();
         Self { store, folder }
+    }
+
+    /// Changes the file behind the back of the store.
+    pub(crate) async fn tamper(&self, statement: &'static str) {
+        let options = SqliteConnectOptions::new().filename(self.path());
+        let mut file = options.connect().await.unwrap();
+        assert!(sqlx::query(statement).execute(&mut file).await.unwrap().rows_affected() > 0);
     }
 
     /// The configuration keeps these applications on these clusters, and no others.
