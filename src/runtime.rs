@@ -28,6 +28,7 @@ use crate::store::error::StoreError;
 use crate::store::{Retention, Store};
 use crate::sync::context::Context;
 use crate::sync::error::chain;
+use crate::sync::slots::Slots;
 use crate::sync::worker;
 use crate::telemetry::Metrics;
 use crate::trigger::timer;
@@ -80,6 +81,7 @@ pub async fn serve(path: &Path) -> Result<(), RuntimeError> {
         queue: Queue::new(store.clone()),
         source: Source::new(&config.server.data),
         clusters: Clusters::new(config.server.limits.calls_per_cluster),
+        slots: Arc::new(Slots::new(config.server.limits.workers)),
         metrics: Arc::new(Metrics::new()),
         config: Arc::new(Live::new(config)),
         store,
@@ -110,9 +112,7 @@ async fn run(
     start_applications(&context).await?;
     let router = http::router(App::new(context.clone(), Arc::clone(&ready)));
     tasks.spawn("http", http::accept::serve(listener, router, stop.clone()));
-    for _ in 0..context.config.load().server.limits.workers {
-        tasks.spawn("worker", worker::work(context.clone(), stop.clone()));
-    }
+    tasks.spawn("worker", worker::work(context.clone(), stop.clone()));
     tasks.spawn("observer", observe::observe(context.clone(), stop.clone()));
     tasks.spawn(
         "timer",

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WARNING};
@@ -90,6 +91,8 @@ pub(super) struct Answer {
 pub(super) struct Caller {
     client: Client,
     permits: Semaphore,
+    /// When an answer came last, whatever it was; none after a call without one.
+    answered: Mutex<Option<Instant>>,
     reads: AtomicU64,
     dry_runs: AtomicU64,
     writes: AtomicU64,
@@ -101,6 +104,7 @@ impl Caller {
         Self {
             client,
             permits: Semaphore::new(calls.clamp(1, Semaphore::MAX_PERMITS)),
+            answered: Mutex::default(),
             reads: AtomicU64::default(),
             dry_runs: AtomicU64::default(),
             writes: AtomicU64::default(),
@@ -163,13 +167,7 @@ impl Caller {
             }
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        let (status, headers, body) = timeout(CALL_TIMEOUT, self.exchange(call))
-            .await
-            .map_err(|_| ClusterError::Timeout {
-                object: Box::new(call.object.clone()),
-                after: CALL_TIMEOUT,
-            })
-            .flatten()?;
+        let (status, headers, body) = self.exchange(call).await?;
         if !status.is_success() {
             return Err(classify(&refusal(status, &headers, &body), &call.object));
         }
@@ -177,7 +175,29 @@ impl Caller {
         Ok(Answer { status, value, warnings: warnings(&headers) })
     }
 
+    /// Whether an answer, whatever it is, came within this time, and every call since had one.
+    pub(super) fn answered_within(&self, time: Duration) -> bool {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.is_some_and(|at| at.elapsed() < time)
+    }
+
+    /// Sends a call and takes the answer, within [`CALL_TIMEOUT`].
     async fn exchange(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), ClusterError> {
+        let late = |_| ClusterError::Timeout {
+            object: Box::new(call.object.clone()),
+            after: CALL_TIMEOUT,
+        };
+        let answer = timeout(CALL_TIMEOUT, self.deliver(call)).await.map_err(late).flatten();
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        *answered = answer.is_ok().then(Instant::now);
+        drop(answered);
+        answer
+    }
+
+    async fn deliver(
         &self,
         call: &Call<'_>,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), ClusterError> {
@@ -263,10 +283,9 @@ fn warnings(headers: &HeaderMap) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
     use std::convert::Infallible;
-    use std::sync::atomic::AtomicBool;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use http::Response;
     use tower::service_fn;
@@ -274,7 +293,10 @@ mod tests {
     use super::*;
 
     /// An API server that notes which calls reach it, and answers each with this status, or never.
-    fn server(calls: usize, status: Option<StatusCode>) -> (Caller, Arc<Mutex<Vec<String>>>) {
+    pub(in crate::cluster) fn server(
+        calls: usize,
+        status: Option<StatusCode>,
+    ) -> (Caller, Arc<Mutex<Vec<String>>>) {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&sent);
         let service = service_fn(move |request: Request<Body>| {
@@ -287,6 +309,14 @@ mod tests {
         });
         (Caller::new(Client::new(service, "default"), calls), sent)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::testing::server;
+    use super::*;
 
     fn call<'a>(uri: &str, purpose: Purpose<'a>) -> Call<'a> {
         let object = ObjectKey {

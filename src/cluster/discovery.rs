@@ -7,10 +7,10 @@ use std::time::Duration;
 use http::Method;
 use kube::core::discovery::v2::{APIGroupDiscovery, APIGroupDiscoveryList};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::cluster::Cluster;
-use crate::cluster::call::{Call, Purpose};
+use crate::cluster::call::{CALL_TIMEOUT, Call, Purpose};
 use crate::cluster::error::ClusterError;
 use crate::domain::object::{GroupKind, ObjectKey, Resource};
 
@@ -107,7 +107,11 @@ impl Cluster {
         enough: impl Fn(&Kinds) -> bool,
     ) -> Result<Arc<Kinds>, ClusterError> {
         // Held while asking, so that many who miss a kind cause one look.
-        let mut known = self.shared.discovery.known.lock().await;
+        let turn = timeout(CALL_TIMEOUT, self.shared.discovery.known.lock()).await;
+        let mut known = turn.map_err(|_| ClusterError::NoTurn {
+            object: Box::new(every_kind("/apis")),
+            after: CALL_TIMEOUT,
+        })?;
         if let Some((at, kinds)) = &*known
             && (enough(kinds) || at.elapsed() < MIN_AGE)
         {
@@ -125,12 +129,7 @@ impl Cluster {
     }
 
     async fn discover(&self, path: &str) -> Result<APIGroupDiscoveryList, ClusterError> {
-        let object = ObjectKey {
-            group: String::new(),
-            kind: "APIGroupDiscoveryList".into(),
-            namespace: None,
-            name: path.to_owned(),
-        };
+        let object = every_kind(path);
         let call = Call {
             object: object.clone(),
             purpose: Purpose::Read,
@@ -148,6 +147,16 @@ impl Cluster {
             return Err(unexpected(needed.to_owned()));
         }
         serde_json::from_value(answer.value).map_err(|error| unexpected(error.to_string()))
+    }
+}
+
+/// Stands for what discovery answers with in errors.
+fn every_kind(path: &str) -> ObjectKey {
+    ObjectKey {
+        group: String::new(),
+        kind: "APIGroupDiscoveryList".into(),
+        namespace: None,
+        name: path.to_owned(),
     }
 }
 

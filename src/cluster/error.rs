@@ -1,6 +1,7 @@
 //! What can go wrong with a call to a cluster. The variant decides whether it is tried again.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::secret::SecretError;
@@ -43,6 +44,9 @@ pub enum ClusterError {
         /// The time that it had.
         after: Duration,
     },
+    /// No answer when the API server was asked whether it is there.
+    #[error(transparent)]
+    Silent(Arc<Self>),
     /// It was not sent: the calls before it took too long.
     #[error(
         "{object}: not asked within {} s, because earlier calls to the API server are slow: see \
@@ -304,11 +308,20 @@ impl ClusterError {
             self,
             Self::Unreachable { .. }
                 | Self::Timeout { .. }
+                | Self::Silent(_)
                 | Self::NoTurn { .. }
                 | Self::Throttled { .. }
                 | Self::ServerBusy { .. }
                 | Self::Conflict { .. }
                 | Self::Expired { .. }
+        )
+    }
+
+    /// Whether nothing came back at all.
+    pub fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Silent(_) | Self::NoTurn { .. }
         )
     }
 

@@ -10,6 +10,7 @@ pub mod delete;
 pub mod discovery;
 pub mod error;
 mod path;
+mod presence;
 pub mod read;
 pub mod registry;
 pub mod status;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use crate::cluster::call::{Answer, Call, Caller, Calls, Gate};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ClusterError;
+use crate::cluster::presence::Presence;
 use crate::config;
 
 /// One API server. Clones share connections, bounds, counts and discovery.
@@ -31,6 +33,7 @@ pub struct Cluster {
 struct Shared {
     caller: Caller,
     discovery: Discovery,
+    presence: Presence,
 }
 
 impl Cluster {
@@ -38,8 +41,12 @@ impl Cluster {
     /// a cluster that is down is found out by the first call.
     pub async fn connect(config: &config::Cluster, calls: usize) -> Result<Self, ClusterError> {
         let client = connection::open(config, calls).await?;
-        let shared = Shared { caller: Caller::new(client, calls), discovery: Discovery::default() };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self::of(Caller::new(client, calls)))
+    }
+
+    fn of(caller: Caller) -> Self {
+        let (discovery, presence) = (Discovery::default(), Presence::default());
+        Self { shared: Arc::new(Shared { caller, discovery, presence }) }
     }
 
     /// The cluster for who may write to it: `gate` is asked right before each attempt of each

@@ -2,6 +2,7 @@
 //!
 //! A claim is a lease with a fence. Who lost it learns so from `false` or none, and must stop.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +14,7 @@ use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::failpoint::failpoint;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, micros, parsed, select_sync};
-use crate::store::{ApplyStart, Claim, ClaimKey, Step, Store, applications, inventory};
+use crate::store::{ApplyStart, Claim, ClaimKey, Held, Step, Store, applications, inventory};
 
 impl Store {
     /// Puts every running sync back into the queue, at the step that it had, and says how many
@@ -75,36 +76,29 @@ impl Store {
         work.await.map_err(failed("read when the next sync is due"))
     }
 
-    /// Keeps a claim: the lease ends `lease` from now. None when it is lost.
+    /// Keeps claims, all of them in one transaction: their leases end `lease` from now. A claim that
+    /// the answer does not name is lost.
     pub async fn renew(
         &self,
-        key: ClaimKey,
+        claims: &[ClaimKey],
         lease: Duration,
-    ) -> Result<Option<Timestamp>, StoreError> {
+    ) -> Result<HashMap<ClaimKey, Held>, StoreError> {
         let lease_until = after(self.now(), lease);
+        let keys: Vec<_> = claims.iter().map(|key| (key.sync.to_string(), key.fence)).collect();
         let work = async {
             let renewed = sqlx::query(RENEW)
-                .bind(key.sync.to_string())
-                .bind(key.fence)
+                .bind(json(&keys)?)
                 .bind(micros(lease_until))
-                .execute(&self.0.writer)
+                .fetch_all(&self.0.writer)
                 .await?;
-            Ok((renewed.rows_affected() > 0).then_some(lease_until))
+            let held = renewed.iter().map(|row| {
+                let key = ClaimKey { sync: parsed(row, "id")?, fence: row.try_get("fence")? };
+                let cancel_requested = row.try_get("cancel_requested")?;
+                Ok((key, Held { lease_until, cancel_requested }))
+            });
+            held.collect::<Result<_, sqlx::Error>>()
         };
-        work.await.map_err(failed("renew the lease of a sync"))
-    }
-
-    /// Whether a person wants the sync to stop. A lost claim says yes, too.
-    pub async fn cancel_requested(&self, key: ClaimKey) -> Result<bool, StoreError> {
-        let work = async {
-            let row = sqlx::query(CANCEL_REQUESTED)
-                .bind(key.sync.to_string())
-                .bind(key.fence)
-                .fetch_optional(self.readers())
-                .await?;
-            row.map_or(Ok(true), |row| row.try_get("cancel_requested"))
-        };
-        work.await.map_err(failed("read whether a sync is to stop"))
+        work.await.map_err(failed("renew the leases of syncs"))
     }
 
     /// To be called right before the first write to the cluster: makes the commit and every object
@@ -310,13 +304,12 @@ WHERE s.state IN ('Queued', 'Retrying', 'Running')
                       WHERE r.application = s.application AND r.state = 'Running'))";
 
 const RENEW: &str = "
-UPDATE syncs SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND state = 'Running'";
+UPDATE syncs SET lease_until = ?2 FROM json_each(?1) AS claim
+WHERE syncs.id = claim.value ->> 0 AND syncs.fence = claim.value ->> 1 AND syncs.state = 'Running'
+RETURNING id, fence, cancel_requested";
 
 const HELD: &str = "
 SELECT application FROM syncs WHERE id = ?1 AND fence = ?2 AND state = 'Running'";
-
-const CANCEL_REQUESTED: &str = "
-SELECT cancel_requested FROM syncs WHERE id = ?1 AND fence = ?2 AND state = 'Running'";
 
 const BEGIN_APPLY: &str = "
 UPDATE syncs SET git_commit = ?3, rewind = ?4

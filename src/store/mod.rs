@@ -141,6 +141,15 @@ pub struct ClaimKey {
     pub fence: i64,
 }
 
+/// A claim that was renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The hold ends then, unless it is renewed again.
+    pub lease_until: Timestamp,
+    /// Whether a person wants the sync to stop.
+    pub cancel_requested: bool,
+}
+
 /// Where a claimed sync begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {

@@ -7,6 +7,7 @@ use crate::config::live::Live;
 use crate::queue::Queue;
 use crate::source::Source;
 use crate::store::Store;
+use crate::sync::slots::Slots;
 use crate::telemetry::Metrics;
 
 /// The adapters that syncs work with. Cheap to clone.
@@ -22,6 +23,8 @@ pub struct Context {
     pub source: Source,
     /// The API servers.
     pub clusters: Clusters,
+    /// Who may be at work.
+    pub slots: Arc<Slots>,
     /// What is counted and timed.
     pub metrics: Arc<Metrics>,
 }

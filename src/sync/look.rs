@@ -23,9 +23,7 @@ pub(super) async fn look(
     scene: &Scene<'_>,
     record: &mut Record,
 ) -> Result<HashSet<ObjectKey>, SyncError> {
-    // Drift that was left is as it was left, but a person who asks wants it gone.
-    let asked = scene.trigger().is_person() && !scene.heals_unasked();
-    let look = if asked { Look::All } else { scene.claim.sync.look };
+    let look = wanted(scene);
     if look == Look::Not || scene.inventory.is_empty() {
         return Ok(HashSet::new());
     }
@@ -39,6 +37,13 @@ pub(super) async fn look(
         .filter(|item| item.kept.is_none() && !is_as_left(item, live.get(&item.object)))
         .map(|item| item.object.clone())
         .collect())
+}
+
+/// How closely the cluster is looked at.
+pub(super) fn wanted(scene: &Scene<'_>) -> Look {
+    // Drift that was left is as it was left, but a person who asks wants it gone.
+    let asked = scene.trigger().is_person() && !scene.heals_unasked();
+    if asked { Look::All } else { scene.claim.sync.look }
 }
 
 fn is_as_left(item: &InventoryItem, live: Option<&LiveMeta>) -> bool {

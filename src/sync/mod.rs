@@ -18,6 +18,7 @@ mod prune;
 mod record;
 mod render;
 mod scene;
+pub mod slots;
 pub mod worker;
 
 use std::collections::HashSet;
@@ -28,7 +29,9 @@ use crate::domain::inventory::InventoryItem;
 use crate::domain::name::{ApplicationName, SyncId};
 use crate::domain::object::ObjectKey;
 use crate::domain::order;
-use crate::domain::sync::{FailureClass, Sync, SyncOptions, SyncRequest, SyncState, Trigger};
+use crate::domain::sync::{
+    FailureClass, Look, Phase, Sync, SyncOptions, SyncRequest, SyncState, Trigger,
+};
 use crate::store::{Claim, ClaimKey, Outcome, Page, Step, SyncFilter};
 use crate::sync::checked::Checked;
 use crate::sync::context::Context;
@@ -72,7 +75,8 @@ pub async fn preview(context: &Context, name: &ApplicationName) -> Result<Previe
         lease_until: now,
     };
     let lease = Lease::new(context, &claim, CancellationToken::new());
-    let scene = Scene::set(context, &claim, &lease).await?;
+    let mut scene = Scene::set(context, &claim, &lease).await?;
+    scene.read_inventory().await?;
     let mut record = Record::new(&claim, context.store.now());
     let target = fetch::fetch(&scene, &mut record).await?;
     let desired = render::render(&scene, &mut record, &target.commit.id).await?;
@@ -86,8 +90,8 @@ pub async fn run(context: &Context, claim: &Claim, lease: &Lease) -> Outcome {
         Ok(scene) => {
             record.cluster = Some(scene.application.cluster.clone());
             match claim.step {
-                Step::Start => start(&scene, &mut record).await,
-                Step::Prune => prune::prune(&scene, &mut record).await,
+                Step::Start => start(scene, &mut record).await,
+                Step::Prune => end(scene, &mut record).await,
             }
         }
         Err(error) => Err(error),
@@ -95,9 +99,18 @@ pub async fn run(context: &Context, claim: &Claim, lease: &Lease) -> Outcome {
     conclude::outcome(context, claim, record, ended)
 }
 
-async fn start(scene: &Scene<'_>, record: &mut Record) -> Result<Ended, SyncError> {
+async fn start(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncError> {
+    // Hosts may hang: while they are waited for, no slot is held.
+    let asked = async { tokio::join!(fetch::fetch(&scene, record), scene.cluster.answers()) };
+    let (target, answers) = scene.lease.unless_stopped(asked).await?;
+    if needs_the_cluster(&scene, &target) {
+        record.phase = Phase::Diff;
+        answers.map_err(scene.cluster_error())?;
+    }
+    let _slot = scene.take_slot(record).await?;
+    let scene = &scene;
     let drifted = look::look(scene, record).await?;
-    match bring(scene, record, &drifted).await {
+    match bring(scene, record, target, &drifted).await {
         // A commit that cannot be applied must not keep what was applied from being held.
         Err(error) if error.leaves_the_applied_state() && !drifted.is_empty() => {
             if let Err(second) = heal::heal(scene, record, &drifted).await {
@@ -112,12 +125,28 @@ async fn start(scene: &Scene<'_>, record: &mut Record) -> Result<Ended, SyncErro
     }
 }
 
+/// The second step, after health: what Git no longer names goes.
+async fn end(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncError> {
+    record.phase = Phase::Prune;
+    let answers = scene.lease.unless_stopped(scene.cluster.answers()).await?;
+    answers.map_err(scene.cluster_error())?;
+    let _slot = scene.take_slot(record).await?;
+    prune::prune(&scene, record).await
+}
+
+/// Whether the sync has to ask or change anything on the cluster.
+fn needs_the_cluster(scene: &Scene<'_>, target: &Result<Target, SyncError>) -> bool {
+    look::wanted(scene) != Look::Not
+        || target.as_ref().is_ok_and(|target| !target.is_applied(scene))
+}
+
 async fn bring(
     scene: &Scene<'_>,
     record: &mut Record,
+    target: Result<Target, SyncError>,
     drifted: &HashSet<ObjectKey>,
 ) -> Result<Ended, SyncError> {
-    let target = fetch::fetch(scene, record).await?;
+    let target = target.inspect_err(|_| record.phase = Phase::Fetch)?;
     if drifted.is_empty() && target.is_applied(scene) {
         return Ok(Ended::Applied(conclude::advance(scene, target).await?));
     }

@@ -7,11 +7,13 @@ use crate::cluster::Cluster;
 use crate::config::{Application, Config, DriftMode, Repository};
 use crate::domain::inventory::{ApplicationState, InventoryItem};
 use crate::domain::object::ObjectKey;
-use crate::domain::sync::{SyncOptions, Trigger};
+use crate::domain::sync::{Phase, SyncOptions, Trigger};
 use crate::store::{Claim, Owner};
 use crate::sync::context::Context;
 use crate::sync::error::SyncError;
 use crate::sync::lease::Lease;
+use crate::sync::record::Record;
+use crate::sync::slots::Slot;
 
 /// The application of a sync with its settings, its past and its places.
 pub(super) struct Scene<'a> {
@@ -23,6 +25,7 @@ pub(super) struct Scene<'a> {
     pub(super) repository: Arc<Repository>,
     pub(super) cluster: Cluster,
     pub(super) state: ApplicationState,
+    /// Empty until it is [read](Scene::read_inventory).
     pub(super) inventory: Vec<InventoryItem>,
 }
 
@@ -50,7 +53,6 @@ impl<'a> Scene<'a> {
             .application(name)
             .await?
             .unwrap_or_else(|| ApplicationState::new(name.clone()));
-        let inventory = context.store.inventory(name, &application.cluster).await?;
         Ok(Self {
             context,
             claim,
@@ -60,8 +62,25 @@ impl<'a> Scene<'a> {
             repository,
             cluster,
             state,
-            inventory,
+            inventory: Vec::new(),
         })
+    }
+
+    /// Reads what the application owns. That can be much, so it is left until the work begins.
+    pub(super) async fn read_inventory(&mut self) -> Result<(), SyncError> {
+        self.inventory =
+            self.context.store.inventory(&self.application.name, &self.application.cluster).await?;
+        Ok(())
+    }
+
+    /// Waits for a slot of work, and reads what the application owns.
+    pub(super) async fn take_slot(&mut self, record: &mut Record) -> Result<Slot<'a>, SyncError> {
+        let wait = self.lease.unless_stopped(self.context.slots.take());
+        let slot = record.time(Phase::Queue, wait).await?;
+        // With one less that waits, the next may be claimed.
+        self.context.queue.ring();
+        self.read_inventory().await?;
+        Ok(slot)
     }
 
     /// What was asked for beyond the configuration.

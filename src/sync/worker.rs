@@ -1,11 +1,14 @@
-//! Workers: each takes one claimable sync at a time, runs it, and records what became of it.
+//! The worker: claims what is due, runs each sync in a task of its own, and records what became of it.
 
-use std::panic::AssertUnwindSafe;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::SignedDuration;
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::sync::{Phase, Summary, SyncState};
@@ -14,39 +17,74 @@ use crate::store::{Claim, Outcome, Step};
 use crate::sync::conclude;
 use crate::sync::context::Context;
 use crate::sync::error::chain;
-use crate::sync::lease::{LEASE, Lease};
+use crate::sync::lease::{LEASE, Lease, Leases};
 
-/// How long a worker sleeps at most when nobody rings: rows may become claimable in silence.
+/// Most syncs that are claimed at once: so many may wait for hosts that hang before one whose hosts
+/// are well has to wait. One that waits costs a task and a few kilobytes.
+const CLAIMS_MAX: usize = 1024;
+/// How long the worker sleeps at most when nobody rings: rows may become claimable in silence.
 const POLL: Duration = Duration::from_secs(5);
 /// How long it waits for a store that does not answer.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
-/// Works until `shutdown`; a sync that runs then is released between two objects.
+/// Works until `shutdown`; syncs that run then are released, each between two writes.
 pub async fn work(context: Context, shutdown: CancellationToken) {
+    let leases = Arc::new(Leases::default());
+    tokio::select! {
+        () = claim_and_run(&context, &leases, &shutdown) => {}
+        never = leases.keep(&context.store) => match never {},
+    }
+}
+
+async fn claim_and_run(context: &Context, leases: &Arc<Leases>, shutdown: &CancellationToken) {
     let mut bell = context.queue.listen();
+    let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {
         bell.mark_unchanged();
+        while let Some(ended) = running.try_join_next() {
+            must_have_ended_well(ended);
+        }
         let suspended = context.config.load().server.suspend;
-        let claimed = if suspended { Ok(None) } else { context.store.claim(LEASE).await };
+        let full = running.len() >= CLAIMS_MAX || context.slots.is_crowded();
+        // A sync that ends, or gets its slot, rings.
+        let rests = suspended || full;
+        let claimed = if rests { Ok(None) } else { context.store.claim(LEASE).await };
         match claimed {
-            Ok(Some(claim)) => execute(&context, claim, &shutdown).await,
-            Ok(None) => idle(&context, &mut bell, suspended, &shutdown).await,
+            Ok(Some(claim)) => {
+                let (context, leases) = (context.clone(), Arc::clone(leases));
+                running.spawn(execute(context, claim, leases, shutdown.child_token()));
+            }
+            Ok(None) => idle(context, &mut bell, rests, shutdown).await,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "the store gives no work");
                 tokio::time::sleep(STORE_PAUSE).await;
             }
         }
     }
+    while let Some(ended) = running.join_next().await {
+        must_have_ended_well(ended);
+    }
+}
+
+/// A panic in a sync is caught where it is run. Another one is not survived.
+fn must_have_ended_well(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        let told: Box<dyn Any + Send> = match error.try_into_panic() {
+            Ok(panic) => panic,
+            Err(error) => Box::new(error.to_string()),
+        };
+        resume_unwind(told);
+    }
 }
 
 async fn idle(
     context: &Context,
     bell: &mut watch::Receiver<u64>,
-    suspended: bool,
+    rests: bool,
     shutdown: &CancellationToken,
 ) {
-    // While suspended nothing is due, however long it has waited.
-    let due = if suspended { None } else { context.store.next_due().await.ok().flatten() };
+    // Then nothing is due, however long it has waited.
+    let due = if rests { None } else { context.store.next_due().await.ok().flatten() };
     let pause = due.map_or(POLL, |due| {
         let left: SignedDuration = due.duration_since(context.store.now());
         Duration::try_from(left).unwrap_or_default().clamp(Duration::from_millis(5), POLL)
@@ -58,31 +96,23 @@ async fn idle(
     }
 }
 
-async fn execute(context: &Context, claim: Claim, shutdown: &CancellationToken) {
+async fn execute(context: Context, claim: Claim, leases: Arc<Leases>, stop: CancellationToken) {
     failpoint("claim:after");
-    let release = shutdown.child_token();
-    let lease = Lease::new(context, &claim, release);
-    let ran = tokio::select! {
-        ran = AssertUnwindSafe(super::run(context, &claim, &lease)).catch_unwind() => ran,
-        never = keep(&lease) => match never {},
-    };
-    let outcome = ran.unwrap_or_else(|_| conclude::panicked(context, &claim, Phase::Queue));
-    tell(context, &claim, &outcome);
+    let lease = Arc::new(Lease::new(&context, &claim, stop));
+    leases.hold(&lease);
+    let ran = AssertUnwindSafe(super::run(&context, &claim, &lease)).catch_unwind().await;
+    drop(lease);
+    let outcome = ran.unwrap_or_else(|_| conclude::panicked(&context, &claim, Phase::Queue));
+    tell(&context, &claim, &outcome);
     let waits = outcome.state == SyncState::Waiting;
     failpoint("finish:before");
-    settle(context, &claim, outcome).await;
+    settle(&context, &claim, outcome).await;
     failpoint("finish:after");
     if waits {
         context.queue.ring_waiting();
     }
     // The slot of the application is free: its next sync may be claimable now.
     context.queue.ring();
-}
-
-/// Keeps the lease without ever ending, so that a lost lease stops writes and not the run.
-async fn keep(lease: &Lease) -> std::convert::Infallible {
-    lease.keep().await;
-    std::future::pending().await
 }
 
 /// Records the outcome; while the store is away it tries on, until the claim has run out and the

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::world::api_server::{ApiServer, User};
 use crate::world::manifests::{config_map, secret};
+use crate::world::silent_host::SilentHost;
 use crate::world::wait::{DEADLINE, wait_until};
 use crate::world::webhook::Webhook;
 use crate::world::{SECRET_VALUE, Setup, World, assert_tells};
@@ -132,6 +133,45 @@ fn what_is_forbidden_arrives_when_it_is_allowed() {
     world.kubernetes.edit(&format!("{roles}/deployer"), &more);
     world.headstay.wait_for_state(&pushed.sync, "Succeeded");
     assert!(world.kubernetes.get(&format!("{}/login", world.path("v1", "secrets"))).is_some());
+    world.finish();
+}
+
+#[test]
+fn hosts_that_hang_hold_up_only_those_who_need_them() {
+    let world = Setup { limits: "workers: 1", ..Setup::default() }.start();
+    let silent = SilentHost::start();
+
+    world.headstay.reconfigure(
+        "clusters: [",
+        &format!("clusters: [{{name: silent, kubeconfig: {}}}, ", silent.kubeconfig().display()),
+    );
+    world.headstay.reconfigure(
+        "repositories: [",
+        &format!("repositories: [{{name: silent, url: \"{}\", timeout: 5m}}, ", silent.url("git")),
+    );
+    let application = |name: &str, repository: &str, cluster: &str| {
+        format!(
+            "  - {{name: {name}, repository: {repository}, path: apps/shop, cluster: {cluster}, \
+             namespace: {}}}\n",
+            world.namespace
+        )
+    };
+    let (lost, deaf) =
+        (application("lost", "silent", "test"), application("deaf", "fleet", "silent"));
+    world.headstay.reconfigure("applications:\n", &format!("applications:\n{lost}{deaf}"));
+    let waits = ["lost", "deaf"].map(|name| {
+        let sync = world.headstay.wait_for_sync("a sync that waits for its host", |sync| {
+            sync["application"] == name && sync["state"] == "Running"
+        });
+        sync["id"].as_str().unwrap().to_owned()
+    });
+
+    let pushed = world.push(&[(SETTINGS, Some(&config_map("settings", "red")))]);
+    world.headstay.wait_for_state(pushed.sync_of("shop"), "Succeeded");
+    for sync in waits.map(|id| world.headstay.sync(&id)) {
+        assert_eq!((&sync["state"], &sync["attempt"]), (&json!("Running"), &json!(1)), "{sync:#}");
+    }
+    assert_eq!(world.colour("settings").as_deref(), Some("red"));
     world.finish();
 }
 

@@ -61,13 +61,12 @@ async fn a_lost_lease_is_fenced_off() {
     assert_eq!((new.key.sync, new.sync.attempt), (id, 2));
     assert_eq!(new.sync.started_at, old.sync.started_at);
 
-    assert!(world.store.renew(old.key, LEASE).await.unwrap().is_none());
     assert!(!world.begin_apply(old.key, Vec::new()).await);
     assert!(!world.store.record_applied(old.key, &cluster("main"), &[]).await.unwrap());
     assert!(!world.store.finish(old.key, outcome(SyncState::Failed)).await.unwrap());
-    assert!(world.store.cancel_requested(old.key).await.unwrap(), "who lost it must stop");
 
-    assert!(world.store.renew(new.key, LEASE).await.unwrap() >= Some(new.lease_until));
+    let held = world.store.renew(&[old.key, new.key], LEASE).await.unwrap();
+    assert!(held[&new.key].lease_until >= new.lease_until && !held.contains_key(&old.key));
     assert!(world.store.finish(new.key, outcome(SyncState::Succeeded)).await.unwrap());
     assert!(!world.store.finish(new.key, outcome(SyncState::Failed)).await.unwrap(), "once only");
     assert_eq!(world.state(id).await, SyncState::Succeeded);
@@ -220,9 +219,11 @@ async fn a_person_stops_a_sync() {
 
     let running = world.enqueue("shop", Trigger::Webhook).await;
     let claim = world.claim().await.unwrap();
-    assert!(!world.store.cancel_requested(claim.key).await.unwrap());
+    let is_told =
+        async || world.store.renew(&[claim.key], LEASE).await.unwrap()[&claim.key].cancel_requested;
+    assert!(!is_told().await);
     assert_eq!(cancel(running).await, Cancellation::Requested);
-    assert!(world.store.cancel_requested(claim.key).await.unwrap());
+    assert!(is_told().await);
     assert!(world.store.finish(claim.key, outcome(SyncState::Waiting)).await.unwrap());
     assert_eq!(world.state(running).await, SyncState::Cancelled, "it was not heard in time");
 }

@@ -8,6 +8,7 @@
 //! | `webhook.rs` | deliveries and how they are signed |
 //! | `repository.rs`, `git_host.rs` | commits; the host that serves them, and its outages |
 //! | `ssh_host.rs` | a host that serves them over ssh |
+//! | `silent_host.rs` | a host that never answers |
 //! | `api_server.rs`, `kubernetes.rs` | the API server, and its outages; the verbs of kubectl |
 //! | `manifests.rs` | what the stories commit |
 //! | `wait.rs`, `call.rs`, `leash.rs` | waiting for a condition; one HTTP call; nothing is left behind |
@@ -20,6 +21,7 @@ pub mod kubernetes;
 pub mod leash;
 pub mod manifests;
 pub mod repository;
+pub mod silent_host;
 pub mod ssh_host;
 pub mod wait;
 pub mod webhook;

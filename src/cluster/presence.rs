@@ -1,0 +1,94 @@
+//! Whether an API server answers at all: asked by who wants to know before it holds anything that
+//! others need.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::cluster::Cluster;
+use crate::cluster::error::ClusterError;
+
+/// How long an answer tells that the API server is there. A sync that begins later asks again, while
+/// it fetches.
+const ANSWER_HOLDS: Duration = Duration::from_secs(10);
+
+/// What was last found out.
+#[derive(Default)]
+pub(super) struct Presence {
+    /// Held while asking.
+    silence: Mutex<Option<Silence>>,
+    /// Questions that have ended, whatever came of them.
+    ended: AtomicU64,
+}
+
+/// A question that got no answer.
+struct Silence {
+    /// The number of the question, from 1.
+    number: u64,
+    error: Arc<ClusterError>,
+}
+
+impl Cluster {
+    /// Returns at once when the API server has just answered a call, be it with a refusal; else asks
+    /// it something that costs nothing. Who comes meanwhile shares the question, also when there is
+    /// no answer.
+    pub async fn answers(&self) -> Result<(), ClusterError> {
+        let (caller, presence) = (&self.shared.caller, &self.shared.presence);
+        let ended_before = presence.ended.load(Ordering::SeqCst);
+        if caller.answered_within(ANSWER_HOLDS) {
+            return Ok(());
+        }
+        let mut silence = presence.silence.lock().await;
+        if caller.answered_within(ANSWER_HOLDS) {
+            return Ok(());
+        }
+        if let Some(shared) = silence.as_ref().filter(|silence| silence.number > ended_before) {
+            return Err(ClusterError::Silent(Arc::clone(&shared.error)));
+        }
+        let asked = self.version().await;
+        let number = presence.ended.fetch_add(1, Ordering::SeqCst) + 1;
+        match asked {
+            Err(error) if error.is_silence() => {
+                let error = Arc::new(error);
+                *silence = Some(Silence { number, error: Arc::clone(&error) });
+                Err(ClusterError::Silent(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+    use http::StatusCode;
+
+    use super::*;
+    use crate::cluster::call::testing::server;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_while_an_api_server_is_asked_shares_its_silence() {
+        let (caller, sent) = server(4, None);
+        let cluster = Cluster::of(caller);
+        let asked = join_all((0..3).map(|_| cluster.answers())).await;
+        assert!(asked.iter().all(|asked| matches!(asked, Err(ClusterError::Silent(_)))));
+        assert_eq!(sent.lock().unwrap().len(), 1);
+        cluster.answers().await.unwrap_err();
+        assert_eq!(sent.lock().unwrap().len(), 2, "who comes later wants another try");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_an_answer_and_holds_for_a_while() {
+        let (caller, sent) = server(4, Some(StatusCode::FORBIDDEN));
+        let cluster = Cluster::of(caller);
+        for _ in 0..3 {
+            cluster.answers().await.unwrap();
+        }
+        assert_eq!(sent.lock().unwrap().len(), 1);
+        tokio::time::advance(ANSWER_HOLDS).await;
+        cluster.answers().await.unwrap();
+        assert_eq!(sent.lock().unwrap().len(), 2);
+    }
+}
