@@ -37,7 +37,8 @@ pub(super) async fn judge(
     let known = store.application(name).await?;
     let items = store.inventory(name, &application.cluster).await?;
     let Some(place) = observer.places.reach(place).await else { return Ok(()) };
-    let Some(verdicts) = verdicts(observer, &place, items.clone()).await else {
+    let prunes_next = waits::prunes_next(&items);
+    let Some(verdicts) = verdicts(observer, &place, items).await else {
         // Not everything is listed yet: the event that completes the list comes back here.
         return Ok(());
     };
@@ -55,13 +56,13 @@ pub(super) async fn judge(
     }
     let Some(mut sync) = observer.waiting.remove(name) else {
         let late = known.as_ref().and_then(unrecorded);
-        if let Some(commit) = late.filter(|_| overall.is_good() && !waits::prunes_next(&items)) {
+        if let Some(commit) = late.filter(|_| overall.is_good() && !prunes_next) {
             store.record_healthy(name, commit).await?;
         }
         return Ok(());
     };
     if overall.is_good() {
-        waits::end_well(&observer.context, &sync, &items).await?;
+        waits::end_well(&observer.context, &sync, prunes_next).await?;
         return Ok(());
     }
     let waiting_for = explain(observer, &place, name, verdicts);

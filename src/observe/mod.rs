@@ -30,10 +30,13 @@ use crate::sync::error::chain;
 
 /// Many events of one roll-out are judged together.
 const DEBOUNCE: Duration = Duration::from_millis(50);
+/// Events are left alone for so many times as long as the last judging took. A judgement reads the
+/// whole inventory: without this rest, the events of a large sync would keep a core busy with it.
+const REST: u32 = 20;
 /// How often every application is judged although nothing was seen: new inventories need watches.
 const ROUND: Duration = Duration::from_secs(30);
 /// How often waiting syncs are judged although nothing was seen: deadlines pass in silence, and
-/// what they wait for is explained anew.
+/// what they wait for is explained anew. No [`REST`] keeps them waiting for longer.
 const WAITING_ROUND: Duration = Duration::from_secs(1);
 /// Events that may wait for the task. Watches stop reading when it is full.
 const EVENTS: usize = 1024;
@@ -52,6 +55,7 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
     let mut bell = observer.context.queue.listen_waiting();
     let mut touched = observer.everything();
     let mut judge_at = Instant::now();
+    let mut rested_at = judge_at;
     let mut round = interval(ROUND);
     let mut waiting_round = interval(WAITING_ROUND);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -63,16 +67,18 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
                 let first = touched.is_empty();
                 touched.extend(observer.see(event));
                 if first {
-                    judge_at = Instant::now() + DEBOUNCE;
+                    judge_at = rested_at.max(Instant::now() + DEBOUNCE);
                 }
             }
             Some(answer) = observer.explanations.answer() => {
                 touched.extend(observer.explanations.take(answer));
             }
             () = tokio::time::sleep_until(judge_at), if !touched.is_empty() => {
+                let begun = Instant::now();
                 for name in std::mem::take(&mut touched) {
                     observer.judge(&name).await;
                 }
+                rested_at = Instant::now() + begun.elapsed() * REST;
             }
             _ = bell.changed() => {
                 touched.extend(observer.look().await);

@@ -29,15 +29,16 @@ pub(super) async fn end_overdue(
     Ok(others)
 }
 
-/// Ends the wait of a sync whose application works. False: it waited no more.
+/// Ends the wait of a sync whose application works; `prunes_next` is what [`prunes_next`] says.
+/// False: it waited no more.
 pub(super) async fn end_well(
     context: &Context,
     sync: &Sync,
-    items: &[InventoryItem],
+    prunes_next: bool,
 ) -> Result<bool, StoreError> {
     let Some(commit) = &sync.commit else { return Ok(false) };
     let phases = vec![waited(sync, context.store.now())];
-    let well = if prunes_next(items) {
+    let well = if prunes_next {
         WaitingEnd::PruneNext { phases }
     } else {
         WaitingEnd::Healthy { commit: commit.id.clone(), phases }
