@@ -3,8 +3,9 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 
-# The dependencies alone, as a layer that lasts until Cargo.toml or Cargo.lock change.
+# The dependencies alone, as a layer that lasts until what Cargo is told changes.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 RUN mkdir src \
  && echo '//! Stub.' > src/lib.rs \
  && printf '//! Stub.\nfn main() {}\n' > src/main.rs \
