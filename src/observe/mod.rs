@@ -30,13 +30,14 @@ use crate::sync::error::chain;
 
 /// Many events of one roll-out are judged together.
 const DEBOUNCE: Duration = Duration::from_millis(50);
-/// Events are left alone for so many times as long as the last judging took. A judgement reads the
-/// whole inventory: without this rest, the events of a large sync would keep a core busy with it.
+/// Events are left alone for so many times as long as the last judging took, but not beyond the next
+/// [`WAITING_ROUND`]. A judgement reads the whole inventory: without this rest, the events of a large
+/// sync would keep a core busy with it.
 const REST: u32 = 20;
 /// How often every application is judged although nothing was seen: new inventories need watches.
 const ROUND: Duration = Duration::from_secs(30);
 /// How often waiting syncs are judged although nothing was seen: deadlines pass in silence, and
-/// what they wait for is explained anew. No [`REST`] keeps them waiting for longer.
+/// what they wait for is explained anew.
 const WAITING_ROUND: Duration = Duration::from_secs(1);
 /// Events that may wait for the task. Watches stop reading when it is full.
 const EVENTS: usize = 1024;
