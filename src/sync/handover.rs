@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::config::Application;
 use crate::domain::commit::CommitId;
-use crate::domain::inventory::{InventoryItem, Kept};
+use crate::domain::inventory::{ApplicationState, InventoryItem, Kept};
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::plan;
@@ -42,12 +42,17 @@ pub(super) async fn claims(
     }
     let mut open: Vec<_> =
         objects.iter().filter(|object| !claims.taken.contains_key(*object)).collect();
+    if open.is_empty() {
+        return Ok(claims);
+    }
+    let states = scene.context.store.applications().await?;
+    let states: HashMap<_, _> = states.iter().map(|state| (&state.name, state)).collect();
     for other in neighbours(scene) {
         open.retain(|object| !claims.expected.contains_key(*object));
         if open.is_empty() {
             break;
         }
-        if is_settled(scene, other, commit).await? {
+        if is_settled(scene, other, states.get(&other.name).copied(), commit).await {
             continue;
         }
         let (name, short) = (&other.name, commit.short());
@@ -104,17 +109,18 @@ fn neighbours<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = &'a Application>
 async fn is_settled(
     scene: &Scene<'_>,
     other: &Application,
+    state: Option<&ApplicationState>,
     commit: &CommitId,
-) -> Result<bool, SyncError> {
-    let state = scene.context.store.application(&other.name).await?;
-    let Some(state) = state.filter(|state| state.inputs.is_some()) else { return Ok(false) };
-    let Some(applied) = state.applied else { return Ok(false) };
+) -> bool {
+    // A partial apply leaves no inputs behind.
+    let state = state.filter(|state| state.inputs.is_some());
+    let Some(applied) = state.and_then(|state| state.applied.as_ref()) else { return false };
     if applied.id == *commit {
-        return Ok(true);
+        return true;
     }
     let tree = |commit| scene.context.source.tree_id(&scene.repository, commit, &other.path);
     let (then, now) = (tree(&applied.id).await, tree(commit).await);
-    Ok(matches!((then, now), (Ok(then), Ok(now)) if then == now))
+    matches!((then, now), (Ok(then), Ok(now)) if then == now)
 }
 
 /// What an application names at a commit.
