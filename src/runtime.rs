@@ -299,10 +299,11 @@ async fn expire_once(context: &Context) -> Result<(), StoreError> {
         .store
         .expire(Retention { syncs_per_application: retention.syncs_per_application, older_than })
         .await?;
-    if expired.syncs + expired.deliveries > 0 {
+    if expired.syncs + expired.deliveries + expired.left_behind > 0 {
         tracing::info!(
             syncs = expired.syncs,
             deliveries = expired.deliveries,
+            left_behind = expired.left_behind,
             "old history removed"
         );
     }

@@ -111,7 +111,8 @@ pub struct Limits {
 pub struct Retention {
     /// `syncsPerApplication`.
     pub syncs_per_application: u32,
-    /// `age`: ended syncs and deliveries older than this go.
+    /// `age`: ended syncs and deliveries older than this go, and what was left behind
+    /// longer ago.
     pub age: Duration,
 }
 

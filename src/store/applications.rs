@@ -37,19 +37,6 @@ impl Store {
         work.await.map_err(failed("record which applications there are"))
     }
 
-    /// Removes what is known of an application that left the configuration: its state and its
-    /// inventory. Its history stays until it expires.
-    pub async fn forget_application(&self, name: &ApplicationName) -> Result<(), StoreError> {
-        let work = async {
-            let mut tx = self.begin().await?;
-            for statement in FORGET {
-                sqlx::query(statement).bind(name.as_str()).execute(&mut *tx).await?;
-            }
-            tx.commit().await
-        };
-        work.await.map_err(failed("forget an application"))
-    }
-
     /// The applications at which the timer is to look by `now`.
     pub async fn due_checks(&self, now: Timestamp) -> Result<Vec<ApplicationName>, StoreError> {
         let work = async {
@@ -209,11 +196,9 @@ UPDATE OR REPLACE inventory SET cluster = k.cluster
 FROM (SELECT value ->> 0 AS name, value ->> 1 AS cluster FROM json_each(?1)) AS k
 WHERE inventory.cluster = '' AND inventory.application = k.name";
 
-const FORGET: [&str; 2] =
-    ["DELETE FROM inventory WHERE application = ?1", "DELETE FROM applications WHERE name = ?1"];
-
 const DUE_CHECKS: &str = "
-SELECT name FROM applications WHERE next_check_at IS NULL OR next_check_at <= ?1
+SELECT name FROM applications
+WHERE cluster IS NOT NULL AND (next_check_at IS NULL OR next_check_at <= ?1)
 ORDER BY next_check_at, name";
 
 // The WHERE tells SQLite that ON CONFLICT begins no join.

@@ -355,7 +355,7 @@ pub struct QueueDepth {
 pub struct Retention {
     /// Syncs of one application.
     pub syncs_per_application: u32,
-    /// Syncs that ended, and deliveries that came, before this go.
+    /// Syncs that ended, deliveries that came, and objects that were left behind before this go.
     pub older_than: Timestamp,
 }
 
@@ -366,4 +366,6 @@ pub struct Expired {
     pub syncs: u64,
     /// Deliveries.
     pub deliveries: u64,
+    /// Objects of inventories that were left behind.
+    pub left_behind: u64,
 }

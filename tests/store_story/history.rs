@@ -4,7 +4,7 @@ use headstay::domain::sync::{Action, Summary, SyncState, Trigger};
 use headstay::store::{Expired, Outcome, Page, Retention, Step, SyncFilter, WaitingEnd};
 use jiff::Timestamp;
 
-use crate::world::{World, commit, commit_id, delivery, name, outcome, result, wish};
+use crate::world::{World, commit, commit_id, delivery, item, name, outcome, result, wish};
 
 #[tokio::test]
 async fn a_prune_adds_to_the_results() {
@@ -77,13 +77,41 @@ async fn old_history_goes_and_what_is_in_use_stays() {
     let waiting = world.enqueue("blog", Trigger::Webhook).await;
     world.run(outcome(SyncState::Waiting)).await;
 
+    let gone = |syncs, deliveries| Expired { syncs, deliveries, left_behind: 0 };
     let few = Retention { syncs_per_application: 3, older_than: Timestamp::MIN };
-    assert_eq!(world.store.expire(few).await.unwrap(), Expired { syncs: 2, deliveries: 0 });
+    assert_eq!(world.store.expire(few).await.unwrap(), gone(2, 0));
     let all = Retention { syncs_per_application: 3, older_than: Timestamp::MAX };
-    assert_eq!(world.store.expire(all).await.unwrap(), Expired { syncs: 2, deliveries: 4 });
+    assert_eq!(world.store.expire(all).await.unwrap(), gone(2, 4));
     for (n, id) in syncs.into_iter().enumerate() {
         let kept = world.store.sync(id).await.unwrap().is_some();
         assert_eq!(kept, n == 1 || n == 5, "the last that applied, and the last: {n}");
     }
     assert_eq!(world.state(waiting).await, SyncState::Waiting);
+}
+
+#[tokio::test]
+async fn what_is_left_behind_is_remembered_as_long_as_history() {
+    let world = World::new().await;
+    world.configure(&[("shop", "main"), ("blog", "main"), ("till", "main")]).await;
+    for application in ["shop", "blog", "till"] {
+        world.enqueue(application, Trigger::Webhook).await;
+        let applied_at = Some(world.store.now());
+        let applied = vec![item("web", 'a')];
+        world.run(Outcome { applied, applied_at, ..outcome(SyncState::Succeeded) }).await;
+    }
+    // `shop` leaves, `blog` moves.
+    world.configure(&[("blog", "other"), ("till", "main")]).await;
+    assert_eq!(world.store.due_checks(world.store.now()).await.unwrap().len(), 2);
+    let retention = |older_than| Retention { syncs_per_application: 9, older_than };
+    let expired = world.store.expire(retention(Timestamp::MIN)).await.unwrap();
+    assert_eq!(expired, Expired::default());
+    assert_eq!(world.inventory("shop", "main").await.len(), 1);
+
+    let expired = world.store.expire(retention(Timestamp::MAX)).await.unwrap();
+    assert_eq!(expired, Expired { syncs: 1, deliveries: 0, left_behind: 2 });
+    let known = world.store.applications().await.unwrap();
+    let known: Vec<_> = known.iter().map(|state| (&state.name, state.left_behind.len())).collect();
+    assert_eq!(known, [(&name("blog"), 0), (&name("till"), 0)]);
+    assert!(world.inventory("shop", "main").await.is_empty());
+    assert_eq!(world.inventory("till", "main").await.len(), 1, "it is where it was");
 }

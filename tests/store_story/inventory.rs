@@ -188,6 +188,4 @@ async fn an_application_keeps_what_does_not_change() {
 
     let commits = world.store.commits(&[name("shop")]).await.unwrap();
     assert_eq!(commits.into_iter().collect::<Vec<_>>(), [commit_id('a'), commit_id('b')]);
-    world.store.forget_application(&name("shop")).await.unwrap();
-    assert_eq!(world.store.application(&name("shop")).await.unwrap(), None);
 }

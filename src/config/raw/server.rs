@@ -112,7 +112,7 @@ pub(in crate::config) struct Retention {
     /// The newest syncs that are kept of each application.
     #[schemars(range(min = 1))]
     pub(in crate::config) syncs_per_application: u32,
-    /// Ended syncs and deliveries older than this go.
+    /// Ended syncs and deliveries older than this go, and what was left behind longer ago.
     pub(in crate::config) age: Span,
 }
 

@@ -182,6 +182,7 @@ fn left_behind(application: &Application, cluster: &ClusterName, objects: u64) -
         if objects == 1 { "1 object is".to_owned() } else { format!("{objects} objects are") };
     format!(
         "{objects} no longer managed on cluster {cluster}, since the application is kept on {now}: \
-         delete there what has the label {APPLICATION_LABEL}={name}, or move the application back"
+         delete there what has the label {APPLICATION_LABEL}={name}, or move the application back \
+         (told for as long as history is kept, server.retention.age)"
     )
 }
