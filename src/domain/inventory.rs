@@ -9,6 +9,7 @@ use crate::domain::commit::{Commit, CommitId};
 use crate::domain::health::HealthStatus;
 use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::domain::object::ObjectKey;
+use crate::domain::sync::Trigger;
 
 /// One object of an inventory.
 ///
@@ -111,6 +112,28 @@ pub struct ApplicationState {
     pub left_behind: BTreeMap<ClusterName, u64>,
 }
 
+/// What a sync that has run says of the webhook of its application.
+#[derive(Debug, Clone, Copy)]
+pub struct Finding {
+    /// What asked for the sync.
+    pub trigger: Trigger,
+    /// Whether it found another commit than the one that was wanted before.
+    pub moved: bool,
+    /// Whether it covers a delivery, or one came for its application since it was asked for: the
+    /// timer may see a commit a moment before its webhook arrives.
+    pub announced: bool,
+}
+
+/// Commits in a row that the timer found and no webhook announced, after a sync. What a start of
+/// the process or a person finds says nothing: nobody could listen, or nobody had to wait.
+pub fn unannounced(before: u32, found: Finding) -> u32 {
+    match found {
+        Finding { announced: true, .. } => 0,
+        Finding { trigger: Trigger::Timer, moved: true, .. } => before.saturating_add(1),
+        _ => before,
+    }
+}
+
 impl ApplicationState {
     /// An application of which nothing is known yet.
     pub fn new(name: ApplicationName) -> Self {
@@ -130,5 +153,30 @@ impl ApplicationState {
             announced_at: None,
             left_behind: BTreeMap::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_timer_alone_found_is_unannounced() {
+        use Trigger::{Configuration, Manual, StartUp, Timer, Webhook};
+        for (trigger, moved, announced, after) in [
+            (Timer, true, false, 3),
+            (Timer, false, false, 2),
+            (Timer, true, true, 0),
+            (Manual, true, true, 0),
+            (Webhook, false, true, 0),
+            (Manual, true, false, 2),
+            (StartUp, true, false, 2),
+            (Configuration, true, false, 2),
+        ] {
+            let found = Finding { trigger, moved, announced };
+            assert_eq!(unannounced(2, found), after, "{found:?}");
+        }
+        let found = Finding { trigger: Timer, moved: true, announced: false };
+        assert_eq!(unannounced(u32::MAX, found), u32::MAX);
     }
 }

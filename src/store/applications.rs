@@ -116,6 +116,16 @@ pub(super) async fn begin(
     query.execute(connection).await.map(drop)
 }
 
+/// Records how many commits in a row no webhook announced.
+pub(super) async fn count_unannounced(
+    connection: &mut SqliteConnection,
+    application: &ApplicationName,
+    count: u32,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query("UPDATE applications SET unannounced = ?2 WHERE name = ?1");
+    query.bind(application.as_str()).bind(count).execute(connection).await.map(drop)
+}
+
 /// Changes what is known of an application.
 pub(super) async fn change(
     connection: &mut SqliteConnection,
@@ -139,7 +149,6 @@ pub(super) async fn change(
         .bind(change.healthy.as_ref().map(CommitId::as_str))
         .bind(change.health.map(word).transpose()?)
         .bind(change.checked_at.map(micros))
-        .bind(change.unannounced)
         .bind(change.revoke_inputs)
         .bind(micros(now))
         .execute(connection)
@@ -213,19 +222,18 @@ ON CONFLICT (name) DO UPDATE SET wanted = excluded.wanted, inputs = NULL";
 
 const CHANGE: &str = "
 INSERT INTO applications (name, wanted, applied, applied_at, inputs, healthy, health,
-    health_changed_at, checked_at, unannounced)
-VALUES (?1, ?2, ?3, ?4, iif(?10, NULL, ?5), ?6, ifnull(?7, 'Unknown'), iif(?7 IS NULL, NULL, ?11),
-    ?8, ifnull(?9, 0))
+    health_changed_at, checked_at)
+VALUES (?1, ?2, ?3, ?4, iif(?9, NULL, ?5), ?6, ifnull(?7, 'Unknown'), iif(?7 IS NULL, NULL, ?10),
+    ?8)
 ON CONFLICT (name) DO UPDATE SET
     wanted = ifnull(?2, wanted),
     applied = ifnull(?3, applied),
     applied_at = ifnull(?4, applied_at),
-    inputs = iif(?10, NULL, ifnull(?5, inputs)),
+    inputs = iif(?9, NULL, ifnull(?5, inputs)),
     healthy = ifnull(?6, healthy),
-    health_changed_at = iif(ifnull(?7, health) = health, health_changed_at, ?11),
+    health_changed_at = iif(ifnull(?7, health) = health, health_changed_at, ?10),
     health = ifnull(?7, health),
-    checked_at = ifnull(?8, checked_at),
-    unannounced = ifnull(?9, unannounced)";
+    checked_at = ifnull(?8, checked_at)";
 
 const COMMITS: &str = "
 WITH asked AS (SELECT value AS name FROM json_each(?1))

@@ -233,7 +233,7 @@ SELECT value ->> 0, value ->> 1 FROM json_each(?1)";
 
 const ANNOUNCE: &str = "
 INSERT INTO applications (name, announced_at) SELECT value, ?2 FROM json_each(?1) WHERE true
-ON CONFLICT (name) DO UPDATE SET announced_at = excluded.announced_at";
+ON CONFLICT (name) DO UPDATE SET announced_at = excluded.announced_at, unannounced = 0";
 
 macro_rules! select_delivery {
     ($tail:literal) => {

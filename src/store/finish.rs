@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
+use crate::domain::inventory::{Finding, unannounced};
 use crate::domain::name::{ApplicationName, SyncId};
 use crate::domain::sync::{ObjectResult, PhaseDuration, Summary, SyncState, Trigger};
 use crate::store::claims::{give_way, overtake};
@@ -46,6 +47,10 @@ impl Store {
                 }
             }
             applications::change(&mut tx, application, &outcome.application, now).await?;
+            let unannounced = held.unannounced_after(outcome.application.moved);
+            if unannounced != held.unannounced {
+                applications::count_unannounced(&mut tx, application, unannounced).await?;
+            }
             if let Some(cluster) = &outcome.cluster {
                 inventory::put(&mut tx, application, cluster, &outcome.applied).await?;
                 inventory::remove(&mut tx, application, cluster, &outcome.forget).await?;
@@ -69,6 +74,10 @@ struct Held {
     unchanged: u32,
     /// Whether a delivery is linked to it.
     announced: bool,
+    /// Whether a delivery came for its application since it was asked for.
+    told_since: bool,
+    /// Commits in a row that no webhook announced, before it.
+    unannounced: u32,
     /// The cluster that its application is kept on now; none: it left the configuration.
     cluster: Option<String>,
     /// The sync that was queued in its slot meanwhile.
@@ -87,9 +96,16 @@ impl Held {
             results: from_json_or_null(row, "results").unwrap_or_default().unwrap_or_default(),
             unchanged: from_json::<Summary>(row, "summary")?.unchanged,
             announced: row.try_get("announced")?,
+            told_since: row.try_get("told_since")?,
+            unannounced: row.try_get("unannounced")?,
             cluster: row.try_get("cluster")?,
             rival: rows::parsed_or_none(row, "rival")?,
         })
+    }
+
+    fn unannounced_after(&self, moved: bool) -> u32 {
+        let announced = self.announced || self.told_since;
+        unannounced(self.unannounced, Finding { trigger: self.trigger, moved, announced })
     }
 
     /// Whether the outcome speaks of a cluster on which the application is no more.
@@ -189,11 +205,13 @@ const HELD: &str = "
 SELECT s.application, s.trigger, s.step, s.cancel_requested, s.phases, s.summary,
     iif(s.step = 'Prune', (SELECT results FROM sync_results WHERE sync = s.id), NULL) AS results,
     EXISTS (SELECT 1 FROM sync_deliveries WHERE sync = s.id) AS announced,
-    (SELECT a.cluster FROM applications AS a WHERE a.name = s.application) AS cluster,
+    a.cluster, ifnull(a.announced_at >= s.queued_at, 0) AS told_since,
+    ifnull(a.unannounced, 0) AS unannounced,
     (SELECT r.id FROM syncs AS r
      WHERE r.application = s.application AND r.slot = s.slot
        AND r.state IN ('Queued', 'Retrying') AND r.step = 'Start') AS rival
-FROM syncs AS s WHERE s.id = ?1 AND s.fence = ?2 AND s.state = 'Running'";
+FROM syncs AS s LEFT JOIN applications AS a ON a.name = s.application
+WHERE s.id = ?1 AND s.fence = ?2 AND s.state = 'Running'";
 
 /// A plan that is shown anew was not approved, whatever was approved before.
 const RECORD: &str = "

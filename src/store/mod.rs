@@ -241,8 +241,8 @@ pub struct ApplicationChange {
     pub health: Option<HealthStatus>,
     /// When Git and the cluster were compared in full.
     pub checked_at: Option<Timestamp>,
-    /// Commits in a row that no webhook announced.
-    pub unannounced: Option<u32>,
+    /// Whether `wanted` is another commit than before the sync.
+    pub moved: bool,
     /// Forget what the last complete apply was made from, so that the next sync skips nothing.
     /// Wins over `applied`.
     pub revoke_inputs: bool,

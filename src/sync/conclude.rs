@@ -8,7 +8,7 @@ use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
-use crate::domain::sync::{Failure, FailureClass, Phase, SyncState, Trigger, WaitingFor};
+use crate::domain::sync::{Failure, FailureClass, Phase, SyncState, WaitingFor};
 use crate::store::{ApplicationChange, Claim, Outcome, Step};
 use crate::sync::Ended;
 use crate::sync::context::Context;
@@ -28,9 +28,6 @@ pub(super) struct Applied {
     waiting_for: Vec<WaitingFor>,
     /// How long health may take.
     timeout: std::time::Duration,
-    /// Whether the commit is another than the one that was wanted before.
-    moved: bool,
-    unannounced: u32,
 }
 
 /// The commit's inputs are those of the last complete apply: only the revision advances.
@@ -71,20 +68,12 @@ fn weigh(
     for item in &stale {
         owned.remove(&item.object);
     }
-    let moved = scene.state.wanted.as_ref().is_some_and(|wanted| wanted.id != target.commit.id);
-    let unannounced = match scene.trigger() {
-        Trigger::Timer if moved => scene.state.unannounced + 1,
-        Trigger::Webhook => 0,
-        _ => scene.state.unannounced,
-    };
     Applied {
         target,
         stale,
         health: health::worst(owned.values().map(|item| item.health)),
         waiting_for: owned.into_values().filter_map(wait_for).collect(),
         timeout: scene.application.sync.timeout,
-        moved,
-        unannounced,
     }
 }
 
@@ -123,6 +112,8 @@ pub(super) fn outcome(
             outcome.application.checked_at = Some(now);
             // It brought nothing to this commit: it only held what was applied before.
             outcome.application.wanted = outcome.commit.take();
+            // An application that is not automated has no webhook ask for it.
+            outcome.application.moved = false;
         }
         Err(error) => fail(context, &mut outcome, claim, &error.failure(phase), &error),
     }
@@ -134,6 +125,7 @@ pub(super) fn outcome(
 
 fn blank(claim: &Claim, record: Record) -> Outcome {
     let wrote = record.wrote();
+    let moved = record.moved();
     Outcome {
         state: SyncState::Failed,
         step: claim.step,
@@ -152,6 +144,7 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
         application: ApplicationChange {
             // What was applied is no longer made from one commit; a complete apply sets it anew.
             revoke_inputs: wrote,
+            moved,
             ..ApplicationChange::default()
         },
         cluster: record.cluster,
@@ -169,13 +162,13 @@ fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp
     let quiet = claim.sync.trigger.is_check()
         && outcome.results.is_empty()
         && !(prunes_next && works)
-        && !applied.moved;
+        && !outcome.application.moved;
     outcome.applied_at.get_or_insert(now);
     outcome.application = ApplicationChange {
         wanted: Some(commit.clone()),
         applied: Some((commit.clone(), now, applied.target.inputs)),
         checked_at: claim.sync.trigger.is_check().then_some(now),
-        unannounced: Some(applied.unannounced),
+        moved: outcome.application.moved,
         health: Some(applied.health),
         healthy: (works && !prunes_next).then(|| commit.id.clone()),
         ..ApplicationChange::default()

@@ -89,6 +89,7 @@ pub async fn run(context: &Context, claim: &Claim, lease: &Lease) -> Outcome {
     let ended = match Scene::set(context, claim, lease).await {
         Ok(scene) => {
             record.cluster = Some(scene.application.cluster.clone());
+            record.wanted_before = scene.state.wanted.as_ref().map(|wanted| wanted.id.clone());
             match claim.step {
                 Step::Start => start(scene, &mut record).await,
                 Step::Prune => end(scene, &mut record).await,

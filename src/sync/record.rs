@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::domain::commit::Commit;
+use crate::domain::commit::{Commit, CommitId};
 use crate::domain::inventory::InventoryItem;
 use crate::domain::name::ClusterName;
 use crate::domain::object::ObjectKey;
@@ -29,6 +29,8 @@ pub(super) struct Record {
     pub(super) phase: Phase,
     /// The cluster, once known.
     pub(super) cluster: Option<ClusterName>,
+    /// The commit that was wanted before.
+    pub(super) wanted_before: Option<CommitId>,
     /// The commit, once known.
     pub(super) commit: Option<Commit>,
     /// Whether the branch went back.
@@ -58,6 +60,7 @@ impl Record {
             phases: Vec::new(),
             phase: Phase::Queue,
             cluster: None,
+            wanted_before: None,
             commit: claim.sync.commit.clone(),
             rewind: claim.sync.rewind,
             results: Vec::new(),
@@ -122,6 +125,12 @@ impl Record {
             return Ok(());
         }
         Err(SyncError::Objects { failed: details.len(), permanent: self.permanent, details })
+    }
+
+    /// Whether the commit is another than the one that was wanted before.
+    pub(super) fn moved(&self) -> bool {
+        let ids = self.wanted_before.as_ref().zip(self.commit.as_ref());
+        ids.is_some_and(|(before, commit)| *before != commit.id)
     }
 
     /// Whether anything was written.

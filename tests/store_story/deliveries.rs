@@ -1,9 +1,9 @@
 //! Deliveries: journalled before they are answered, and linked to what they caused.
 
-use headstay::domain::delivery::{Outcome, RefKind, RefUpdate};
+use headstay::domain::delivery::{Outcome as Became, RefKind, RefUpdate};
 use headstay::domain::sync::{SyncState, Trigger};
 use headstay::store::error::StoreError;
-use headstay::store::{NewDelivery, Page};
+use headstay::store::{ApplicationChange, NewDelivery, Outcome, Page};
 
 use crate::world::{World, commit_id, delivery, name, outcome, wish};
 
@@ -55,9 +55,44 @@ async fn a_repeated_delivery_joins_what_is_unfinished() {
 }
 
 #[tokio::test]
+async fn commits_count_as_unannounced_until_a_delivery_comes() {
+    let world = World::new().await;
+    let moved = || Outcome {
+        application: ApplicationChange { moved: true, ..Default::default() },
+        ..outcome(SyncState::Succeeded)
+    };
+    let count = async || world.store.application(&name("shop")).await.unwrap().unwrap().unannounced;
+    let announce = async |id: &str| {
+        let requests = vec![wish("shop", Trigger::Webhook)];
+        world.store.accept(delivery(id), requests).await.unwrap();
+    };
+    for expected in [1, 2] {
+        world.enqueue("shop", Trigger::Timer).await;
+        world.run(moved()).await;
+        assert_eq!(count().await, expected);
+    }
+    // The timer has found the commit when the delivery of it comes.
+    world.enqueue("shop", Trigger::Timer).await;
+    let claim = world.claim().await.unwrap();
+    announce("d-1").await;
+    assert_eq!(count().await, 0);
+    assert!(world.store.finish(claim.key, moved()).await.unwrap());
+    assert_eq!(count().await, 0);
+    world.run(moved()).await;
+
+    world.enqueue("shop", Trigger::Timer).await;
+    announce("d-2").await;
+    world.run(moved()).await;
+    assert_eq!(count().await, 0, "the delivery joined the check");
+    world.enqueue("shop", Trigger::Timer).await;
+    world.run(moved()).await;
+    assert_eq!(count().await, 1);
+}
+
+#[tokio::test]
 async fn a_forger_cannot_occupy_an_id() {
     let world = World::new().await;
-    let forged = NewDelivery { outcome: Outcome::Rejected, ..delivery("d-1") };
+    let forged = NewDelivery { outcome: Became::Rejected, ..delivery("d-1") };
     assert!(!world.store.accept(forged.clone(), Vec::new()).await.unwrap().repeated);
     let genuine = world.store.accept(delivery("d-1"), vec![]).await.unwrap();
     assert!(!genuine.repeated);
