@@ -1,6 +1,6 @@
 //! What people decide about a sync.
 
-use sqlx::sqlite::SqliteRow;
+use sqlx::SqliteConnection;
 
 use crate::domain::name::SyncId;
 use crate::domain::sync::SyncState;
@@ -16,13 +16,11 @@ impl Store {
         let now = self.now();
         let work = async {
             let mut tx = self.begin().await?;
-            let row = sqlx::query(DECIDED).bind(id.to_string()).fetch_optional(&mut *tx).await?;
-            let Some(row) = row else { return Ok(Approval::NotFound) };
-            let state = state(&row)?;
-            if state != SyncState::Blocked {
-                return Ok(Approval::NotBlocked(state));
+            let Some(decided) = read(&mut tx, id).await? else { return Ok(Approval::NotFound) };
+            if decided.state != SyncState::Blocked {
+                return Ok(Approval::NotBlocked(decided.state));
             }
-            if let Some(rival) = parsed_or_none(&row, "rival")? {
+            if let Some(rival) = decided.rival {
                 give_way(&mut tx, rival, id, now).await?;
             }
             sqlx::query(APPROVE)
@@ -42,10 +40,8 @@ impl Store {
         let now = self.now();
         let work = async {
             let mut tx = self.begin().await?;
-            let row = sqlx::query(DECIDED).bind(id.to_string()).fetch_optional(&mut *tx).await?;
-            let Some(row) = row else { return Ok(Cancellation::NotFound) };
-            let state = state(&row)?;
-            let (statement, answer) = match state {
+            let Some(decided) = read(&mut tx, id).await? else { return Ok(Cancellation::NotFound) };
+            let (statement, answer) = match decided.state {
                 SyncState::Running => (REQUEST_CANCEL, Cancellation::Requested),
                 state if state.is_ended() => return Ok(Cancellation::Ended(state)),
                 _ => (CANCEL, Cancellation::Cancelled),
@@ -63,8 +59,21 @@ impl Store {
     }
 }
 
-fn state(row: &SqliteRow) -> Result<SyncState, sqlx::Error> {
-    from_word(row, "state")
+/// A sync that a person decides about.
+struct Decided {
+    state: SyncState,
+    /// The sync that was queued in its slot meanwhile.
+    rival: Option<SyncId>,
+}
+
+async fn read(
+    connection: &mut SqliteConnection,
+    id: SyncId,
+) -> Result<Option<Decided>, sqlx::Error> {
+    let row = sqlx::query(DECIDED).bind(id.to_string()).fetch_optional(connection).await?;
+    let Some(row) = row else { return Ok(None) };
+    let (state, rival) = (from_word(&row, "state")?, parsed_or_none(&row, "rival")?);
+    Ok(Some(Decided { state, rival }))
 }
 
 const DECIDED: &str = "

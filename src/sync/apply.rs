@@ -242,8 +242,10 @@ fn left(
     if checked.desired.directives().apply == directives::ApplyMode::Ignore {
         return Written::Left(result);
     }
+    // A row that was only intended proves nothing: the process may have ended before it was written.
+    let held = known.is_some_and(|item| item.hash.is_some());
     let instance = scene.config.server.instance.as_str();
-    if live.is_some_and(|live| !fields::owned_by_us(live, None, instance)) && known.is_none() {
+    if !held && live.is_some_and(|live| !fields::owned_by_us(live, None, instance)) {
         return Written::NotOurs(result);
     }
     let mut item = item(&checked.desired, commit);

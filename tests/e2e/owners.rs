@@ -192,6 +192,31 @@ fn nothing_is_pruned_that_an_application_may_take_whose_files_cannot_be_read() {
 }
 
 #[test]
+fn what_somebody_else_made_is_not_ours_although_the_program_died_over_it() {
+    let world = World::start();
+    let theirs = json!({"metadata": {"name": "given"}, "data": {"colour": "red"}});
+    world.kubernetes.create(&world.path("v1", "configmaps"), &theirs);
+    let given = config_map("given", "blue")
+        .replace("metadata:", "metadata:\n  annotations: {headstay.dev/apply: if-not-present}");
+    world.repository.commit(&[
+        ("apps/shop/given.yaml", Some(&given)),
+        ("apps/shop/settings.yaml", Some(&config_map("settings", "green"))),
+    ]);
+
+    world.headstay.terminate();
+    world.headstay.die_at("begin-apply:after");
+    world.headstay.restart();
+
+    wait_until("the commit to be applied", DEADLINE, || {
+        world.headstay.application()["syncState"] == "Synced"
+            && world.colour("settings").as_deref() == Some("green")
+    });
+    assert_eq!(world.colour("given").as_deref(), Some("red"));
+    assert_eq!(kept(&world, "given"), None, "it is not in the inventory");
+    world.finish();
+}
+
+#[test]
 fn what_stays_behind_on_another_cluster_is_told_and_is_owned_again_after_a_return() {
     let world = World::start();
     world.apply(&[("apps/shop/extra.yaml", Some(&config_map("extra", "red")))]);
