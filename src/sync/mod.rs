@@ -114,12 +114,14 @@ async fn start(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncE
     match bring(scene, record, target, &drifted).await {
         // A commit that cannot be applied must not keep what was applied from being held.
         Err(error) if error.leaves_the_applied_state() && !drifted.is_empty() => {
+            let failed_in = record.phase;
             if let Err(second) = heal::heal(scene, record, &drifted).await {
                 tracing::warn!(
                     application = %scene.application.name, error = %error::chain(&second),
                     "what drifted could not be put back either"
                 );
             }
+            record.phase = failed_in;
             Err(error)
         }
         ended => ended,
