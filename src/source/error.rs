@@ -264,6 +264,14 @@ pub enum FetchError {
         /// What happened.
         reason: String,
     },
+    /// TLS failed for the certificate of the host.
+    #[error("the certificate of {host} is not accepted: {reason}")]
+    Certificate {
+        /// The host.
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The program `ssh` could not be started.
     #[error("the program `ssh` cannot be started: is it installed?")]
     SshProgram(#[source] std::io::Error),
@@ -278,6 +286,12 @@ pub enum FetchError {
     /// The Git server, or what it sent, is at fault.
     #[error("the Git server's answer was of no use: {0}")]
     Remote(String),
+    /// libgit2 knows SHA-1 only.
+    #[error(
+        "its objects have SHA-256 ids, which Headstay cannot read: use a repository with SHA-1 ids, \
+         as Git makes them unless told otherwise"
+    )]
+    ObjectFormat,
     /// More than a repository may have.
     #[error("the Git server sent more than {limit} {bound}")]
     TooLarge {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustls::CertificateError;
 use secrecy::{ExposeSecret, SecretString};
 use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use ureq::http::{HeaderValue, Response};
@@ -78,7 +79,7 @@ impl Client {
         bearer: &SecretString,
     ) -> Result<(u16, Vec<u8>), FetchError> {
         let host = url.split('/').nth(2).unwrap_or_default();
-        let failed = |error| failure(error, host, self.settings.timeout, &Scrub::default());
+        let failed = |error| self.settings.failure(error, host, &Scrub::default());
         let answer = self
             .agent
             .post(url)
@@ -249,8 +250,7 @@ impl HttpConnection {
     }
 
     fn failure(&self, error: ureq::Error) -> FetchError {
-        let timeout = self.client.settings.timeout;
-        failure(error, &self.endpoint().authority, timeout, &self.scrub)
+        self.client.settings.failure(error, &self.endpoint().authority, &self.scrub)
     }
 }
 
@@ -335,20 +335,58 @@ fn sensitive(value: &str) -> HeaderValue {
     value
 }
 
-/// Puts a failure of the client into our words.
-fn failure(error: ureq::Error, host: &str, timeout: Duration, scrub: &Scrub) -> FetchError {
-    let host = host.to_owned();
+impl Settings {
+    /// Puts a failure of the client into our words.
+    fn failure(&self, error: ureq::Error, host: &str, scrub: &Scrub) -> FetchError {
+        if let Some(rustls::Error::InvalidCertificate(error)) = tls_error(&error) {
+            let reason = scrub.clean(&certificate_problem(error));
+            return FetchError::Certificate { host: host.to_owned(), reason };
+        }
+        // With a proxy between, it may be the one that is not there.
+        let host = match &self.proxy {
+            Some(proxy) => format!("{host} (by the proxy {})", scrub.clean(proxy)),
+            None => host.to_owned(),
+        };
+        match error {
+            ureq::Error::Timeout(which) => {
+                let global = which == ureq::Timeout::Global;
+                let after = if global { EXCHANGE_MAX } else { self.timeout };
+                FetchError::Timeout { host, what: which.to_string(), after }
+            }
+            ureq::Error::BodyExceedsLimit(limit) => {
+                FetchError::TooLarge { bound: "bytes of refs", limit }
+            }
+            ureq::Error::HostNotFound => {
+                FetchError::Connection { host, reason: "the host name is not known".to_owned() }
+            }
+            other => FetchError::Connection { host, reason: scrub.clean(&other.to_string()) },
+        }
+    }
+}
+
+/// What TLS found wrong, if it was that.
+fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     match error {
-        ureq::Error::Timeout(which) => {
-            let after = if which == ureq::Timeout::Global { EXCHANGE_MAX } else { timeout };
-            FetchError::Timeout { host, what: which.to_string(), after }
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+fn certificate_problem(error: &CertificateError) -> String {
+    match error {
+        CertificateError::UnknownIssuer => {
+            "no known authority has signed it; name the file of the right one in `ca`".to_owned()
         }
-        ureq::Error::BodyExceedsLimit(limit) => {
-            FetchError::TooLarge { bound: "bytes of refs", limit }
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            // rustls names them as `DnsName("example.org")`.
+            let name = |shown: &String| {
+                let name = shown.split_once('(').map_or(shown.as_str(), |(_, name)| name);
+                name.trim_matches(['"', ')']).to_owned()
+            };
+            let names: Vec<_> = presented.iter().map(name).collect();
+            format!("it is for other hosts: {}; check the URL", names.join(", "))
         }
-        ureq::Error::HostNotFound => {
-            FetchError::Connection { host, reason: "the host name is not known".to_owned() }
-        }
-        other => FetchError::Connection { host, reason: scrub.clean(&other.to_string()) },
+        other => other.to_string(),
     }
 }

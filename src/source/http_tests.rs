@@ -153,3 +153,26 @@ async fn a_github_app_exchanges_its_key_for_a_token_once() {
     let exchanges = server.requests().iter().filter(|line| line.contains("access_tokens")).count();
     assert_eq!(exchanges, 1);
 }
+
+#[tokio::test]
+async fn a_repository_with_sha_256_ids_is_refused_in_plain_words() {
+    let (folder, data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let path = folder.path().join("fleet.git");
+    let script = "git init -q --bare --object-format=sha256 -b main $0 && cd $0 &&
+        tree=$(git hash-object -t tree -w --stdin </dev/null) &&
+        git -c user.name=Ada -c user.email=ada@example.org commit-tree -m first $tree |
+        xargs git update-ref refs/heads/main";
+    let made = std::process::Command::new("sh").args(["-c", script]).arg(&path).status();
+    assert!(made.unwrap().success());
+    let server = Server::start(git_http_backend(folder.path(), &basic("a", "b")));
+    let (_file, password) = secret("b");
+    let auth = RepositoryAuth::Basic { username: "a".to_owned(), password };
+    for (url, auth) in [
+        (server.url("/fleet.git"), auth),
+        (path.to_str().unwrap().to_owned(), RepositoryAuth::None),
+    ] {
+        let source = Source::new(data.path());
+        let error = fetch(&source, &repository(&url, auth)).await.unwrap_err();
+        assert!(error.contains("its objects have SHA-256 ids"), "{url}: {error}");
+    }
+}

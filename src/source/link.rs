@@ -1,11 +1,11 @@
 //! The link between a mirror and its remote: built from the configuration for one fetch, connected
 //! through libgit2.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, FetchOptions, Reference, RemoteCallbacks,
+    AutotagOption, Config, Direction, ErrorClass, FetchOptions, Reference, RemoteCallbacks,
     Repository as Git,
 };
 use jiff::Timestamp;
@@ -83,9 +83,21 @@ impl Link {
         let mut connected = Connected { remote, registered, scrub: &self.scrub };
         match connected.remote.connect(Direction::Fetch) {
             Ok(()) => Ok(connected),
+            Err(_) if matches!(&self.way, Way::Folder(path) if has_sha_256(path)) => {
+                Err(FetchError::ObjectFormat)
+            }
             Err(error) => Err(connected.failure(&error)),
         }
     }
+}
+
+/// Whether a repository on this machine says that its objects have SHA-256 ids.
+fn has_sha_256(path: &Path) -> bool {
+    ["config", ".git/config"].iter().any(|file| {
+        let format = Config::open(&path.join(file))
+            .and_then(|config| config.get_string("extensions.objectformat"));
+        format.is_ok_and(|format| format == "sha256")
+    })
 }
 
 fn folder(repository: &Repository, path: String) -> Result<Link, FetchError> {

@@ -138,7 +138,10 @@ impl SmartSubtransport for Subtransport {
             }
         };
         match self.0.connection.clone().open(exchange) {
-            Ok(stream) => Ok(Box::new(Watched { stream, session: self.0.clone() })),
+            Ok(stream) => {
+                let unread = (exchange == Exchange::List).then(Vec::new);
+                Ok(Box::new(Watched { stream, session: self.0.clone(), head: unread }))
+            }
             Err(error) => {
                 self.0.fail(error);
                 Err(git2::Error::new(ErrorCode::GenericError, ErrorClass::Net, FAILED))
@@ -155,13 +158,43 @@ impl SmartSubtransport for Subtransport {
 /// text with a zero byte in it would end the process.)
 const FAILED: &str = "the connection failed";
 
+/// How a server says that its objects have SHA-256 ids.
+const SHA_256: &[u8] = b"object-format=sha256";
+/// The first line of a list of refs with its capabilities is shorter, in bytes.
+const HEAD_BYTES_MAX: usize = 4096;
+
+/// The capabilities of a server: between the first zero byte of its list of refs and the end of
+/// that line (`gitprotocol-pack(5)`).
+fn capabilities(head: &[u8]) -> Option<&[u8]> {
+    let begin = head.iter().position(|byte| *byte == 0)? + 1;
+    let length = head[begin..].iter().position(|byte| *byte == b'\n')?;
+    Some(&head[begin..begin + length])
+}
+
 /// A stream whose failures are kept.
 struct Watched {
     stream: Box<dyn Stream>,
     session: Arc<Session>,
+    /// What was read of a list of refs, until it has told the format of the objects.
+    head: Option<Vec<u8>>,
 }
 
 impl Watched {
+    /// Reads the capabilities at the head of a list, because of ids that it cannot read libgit2
+    /// would only say that they are wrong.
+    fn look_at(&mut self, read: &[u8]) -> io::Result<()> {
+        let Some(head) = &mut self.head else { return Ok(()) };
+        head.extend_from_slice(read);
+        let told = capabilities(head);
+        if told.is_some_and(|told| told.split(|byte| *byte == b' ').any(|told| told == SHA_256)) {
+            return Err(self.keep(io::Error::other(FetchError::ObjectFormat)));
+        }
+        if told.is_some() || head.len() > HEAD_BYTES_MAX {
+            self.head = None;
+        }
+        Ok(())
+    }
+
     fn keep(&self, error: io::Error) -> io::Error {
         let kind = error.kind();
         let failure = match error.downcast::<FetchError>() {
@@ -178,7 +211,9 @@ impl Watched {
 
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer).map_err(|error| self.keep(error))
+        let count = self.stream.read(buffer).map_err(|error| self.keep(error))?;
+        self.look_at(&buffer[..count])?;
+        Ok(count)
     }
 }
 
@@ -189,5 +224,22 @@ impl Write for Watched {
 
     fn flush(&mut self) -> io::Result<()> {
         self.stream.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_read_from_the_first_line_however_it_is_cut() {
+        let list =
+            b"001e# service=git-upload-pack\n00000155aa refs/heads/a\0one object-format=sha256\n\
+            003faa refs/heads/b\0c\n";
+        let whole = list.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0;
+        for cut in 0..list.len() {
+            let expected = (cut > whole).then_some(&b"one object-format=sha256"[..]);
+            assert_eq!(capabilities(&list[..cut]), expected, "{cut}");
+        }
     }
 }

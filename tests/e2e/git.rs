@@ -6,7 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use crate::world::manifests::config_map;
+use crate::world::proxy::Proxy;
 use crate::world::ssh_host::{SshHost, make_key};
+use crate::world::tls_front::TlsFront;
+use crate::world::wait::{DEADLINE, wait_until};
 use crate::world::{World, assert_tells, leash};
 
 const SETTINGS: &str = "apps/shop/settings.yaml";
@@ -81,5 +84,88 @@ fn over_ssh_only_the_right_key_and_the_right_host_will_do() {
     let pushed = world.push(&[(SETTINGS, Some(&config_map("settings", "grey")))]);
     let sync = world.headstay.wait_for_state(&pushed.sync, "Retrying");
     assert_tells(&sync, &key.display().to_string());
+    world.finish();
+}
+
+#[test]
+fn a_private_authority_is_trusted_where_it_is_named_and_for_its_names_only() {
+    let world = World::start();
+    let (front, ca) = (TlsFront::start(&world.git), leash::folder("ca").join("ca.pem"));
+    fs::write(&ca, front.authority()).unwrap();
+    let keys = format!("auth: {{token: {{env: GIT_TOKEN}}}}, ca: {}", ca.display());
+    let named = format!("ca: {}, ", ca.display());
+    world.reach_repository_by(&front.url("localhost", &world.repository), &keys);
+    world.apply(&[(SETTINGS, Some(&config_map("settings", "red")))]);
+    assert_eq!(world.colour("settings").as_deref(), Some("red"));
+
+    for (right, wrong, told) in [
+        (&*named, "# none\n ", "name the file of the right one in `ca`"),
+        ("https://localhost:", "https://127.0.0.1:", "it is for other hosts: localhost"),
+    ] {
+        world.headstay.reconfigure(right, wrong);
+        let sync = world.headstay.wait_for_sync(told, |sync| {
+            sync["trigger"] == "configuration" && sync["state"] == "Retrying"
+        });
+        assert_tells(&sync, told);
+        assert_eq!(sync["error"]["phase"], "fetch");
+        world.headstay.reconfigure(wrong, right);
+        world.headstay.wait_for_state(sync["id"].as_str().unwrap(), "Succeeded");
+    }
+    world.finish();
+}
+
+#[test]
+fn a_proxy_is_used_and_named_while_it_is_down() {
+    let world = World::start();
+    let (front, proxy) = (TlsFront::start(&world.git), Proxy::start());
+    let ca = leash::folder("ca").join("ca.pem");
+    fs::write(&ca, front.authority()).unwrap();
+    let url = front.url("localhost", &world.repository);
+    let keys = format!(
+        "auth: {{token: {{env: GIT_TOKEN}}}}, ca: {}, proxy: \"{}\"",
+        ca.display(),
+        proxy.url()
+    );
+    world.reach_repository_by(&url, &keys);
+    let host = url.split('/').nth(2).unwrap();
+    assert!(proxy.targets().iter().any(|target| target == host), "{:?}", proxy.targets());
+
+    proxy.down();
+    let pushed = world.push(&[(SETTINGS, Some(&config_map("settings", "red")))]);
+    let sync = world.headstay.wait_for_state(&pushed.sync, "Retrying");
+    assert_tells(&sync, &format!("{host} (by the proxy {})", proxy.url()));
+    proxy.up();
+    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    assert_eq!(world.colour("settings").as_deref(), Some("red"));
+    world.finish();
+}
+
+#[test]
+fn the_mirror_of_a_repository_that_left_the_configuration_is_removed() {
+    let world = World::start();
+    let named = |name: &str| {
+        let url = &world.repository.url;
+        format!(
+            "name: {name}, url: \"{url}\", auth: {{token: {{env: GIT_TOKEN}}}}, timeout: 2s}}]
+applications:
+  - name: shop
+    repository: {name}\n"
+        )
+    };
+    world.headstay.reconfigure(&named("fleet"), &named("armada"));
+    world.headstay.wait_for_sync("the repository by its new name", |sync| {
+        sync["trigger"] == "configuration" && sync["state"] == "Succeeded"
+    });
+    let [old, new] = ["fleet", "armada"]
+        .map(|name| world.headstay.folder().join(format!("data/repositories/{name}.git")));
+    assert!(old.exists(), "for a day");
+
+    // The day is over.
+    let mut notes = git2::Config::open(&old.join("config")).unwrap();
+    notes.set_str("headstay.unconfiguredSince", "2001-01-01T00:00:00Z").unwrap();
+    world.headstay.terminate();
+    world.headstay.restart();
+    wait_until("the mirror to be gone", DEADLINE, || !old.exists());
+    assert!(new.exists());
     world.finish();
 }

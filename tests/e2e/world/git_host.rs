@@ -51,6 +51,11 @@ impl GitHost {
         Repository::create(&path, format!("http://127.0.0.1:{}/{name}.git", self.port))
     }
 
+    /// The port on which it is, when it is up.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Refuses connections.
     pub fn down(&self) {
         let listening = self.listening.lock().unwrap().take().unwrap();
@@ -153,7 +158,8 @@ fn read_cgi(output: &[u8]) -> Response<Body> {
     response.body(output[end + 4..].to_vec().into()).unwrap()
 }
 
-fn runtime() -> &'static Runtime {
+/// Where the servers of the world run.
+pub fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Runtime::new().unwrap())
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -106,6 +106,11 @@ impl Headstay {
     pub fn kill9(&self) {
         self.process.lock().unwrap().as_mut().unwrap().child.kill().unwrap();
         self.wait_for_death();
+    }
+
+    /// Where the configuration and all that it keeps is.
+    pub fn folder(&self) -> &Path {
+        self.configuration.parent().unwrap()
     }
 
     /// Changes the text of the configuration; the program notices by itself.

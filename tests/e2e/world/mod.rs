@@ -7,7 +7,7 @@
 //! | `headstay.rs` | the program: start, kill, terminate; its API and its log |
 //! | `webhook.rs` | deliveries and how they are signed |
 //! | `repository.rs`, `git_host.rs` | commits; the host that serves them, and its outages |
-//! | `ssh_host.rs` | a host that serves them over ssh |
+//! | `ssh_host.rs`, `tls_front.rs`, `proxy.rs` | other ways to them: ssh, TLS, a proxy |
 //! | `silent_host.rs` | a host that never answers |
 //! | `api_server.rs`, `kubernetes.rs` | the API server, and its outages; the verbs of kubectl |
 //! | `manifests.rs` | what the stories commit |
@@ -20,9 +20,11 @@ pub mod headstay;
 pub mod kubernetes;
 pub mod leash;
 pub mod manifests;
+pub mod proxy;
 pub mod repository;
 pub mod silent_host;
 pub mod ssh_host;
+pub mod tls_front;
 pub mod wait;
 pub mod webhook;
 
