@@ -16,9 +16,9 @@ use crate::source::endpoint::{Endpoint, HttpEndpoint, SshEndpoint};
 use crate::source::error::FetchError;
 use crate::source::github_app::{Installation, Tokens};
 use crate::source::http::{Client, HttpConnection};
+use crate::source::refs::{HEADS, Refs, TAGS};
 use crate::source::ssh::SshConnection;
 use crate::source::transport::{Connection, Registered, ready};
-use crate::source::wanted::{HEADS, Refs, TAGS};
 
 /// Most bytes that one fetch may bring.
 const FETCH_BYTES_MAX: u64 = 8 << 30;

@@ -12,12 +12,11 @@ use tracing::{info, warn};
 use crate::domain::commit::Revision;
 use crate::source::error::FetchError;
 use crate::source::link::Link;
+use crate::source::refs::{HEADS, PINS, Refs, TAGS, refs, vanished};
 use crate::source::resolve;
 use crate::source::transport::ready;
-use crate::source::wanted::{HEADS, PINS, Plan, Refs, TAGS, plan};
+use crate::source::wanted::{Plan, plan};
 
-/// Prefix of the refs that remember what a branch or tag pointed to before it vanished.
-pub(super) const VANISHED: &str = "refs/headstay/vanished/";
 /// Where the mirror's own configuration says of what it is a mirror.
 pub(super) const URL_KEY: &str = "headstay.url";
 /// From this number of refs on that moved at once, all refs are packed into one file.
@@ -275,11 +274,6 @@ fn apply(git: &Git, plan: &Plan, before: &Refs) -> Result<(), git2::Error> {
     Ok(())
 }
 
-/// Where it is remembered that a ref was there.
-pub(super) fn vanished(name: &str) -> String {
-    format!("{VANISHED}{}", name.trim_start_matches("refs/"))
-}
-
 /// Reads the commit of a revision and its tree, to see that the mirror is no ruin. Whether there is
 /// such a revision.
 fn readable(git: &Git, revision: &Revision) -> Result<bool, git2::Error> {
@@ -291,20 +285,6 @@ fn readable(git: &Git, revision: &Revision) -> Result<bool, git2::Error> {
         },
         None => Ok(false),
     }
-}
-
-/// The refs with these prefixes.
-pub(super) fn refs(git: &Git, prefixes: &[&str]) -> Result<Refs, git2::Error> {
-    let mut refs = Refs::new();
-    for prefix in prefixes {
-        for reference in git.references_glob(&format!("{prefix}*"))? {
-            let reference = reference?;
-            if let (Ok(name), Some(id)) = (reference.name(), reference.target()) {
-                refs.insert(name.to_owned(), id);
-            }
-        }
-    }
-    Ok(refs)
 }
 
 fn set(git: &Git, name: &str, id: Oid) -> Result<(), FetchError> {

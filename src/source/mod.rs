@@ -12,6 +12,7 @@ mod http;
 mod link;
 mod mirror;
 mod pins;
+mod refs;
 mod resolve;
 mod rounds;
 mod ssh;

@@ -9,9 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::commit::CommitId;
 use crate::domain::name::RepositoryName;
 use crate::source::error::SourceError;
-use crate::source::mirror::refs;
+use crate::source::refs::{PINS, refs};
 use crate::source::resolve::{commit, damaged};
-use crate::source::wanted::PINS;
 
 /// How long a pin stays at least, whatever the history says. A sync pins its commit when it has
 /// found it, and the history names it only when the sync begins to write or ends: what is not named

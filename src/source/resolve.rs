@@ -7,8 +7,8 @@ use semver::{Version, VersionReq};
 use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::name::RepositoryName;
 use crate::source::error::SourceError;
-use crate::source::mirror::{refs, vanished};
-use crate::source::wanted::{HEADS, TAGS, candidates};
+use crate::source::refs::{HEADS, TAGS, refs, vanished};
+use crate::source::wanted::candidates;
 
 /// Longest first line of a message, and longest author, that are kept, in characters.
 const SHOWN_CHARACTERS_MAX: usize = 200;

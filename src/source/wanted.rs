@@ -1,23 +1,15 @@
 //! Which refs a fetch brings, out of those that the server lists: plain decisions on plain data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use git2::Oid;
 
 use crate::domain::commit::Revision;
+use crate::source::refs::{HEADS, PINS, Refs, TAGS};
 
-/// Prefix of branches.
-pub(super) const HEADS: &str = "refs/heads/";
-/// Prefix of tags.
-pub(super) const TAGS: &str = "refs/tags/";
-/// Prefix of the refs that keep commits of the history.
-pub(super) const PINS: &str = "refs/headstay/commits/";
 /// Above this number of moved refs, all of their kind are asked for in one refspec: libgit2
 /// compares every refspec with every ref.
 const SINGLE_SPECS_MAX: usize = 50;
-
-/// Refs by name.
-pub(super) type Refs = BTreeMap<String, Oid>;
 
 /// What a fetch does to the refs of the mirror.
 #[derive(Debug, Default, PartialEq, Eq)]
