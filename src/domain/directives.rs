@@ -2,8 +2,6 @@
 
 use serde_json::Value;
 
-use crate::domain::manifest::Desired;
-
 /// `disabled`: never prune the object.
 pub const PRUNE_ANNOTATION: &str = "headstay.dev/prune";
 /// `enabled`: recreate the object where an immutable field changes.
@@ -58,14 +56,6 @@ pub struct InvalidDirective {
     pub value: String,
     /// What it can be.
     pub expected: &'static str,
-}
-
-impl Desired {
-    /// What the object's annotations ask for. They were checked when the object was resolved; one
-    /// that makes no sense would count as the default.
-    pub fn directives(&self) -> Directives {
-        read(&self.value).unwrap_or_default()
-    }
 }
 
 /// Reads the annotations of an object; the first that makes no sense is the error.

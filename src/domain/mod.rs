@@ -17,6 +17,7 @@ pub mod object;
 pub mod order;
 pub mod plan;
 pub mod repository_url;
+pub mod resolve;
 pub mod retry;
 mod stamp;
 pub mod stop;

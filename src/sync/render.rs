@@ -7,8 +7,9 @@ use serde_json::json;
 
 use crate::config::Application;
 use crate::domain::commit::CommitId;
-use crate::domain::manifest::{self, Desired, Manifest, Origin};
+use crate::domain::manifest::{Desired, Manifest, Origin};
 use crate::domain::object::{GroupVersionKind, ObjectKey};
+use crate::domain::resolve;
 use crate::domain::sync::Phase;
 use crate::render::{Limits, plain};
 use crate::sync::error::SyncError;
@@ -47,8 +48,8 @@ async fn objects(scene: &Scene<'_>, commit: &CommitId) -> Result<Vec<Desired>, S
         return Err(SyncError::Empty { path, commit: commit.short().to_owned() });
     }
     manifests.extend(own_namespace(scene, &manifests).await?);
-    let declared = manifest::declared_resources(&manifests);
-    let kinds: BTreeSet<_> = manifest::kinds(&manifests)
+    let declared = resolve::declared_resources(&manifests);
+    let kinds: BTreeSet<_> = resolve::kinds(&manifests)
         .into_iter()
         .filter(|kind| !declared.contains_key(kind))
         .map(|kind| (kind.group, kind.version, kind.kind))
@@ -61,7 +62,7 @@ async fn objects(scene: &Scene<'_>, commit: &CommitId) -> Result<Vec<Desired>, S
             declared.get(&GroupVersionKind { group, version, kind }).cloned()
         })
     };
-    manifest::resolve(
+    resolve::resolve(
         manifests,
         resource_of,
         application.namespace.as_deref(),
