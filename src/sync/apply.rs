@@ -242,7 +242,7 @@ fn left(
     if checked.desired.directives().apply == directives::ApplyMode::Ignore {
         return Written::Left(result);
     }
-    // A row that was only intended proves nothing: the process may have ended before it was written.
+    // An intended row proves nothing: the process may have ended before the write.
     let held = known.is_some_and(|item| item.hash.is_some());
     let instance = scene.config.server.instance.as_str();
     if !held && live.is_some_and(|live| !fields::owned_by_us(live, None, instance)) {

@@ -40,6 +40,7 @@ pub(super) async fn claims(
             claims.expected.insert(owner.object, why);
         }
     }
+    claims.expected.retain(|object, _| !claims.taken.contains_key(object));
     let mut open: Vec<_> =
         objects.iter().filter(|object| !claims.taken.contains_key(*object)).collect();
     if open.is_empty() {
@@ -62,7 +63,10 @@ pub(super) async fn claims(
                 problem: TreeProblem::PathNotFound { .. },
                 ..
             })) => continue,
-            Err(_) => (None, format!("application {name} may take it over: {short} fails there")),
+            Err(_) => {
+                let why = "its files cannot be read";
+                (None, format!("application {name} may take it over: {why} at {short}"))
+            }
         };
         for object in &open {
             if named.as_ref().is_none_or(|keys| keys.contains(*object)) {

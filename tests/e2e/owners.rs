@@ -18,7 +18,8 @@ const STOCK: &str = "
     sync: {interval: 1h, prune: true, pruneLimit: {objects: 1}, retry: {initial: 1s, max: 2s}}
 ";
 
-/// `shop` has `settings` and is checked every 2 s, `stock` has `shelf` and prunes one object unasked.
+/// `shop` has `settings` and is checked every 2 s; `stock` has `shelf` and prunes one object unasked
+/// at most.
 fn shop_and_stock(limits: &'static str) -> World {
     let world = Setup { applications: STOCK, limits, interval: "2s", ..Setup::default() }.start();
     let pushed = world.push(&[("apps/stock/shelf.yaml", Some(&config_map("shelf", "grey")))]);
