@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures::stream::{self, StreamExt};
 use serde_json::Value;
 
 use crate::cluster::error::ClusterError;
@@ -11,6 +12,7 @@ use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::order;
+use crate::domain::stop::Stop;
 use crate::domain::sync::{Action, ObjectResult, Phase};
 use crate::failpoint::failpoint;
 use crate::sync::Ended;
@@ -38,16 +40,49 @@ pub(super) async fn prune(scene: &Scene<'_>, record: &mut Record) -> Result<Ende
         }
     }
     keys.retain(|key| !expected.contains_key(key));
+    let named = named_by_git(scene);
     for group in order::prune_order(keys) {
-        for key in group {
-            let Some(item) = kept.get(&key) else { continue };
-            let begun = prune_one(scene, item, takers.get(&key));
-            let verdict = record.time(Phase::Prune, begun).await?;
+        let pruned = prune_group(scene, group, &kept, &takers, &named);
+        let mut stopped = Ok(());
+        for (object, verdict) in record.time(Phase::Prune, pruned).await {
+            let Some(item) = kept.get(&object) else { continue };
+            if let Verdict::Stopped(stop) = verdict {
+                stopped = Err(stop);
+            }
             note(record, item, verdict);
         }
+        stopped?;
     }
     record.fail_on_failed_objects()?;
     Ok(Ended::Pruned)
+}
+
+/// Deletes what may go at the same time; the verdicts are in the order of the objects.
+async fn prune_group(
+    scene: &Scene<'_>,
+    group: Vec<ObjectKey>,
+    kept: &HashMap<ObjectKey, &InventoryItem>,
+    takers: &HashMap<ObjectKey, ApplicationName>,
+    named: &HashSet<&str>,
+) -> Vec<(ObjectKey, Verdict)> {
+    let at_once = scene.config.server.limits.calls_per_cluster.max(1);
+    let items = group.into_iter().filter_map(|key| Some((kept.get(&key)?.version.clone(), key)));
+    stream::iter(items.collect::<Vec<_>>())
+        .map(|(version, object)| async move {
+            let taker = takers.get(&object);
+            let verdict = prune_one(scene, &object, &version, taker, named).await;
+            (object, verdict)
+        })
+        .buffered(at_once)
+        .collect()
+        .await
+}
+
+/// The uids of the objects that Git still names. An object that moved to another API group is one
+/// object under two names.
+fn named_by_git<'a>(scene: &'a Scene<'_>) -> HashSet<&'a str> {
+    let named = scene.inventory.iter().filter(|item| item.kept.is_none());
+    named.filter_map(|item| item.uid.as_deref()).collect()
 }
 
 /// What became of an object that Git no longer names.
@@ -60,29 +95,33 @@ enum Verdict {
     Kept,
     /// It could not be deleted.
     Failed(ClusterError),
+    /// It was not begun.
+    Stopped(Stop),
 }
 
 async fn prune_one(
     scene: &Scene<'_>,
-    item: &InventoryItem,
+    object: &ObjectKey,
+    version: &str,
     taker: Option<&ApplicationName>,
-) -> Result<Verdict, SyncError> {
+    named: &HashSet<&str>,
+) -> Verdict {
     if let Some(taker) = taker {
-        return Ok(Verdict::Released(format!("handed over to application {taker}")));
+        return Verdict::Released(format!("handed over to application {taker}"));
     }
     let cluster = &scene.cluster;
-    let resource = match cluster.resource_for(&item.object.group_kind(), &item.version).await {
+    let resource = match cluster.resource_for(&object.group_kind(), version).await {
         Ok(Some(resource)) => resource,
-        Ok(None) => return Ok(Verdict::Released("its kind is no longer served".into())),
-        Err(error) => return Ok(Verdict::Failed(error)),
+        Ok(None) => return Verdict::Released("its kind is no longer served".into()),
+        Err(error) => return Verdict::Failed(error),
     };
-    let live = match cluster.get(&resource, &item.object).await {
+    let live = match cluster.get(&resource, object).await {
         Ok(Some(live)) => live,
-        Ok(None) => return Ok(Verdict::Pruned),
-        Err(error) => return Ok(Verdict::Failed(error)),
+        Ok(None) => return Verdict::Pruned,
+        Err(error) => return Verdict::Failed(error),
     };
-    if let Some(verdict) = spare(scene, item, &live) {
-        return Ok(verdict);
+    if let Some(verdict) = spare(scene, &live, named) {
+        return verdict;
     }
     let metadata = &live["metadata"];
     let uid = metadata["uid"].as_str().unwrap_or_default();
@@ -90,18 +129,18 @@ async fn prune_one(
     failpoint("prune:before");
     let deleted = cluster
         .writer(&gate)
-        .delete(&resource, &item.object, uid, metadata["resourceVersion"].as_str())
+        .delete(&resource, object, uid, metadata["resourceVersion"].as_str())
         .await;
     failpoint("prune:after");
-    Ok(match deleted {
+    match deleted {
         Ok(_) | Err(ClusterError::NotFound { .. }) => Verdict::Pruned,
-        Err(ClusterError::Stopped(stop)) => return Err(stop.into()),
+        Err(ClusterError::Stopped(stop)) => Verdict::Stopped(stop),
         Err(error) => Verdict::Failed(error),
-    })
+    }
 }
 
 /// Reasons not to delete a live object.
-fn spare(scene: &Scene<'_>, item: &InventoryItem, live: &Value) -> Option<Verdict> {
+fn spare(scene: &Scene<'_>, live: &Value, named: &HashSet<&str>) -> Option<Verdict> {
     let instance = scene.config.server.instance.as_str();
     if !fields::owned_by_us(live, Some(scene.application.name.as_str()), instance) {
         return Some(Verdict::Released("it is no longer marked as ours".into()));
@@ -109,16 +148,8 @@ fn spare(scene: &Scene<'_>, item: &InventoryItem, live: &Value) -> Option<Verdic
     if directives::read(live).is_ok_and(|asked| asked.prune_disabled) {
         return Some(Verdict::Kept);
     }
-    // An object that moved to another API group is one object under two names.
-    let uid = live["metadata"]["uid"].as_str();
-    let others: HashSet<_> = scene
-        .inventory
-        .iter()
-        .filter(|other| other.kept.is_none() && other.object != item.object)
-        .filter_map(|other| other.uid.as_deref())
-        .collect();
-    uid.filter(|uid| others.contains(uid))
-        .map(|_| Verdict::Released("Git names it under another API group".into()))
+    let moved = live["metadata"]["uid"].as_str().is_some_and(|uid| named.contains(uid));
+    moved.then(|| Verdict::Released("Git names it under another API group".into()))
 }
 
 fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
@@ -136,6 +167,8 @@ fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
                 permanent: false,
             });
         }
+        // The sync goes back to the queue, and its next run looks at it anew.
+        Verdict::Stopped(_) => return,
     };
     record.forget.push(item.object.clone());
     record.results.push(ObjectResult {
