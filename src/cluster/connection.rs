@@ -16,6 +16,7 @@ use tower::ServiceBuilder;
 use tower::filter::FilterLayer;
 
 use crate::cluster::error::ClusterError;
+use crate::cluster::files::Files;
 use crate::config::secret::Secret;
 use crate::config::{Cluster, ClusterAccess};
 
@@ -32,12 +33,21 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Makes the client of a cluster; nothing is sent yet. At most `idle` unused connections are kept.
-pub(super) async fn open(config: &Cluster, idle: usize) -> Result<Client, ClusterError> {
-    let Cluster { name, access, labels: _ } = config.clone();
-    let what = match &access {
+/// Makes the client of a cluster, and says from which files; nothing is sent yet. At most `idle`
+/// unused connections are kept.
+pub(super) async fn open(config: &Cluster, idle: usize) -> Result<(Client, Files), ClusterError> {
+    let access = config.access.clone();
+    // Files are read and credential plugins are run here.
+    let opened = tokio::task::spawn_blocking(move || client(&access, idle)).await;
+    let opened = opened.map_err(BoxError::from).and_then(|client| client);
+    opened.map_err(|source| unusable(config, source))
+}
+
+/// The error of an access that cannot be set up.
+pub(super) fn unusable(config: &Cluster, source: BoxError) -> ClusterError {
+    let what = match &config.access {
         ClusterAccess::Inferred => {
             "neither the service account of this Pod nor a kubeconfig".into()
         }
@@ -45,42 +55,48 @@ pub(super) async fn open(config: &Cluster, idle: usize) -> Result<Client, Cluste
         ClusterAccess::Kubeconfig { path: Some(path), .. } => format!("`{}`", path.display()),
         ClusterAccess::Server { url, .. } => format!("`server: {url}`"),
     };
-    // Files are read and credential plugins are run here.
-    let opened = tokio::task::spawn_blocking(move || client(&access, idle)).await;
-    opened
-        .map_err(BoxError::from)
-        .and_then(|client| client)
-        .map_err(|source| ClusterError::Access { cluster: name, what, source })
+    ClusterError::Access { cluster: config.name.clone(), what, source }
 }
 
-fn client(access: &ClusterAccess, idle: usize) -> Result<Client, BoxError> {
-    match access {
+fn client(access: &ClusterAccess, idle: usize) -> Result<(Client, Files), BoxError> {
+    let mut files = Files::default();
+    let (config, token) = match access {
         ClusterAccess::Inferred => match Config::incluster() {
-            Ok(config) => stack(config, None, idle),
-            Err(_) => stack(kubeconfig(None, None)?, None, idle),
+            Ok(config) => (config, None),
+            Err(_) => (kubeconfig(None, None, &mut files)?, None),
         },
         ClusterAccess::Kubeconfig { path, context } => {
-            stack(kubeconfig(path.as_deref(), context.clone())?, None, idle)
+            (kubeconfig(path.as_deref(), context.as_deref(), &mut files)?, None)
         }
         ClusterAccess::Server { url, token, ca } => {
             let mut config = Config::new(url.parse()?);
             config.root_cert_file.clone_from(ca);
-            stack(config, Some(token.clone()), idle)
+            (config, Some(token.clone()))
         }
+    };
+    if let Some(ca) = &config.root_cert_file {
+        files.note(ca);
     }
+    Ok((stack(&config, token, idle)?, files))
 }
 
-fn kubeconfig(path: Option<&Path>, context: Option<String>) -> Result<Config, BoxError> {
+fn kubeconfig(
+    path: Option<&Path>,
+    context: Option<&str>,
+    files: &mut Files,
+) -> Result<Config, BoxError> {
+    files.note_kubeconfig(path);
     let mut kubeconfig = path.map_or_else(Kubeconfig::read, Kubeconfig::read_from)?;
-    if context.is_some() {
-        kubeconfig.current_context = context;
+    if let Some(context) = context {
+        kubeconfig.current_context = Some(context.to_owned());
     }
+    files.note_named(&kubeconfig);
     Ok(Config::try_from(kubeconfig)?)
 }
 
 /// Puts the layers of a call together. Retries are none of them: they are the business of
 /// [`call`](super::call), which knows what may be repeated.
-fn stack(config: Config, token: Option<Secret>, idle: usize) -> Result<Client, BoxError> {
+fn stack(config: &Config, token: Option<Secret>, idle: usize) -> Result<Client, BoxError> {
     if config.proxy_url.is_some() {
         return Err("`proxy-url` of a kubeconfig is not supported: remove it".into());
     }
@@ -106,7 +122,7 @@ fn stack(config: Config, token: Option<Secret>, idle: usize) -> Result<Client, B
         .timeout(ANSWER_TIMEOUT)
         .map_err(BoxError::from)
         .service(transport);
-    Ok(Client::new(service, config.default_namespace))
+    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 /// Adds the token, which is read at each call, because files are rotated.

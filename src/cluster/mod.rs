@@ -9,6 +9,7 @@ mod connection;
 pub mod delete;
 pub mod discovery;
 pub mod error;
+mod files;
 mod path;
 mod presence;
 pub mod read;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use crate::cluster::call::{Answer, Call, Caller, Calls, Gate};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ClusterError;
+use crate::cluster::files::Files;
 use crate::cluster::presence::Presence;
 use crate::config;
 
@@ -40,8 +42,13 @@ impl Cluster {
     /// Sets up the access to a cluster, with at most so many `calls` at once. Nothing is sent yet:
     /// a cluster that is down is found out by the first call.
     pub async fn connect(config: &config::Cluster, calls: usize) -> Result<Self, ClusterError> {
-        let client = connection::open(config, calls).await?;
-        Ok(Self::of(Caller::new(client, calls)))
+        Ok(Self::open(config, calls).await?.0)
+    }
+
+    /// As [`connect`](Self::connect), with the files that the access comes from.
+    async fn open(config: &config::Cluster, calls: usize) -> Result<(Self, Files), ClusterError> {
+        let (client, files) = connection::open(config, calls).await?;
+        Ok((Self::of(Caller::new(client, calls)), files))
     }
 
     fn of(caller: Caller) -> Self {

@@ -1,13 +1,26 @@
-//! The clusters of the configuration, connected when first needed.
+//! The clusters of the configuration, connected when first needed, and anew when the configuration or
+//! a file that it leads to has changed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout};
 
 use crate::cluster::Cluster;
 use crate::cluster::call::Calls;
+use crate::cluster::connection::unusable;
 use crate::cluster::error::ClusterError;
+use crate::cluster::files::Files;
 use crate::config;
 use crate::domain::name::ClusterName;
+
+/// How long a connection is used before its files are looked at again.
+const LOOK_PERIOD: Duration = Duration::from_secs(5);
+/// Longest wait for a connection to be set up: a credential plugin may hang.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One connection per cluster, shared by all. Cheap to clone.
 #[derive(Clone)]
@@ -20,7 +33,9 @@ pub struct Clusters {
 struct Connected {
     /// How many connections there have been, to all clusters.
     generation: u64,
-    clusters: HashMap<ClusterName, Connection>,
+    clusters: HashMap<ClusterName, Known>,
+    /// Held while a cluster is connected, so that many who need it cause one connection.
+    turns: HashMap<ClusterName, Arc<AsyncMutex<()>>>,
 }
 
 /// The connection to a cluster.
@@ -30,7 +45,14 @@ pub struct Connection {
     pub cluster: Cluster,
     /// Tells it from the connections before it, which may have led to another API server.
     pub generation: u64,
+}
+
+/// A connection and what it was made from.
+struct Known {
+    connection: Connection,
     config: config::Cluster,
+    files: Files,
+    looked_at: Instant,
 }
 
 impl Clusters {
@@ -39,39 +61,80 @@ impl Clusters {
         Self { calls, connected: Arc::default() }
     }
 
-    /// The connection to a cluster; a new one when its configuration has changed.
+    /// The connection to a cluster; a new one when its configuration has changed, or the bytes of its
+    /// kubeconfig or of a certificate.
     pub async fn get(&self, config: &config::Cluster) -> Result<Cluster, ClusterError> {
         Ok(self.connection(config).await?.cluster)
     }
 
     /// The connection to a cluster, if there is one that was made from this configuration.
     pub fn known(&self, config: &config::Cluster) -> Option<Connection> {
-        self.lock().of(config)
+        Some(self.lock().of(config)?.connection.clone())
     }
 
     /// As [`get`](Self::get), with the generation of the connection.
     pub async fn connection(&self, config: &config::Cluster) -> Result<Connection, ClusterError> {
-        if let Some(known) = self.known(config) {
-            return Ok(known);
+        if let Some(fresh) = self.fresh(config) {
+            return Ok(fresh);
         }
-        let cluster = Cluster::connect(config, self.calls).await?;
-        let mut connected = self.lock();
-        // Another task may have been faster; all are to share one connection.
-        if let Some(known) = connected.of(config) {
-            return Ok(known);
-        }
-        connected.generation += 1;
-        let generation = connected.generation;
-        let connection = Connection { cluster, generation, config: config.clone() };
-        connected.clusters.insert(config.name.clone(), connection.clone());
-        Ok(connection)
+        let late = |_| {
+            let message = format!("it is not set up within {} s", OPEN_TIMEOUT.as_secs());
+            unusable(config, message.into())
+        };
+        // The turn goes with the job: if the caller goes away, the job and its turn go on.
+        let job = async {
+            let turn = self.turn(&config.name).lock_owned().await;
+            let job = self.clone().renew(config.clone(), turn);
+            tokio::spawn(job).await.unwrap_or_else(|error| Err(unusable(config, error.into())))
+        };
+        timeout(OPEN_TIMEOUT, job).await.map_err(late).flatten()
     }
 
     /// How many calls each cluster took so far.
     pub fn calls(&self) -> Vec<(ClusterName, Calls)> {
         let connected = self.lock();
         let clusters = connected.clusters.iter();
-        clusters.map(|(name, known)| (name.clone(), known.cluster.calls())).collect()
+        clusters.map(|(name, known)| (name.clone(), known.connection.cluster.calls())).collect()
+    }
+
+    /// Looks at the files of a connection, and makes it anew if they have changed.
+    async fn renew(
+        self,
+        config: config::Cluster,
+        _turn: OwnedMutexGuard<()>,
+    ) -> Result<Connection, ClusterError> {
+        // Another task may have been faster.
+        if let Some(fresh) = self.fresh(&config) {
+            return Ok(fresh);
+        }
+        let files = self.lock().of(&config).map(|known| known.files.clone());
+        if let Some(files) = files
+            && spawn_blocking(move || !files.have_changed()).await.unwrap_or(false)
+            && let Some(known) = self.lock().of(&config)
+        {
+            known.looked_at = Instant::now();
+            return Ok(known.connection.clone());
+        }
+        let (cluster, files) = Cluster::open(&config, self.calls).await?;
+        let mut connected = self.lock();
+        connected.generation += 1;
+        let connection = Connection { cluster, generation: connected.generation };
+        let name = config.name.clone();
+        let known =
+            Known { connection: connection.clone(), config, files, looked_at: Instant::now() };
+        connected.clusters.insert(name, known);
+        Ok(connection)
+    }
+
+    /// The connection, if its files were looked at a moment ago.
+    fn fresh(&self, config: &config::Cluster) -> Option<Connection> {
+        let mut connected = self.lock();
+        let known = connected.of(config)?;
+        (known.looked_at.elapsed() < LOOK_PERIOD).then(|| known.connection.clone())
+    }
+
+    fn turn(&self, name: &ClusterName) -> Arc<AsyncMutex<()>> {
+        Arc::clone(self.lock().turns.entry(name.clone()).or_default())
     }
 
     fn lock(&self) -> MutexGuard<'_, Connected> {
@@ -80,9 +143,9 @@ impl Clusters {
 }
 
 impl Connected {
-    /// The connection that was made from this configuration.
-    fn of(&self, config: &config::Cluster) -> Option<Connection> {
-        self.clusters.get(&config.name).filter(|known| known.config == *config).cloned()
+    /// What was made from this configuration.
+    fn of(&mut self, config: &config::Cluster) -> Option<&mut Known> {
+        self.clusters.get_mut(&config.name).filter(|known| known.config == *config)
     }
 }
 
@@ -90,20 +153,21 @@ impl Connected {
 mod tests {
     use std::collections::BTreeMap;
 
+    use serde_json::json;
+
     use super::*;
     use crate::config::ClusterAccess;
     use crate::config::secret::Secret;
 
+    fn cluster(access: ClusterAccess) -> config::Cluster {
+        config::Cluster { name: "main".parse().unwrap(), access, labels: BTreeMap::new() }
+    }
+
     #[tokio::test]
     async fn a_changed_configuration_makes_a_new_generation() {
-        let at = |url: &str| config::Cluster {
-            name: "main".parse().unwrap(),
-            access: ClusterAccess::Server {
-                url: url.to_owned(),
-                token: Secret::Env("TOKEN".to_owned()),
-                ca: None,
-            },
-            labels: BTreeMap::new(),
+        let at = |url: &str| {
+            let token = Secret::Env("TOKEN".to_owned());
+            cluster(ClusterAccess::Server { url: url.to_owned(), token, ca: None })
         };
         let clusters = Clusters::new(1);
         let mut generations = Vec::new();
@@ -111,5 +175,43 @@ mod tests {
             generations.push(clusters.connection(&at(url)).await.unwrap().generation);
         }
         assert_eq!(generations, [1, 1, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changed_bytes_of_a_kubeconfig_or_of_what_it_names_make_a_new_generation() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, ca) = (folder.path().join("kubeconfig"), folder.path().join("ca.crt"));
+        let write = |token: &str| {
+            let content = json!({
+                "apiVersion": "v1", "kind": "Config", "current-context": "here",
+                "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+                "clusters": [{"name": "here", "cluster":
+                    {"server": "https://127.0.0.1:1", "certificate-authority": "ca.crt"}}],
+                "users": [{"name": "me", "user": {"token": token}}],
+            });
+            std::fs::write(&path, content.to_string()).unwrap();
+        };
+        std::fs::write(&ca, "# none yet").unwrap();
+        write("first");
+        let config = cluster(ClusterAccess::Kubeconfig { path: Some(path.clone()), context: None });
+        let clusters = Clusters::new(1);
+        let generation = async || clusters.connection(&config).await.unwrap().generation;
+        let later = async || tokio::time::advance(LOOK_PERIOD).await;
+
+        assert_eq!(generation().await, 1);
+        later().await;
+        assert_eq!(generation().await, 1, "nothing has changed");
+        write("second");
+        assert_eq!(generation().await, 1, "they were looked at a moment ago");
+        later().await;
+        assert_eq!(generation().await, 2);
+        std::fs::write(&ca, "# another").unwrap();
+        later().await;
+        assert_eq!(generation().await, 3);
+        std::fs::remove_file(&path).unwrap();
+        later().await;
+        assert!(clusters.connection(&config).await.is_err(), "it cannot be used any more");
+        write("third");
+        assert_eq!(generation().await, 4);
     }
 }
