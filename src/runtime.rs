@@ -28,8 +28,8 @@ use crate::store::error::StoreError;
 use crate::store::{Retention, Store};
 use crate::sync::context::Context;
 use crate::sync::error::chain;
-use crate::sync::slots::Slots;
 use crate::sync::worker;
+use crate::sync::workers::Workers;
 use crate::telemetry::Metrics;
 use crate::trigger::timer;
 
@@ -81,7 +81,7 @@ pub async fn serve(path: &Path) -> Result<(), RuntimeError> {
         queue: Queue::new(store.clone()),
         source: Source::new(&config.server.data),
         clusters: Clusters::new(config.server.limits.calls_per_cluster),
-        slots: Arc::new(Slots::new(config.server.limits.workers)),
+        workers: Arc::new(Workers::new(config.server.limits.workers)),
         metrics: Arc::new(Metrics::new()),
         config: Arc::new(Live::new(config)),
         store,

@@ -7,7 +7,7 @@ use crate::config::live::Live;
 use crate::queue::Queue;
 use crate::source::Source;
 use crate::store::Store;
-use crate::sync::slots::Slots;
+use crate::sync::workers::Workers;
 use crate::telemetry::Metrics;
 
 /// The adapters that syncs work with. Cheap to clone.
@@ -23,8 +23,8 @@ pub struct Context {
     pub source: Source,
     /// The API servers.
     pub clusters: Clusters,
-    /// Who may be at work.
-    pub slots: Arc<Slots>,
+    /// How many syncs may be at work.
+    pub workers: Arc<Workers>,
     /// What is counted and timed.
     pub metrics: Arc<Metrics>,
 }

@@ -18,8 +18,8 @@ mod prune;
 mod record;
 mod render;
 mod scene;
-pub mod slots;
 pub mod worker;
+pub mod workers;
 
 use std::collections::HashSet;
 
@@ -101,14 +101,14 @@ pub async fn run(context: &Context, claim: &Claim, lease: &Lease) -> Outcome {
 }
 
 async fn start(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncError> {
-    // Hosts may hang: while they are waited for, no slot is held.
+    // Hosts may hang: while they are waited for, no worker is held.
     let asked = async { tokio::join!(fetch::fetch(&scene, record), scene.cluster.answers()) };
     let (target, answers) = scene.lease.unless_stopped(asked).await?;
     if needs_the_cluster(&scene, &target) {
         record.phase = Phase::Diff;
         answers.map_err(scene.cluster_error())?;
     }
-    let _slot = scene.take_slot(record).await?;
+    let _worker = scene.take_worker(record).await?;
     let scene = &scene;
     let drifted = look::look(scene, record).await?;
     match bring(scene, record, target, &drifted).await {
@@ -133,7 +133,7 @@ async fn end(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncErr
     record.phase = Phase::Prune;
     let answers = scene.lease.unless_stopped(scene.cluster.answers()).await?;
     answers.map_err(scene.cluster_error())?;
-    let _slot = scene.take_slot(record).await?;
+    let _worker = scene.take_worker(record).await?;
     prune::prune(&scene, record).await
 }
 

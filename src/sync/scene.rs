@@ -13,7 +13,7 @@ use crate::sync::context::Context;
 use crate::sync::error::SyncError;
 use crate::sync::lease::Lease;
 use crate::sync::record::Record;
-use crate::sync::slots::Slot;
+use crate::sync::workers::Worker;
 
 /// The application of a sync with its settings, its past and its places.
 pub(super) struct Scene<'a> {
@@ -73,14 +73,17 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// Waits for a slot of work, and reads what the application owns.
-    pub(super) async fn take_slot(&mut self, record: &mut Record) -> Result<Slot<'a>, SyncError> {
-        let wait = self.lease.unless_stopped(self.context.slots.take());
-        let slot = record.time(Phase::Queue, wait).await?;
+    /// Waits for a worker, and reads what the application owns.
+    pub(super) async fn take_worker(
+        &mut self,
+        record: &mut Record,
+    ) -> Result<Worker<'a>, SyncError> {
+        let wait = self.lease.unless_stopped(self.context.workers.take());
+        let worker = record.time(Phase::Queue, wait).await?;
         // With one less that waits, the next may be claimed.
         self.context.queue.ring();
         self.read_inventory().await?;
-        Ok(slot)
+        Ok(worker)
     }
 
     /// What was asked for beyond the configuration.

@@ -1,4 +1,4 @@
-//! The worker: claims what is due, runs each sync in a task of its own, and records what became of it.
+//! Claims what is due, runs each sync in a task of its own, and records what became of it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -22,7 +22,7 @@ use crate::sync::lease::{LEASE, Lease, Leases};
 /// Most syncs that are claimed at once: so many may wait for hosts that hang before one whose hosts
 /// are well has to wait. One that waits costs a task and a few kilobytes.
 const CLAIMS_MAX: usize = 1024;
-/// How long the worker sleeps at most when nobody rings: rows may become claimable in silence.
+/// How long it sleeps at most when nobody rings: rows may become claimable in silence.
 const POLL: Duration = Duration::from_secs(5);
 /// How long it waits for a store that does not answer.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
@@ -45,8 +45,8 @@ async fn claim_and_run(context: &Context, leases: &Arc<Leases>, shutdown: &Cance
             must_have_ended_well(ended);
         }
         let suspended = context.config.load().server.suspend;
-        let full = running.len() >= CLAIMS_MAX || context.slots.is_crowded();
-        // A sync that ends, or gets its slot, rings.
+        let full = running.len() >= CLAIMS_MAX || context.workers.is_crowded();
+        // A sync that ends, or gets its worker, rings.
         let rests = suspended || full;
         let claimed = if rests { Ok(None) } else { context.store.claim(LEASE).await };
         match claimed {

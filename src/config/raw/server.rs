@@ -85,7 +85,7 @@ pub(in crate::config) struct Limits {
     /// Deliveries that fail verification, per receiver and minute; beyond it the answer is 429.
     #[schemars(range(min = 1))]
     pub(in crate::config) failed_verifications_per_minute: u32,
-    /// Syncs at work at once.
+    /// Syncs at work at once. To wait for Git or for an API server is no work.
     #[schemars(range(min = 1, max = 256))]
     pub(in crate::config) workers: u32,
     /// Calls to one API server at once.

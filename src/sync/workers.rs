@@ -1,34 +1,35 @@
-//! Slots of work. Waiting for a host takes none: a sync takes its slot when Git and the cluster have
-//! answered, so that hosts that hang hold up only those who need them.
+//! The workers: how many syncs are at work at once. Waiting for a host takes none: a sync takes its
+//! worker when Git and the cluster have answered, so that hosts that hang hold up only those who need
+//! them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The slots of the process.
-pub struct Slots {
+/// The workers of the process.
+pub struct Workers {
     number: usize,
     free: Semaphore,
     waiting: AtomicUsize,
 }
 
-/// A slot that is taken, until it is dropped.
-pub(super) struct Slot<'a> {
+/// A worker that is taken, until it is dropped.
+pub(super) struct Worker<'a> {
     _permit: Option<SemaphorePermit<'a>>,
 }
 
-impl Slots {
+impl Workers {
     /// So many (`server.limits.workers`).
     pub fn new(number: usize) -> Self {
         let number = number.clamp(1, Semaphore::MAX_PERMITS);
         Self { number, free: Semaphore::new(number), waiting: AtomicUsize::new(0) }
     }
 
-    /// Waits for a slot; who came first gets it first.
-    pub(super) async fn take(&self) -> Slot<'_> {
+    /// Waits for a worker; who came first gets it first.
+    pub(super) async fn take(&self) -> Worker<'_> {
         let _waiting = Waiting::begin(&self.waiting);
         // The semaphore is never closed.
-        Slot { _permit: self.free.acquire().await.ok() }
+        Worker { _permit: self.free.acquire().await.ok() }
     }
 
     /// Whether so many wait that who is claimed now would only wait, too: better in the queue, where
@@ -61,20 +62,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_for_a_slot_is_counted_until_it_has_one_or_gives_up() {
-        let slots = Slots::new(1);
-        let first = slots.take().now_or_never().expect("a free slot");
-        assert!(!slots.is_crowded());
-        let mut second = Box::pin(slots.take());
-        assert!(second.as_mut().now_or_never().is_none() && slots.is_crowded());
+    fn who_waits_for_a_worker_is_counted_until_it_has_one_or_gives_up() {
+        let workers = Workers::new(1);
+        let first = workers.take().now_or_never().expect("a free worker");
+        assert!(!workers.is_crowded());
+        let mut second = Box::pin(workers.take());
+        assert!(second.as_mut().now_or_never().is_none() && workers.is_crowded());
         drop(first);
-        assert!(second.now_or_never().is_some() && !slots.is_crowded());
+        assert!(second.now_or_never().is_some() && !workers.is_crowded());
 
-        let held = slots.take().now_or_never().expect("a free slot");
-        let mut gives_up = Box::pin(slots.take());
-        assert!(gives_up.as_mut().now_or_never().is_none() && slots.is_crowded());
+        let held = workers.take().now_or_never().expect("a free worker");
+        let mut gives_up = Box::pin(workers.take());
+        assert!(gives_up.as_mut().now_or_never().is_none() && workers.is_crowded());
         drop(gives_up);
-        assert!(!slots.is_crowded());
+        assert!(!workers.is_crowded());
         drop(held);
     }
 }
