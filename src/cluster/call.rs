@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WARNING};
 use http::{HeaderValue, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -81,9 +82,9 @@ pub(super) struct Call<'a> {
 }
 
 /// A successful answer.
-pub(super) struct Answer {
+pub(super) struct Answer<T = Value> {
     pub(super) status: StatusCode,
-    pub(super) value: Value,
+    pub(super) value: T,
     pub(super) warnings: Vec<String>,
 }
 
@@ -129,6 +130,14 @@ impl Caller {
     /// Sends a call, again after a short wait when it may then succeed. What is written is safe to
     /// repeat: an apply is idempotent, a create or delete that had been done says so.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Answer, ClusterError> {
+        self.send_for(call).await
+    }
+
+    /// As [`send`](Self::send), for an answer of which only a part is kept.
+    pub(super) async fn send_for<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<Answer<T>, ClusterError> {
         let began = Instant::now();
         for delay in RETRY_DELAYS {
             let error = match self.attempt(call).await {
@@ -146,7 +155,10 @@ impl Caller {
         self.attempt(call).await
     }
 
-    async fn attempt(&self, call: &Call<'_>) -> Result<Answer, ClusterError> {
+    async fn attempt<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<Answer<T>, ClusterError> {
         let unexpected = |message: &str| ClusterError::Unexpected {
             object: Box::new(call.object.clone()),
             message: message.to_owned(),
@@ -171,7 +183,8 @@ impl Caller {
         if !status.is_success() {
             return Err(classify(&refusal(status, &headers, &body), &call.object));
         }
-        let value = serde_json::from_slice(&body).map_err(|_| unexpected("it is not JSON"))?;
+        let value = serde_json::from_slice(&body)
+            .map_err(|_| unexpected("it is not the JSON that was asked for"))?;
         Ok(Answer { status, value, warnings: warnings(&headers) })
     }
 
@@ -216,8 +229,14 @@ impl Caller {
         let answer = self.client.send(request).await.map_err(|error| unsent(call, error))?;
         let (parts, body) = answer.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await;
-        let body = body.map_err(|error| broken(call, error))?.to_bytes();
-        Ok((parts.status, parts.headers, body.into()))
+        let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
+            Ok(_) => ClusterError::AnswerTooLarge {
+                object: Box::new(call.object.clone()),
+                bytes: MAX_ANSWER,
+            },
+            Err(error) => broken(call, error),
+        })?;
+        Ok((parts.status, parts.headers, body.to_bytes().into()))
     }
 }
 
@@ -283,40 +302,11 @@ fn warnings(headers: &HeaderMap) -> Vec<String> {
 }
 
 #[cfg(test)]
-pub(super) mod testing {
-    use std::convert::Infallible;
-    use std::sync::Arc;
-
-    use http::Response;
-    use tower::service_fn;
-
-    use super::*;
-
-    /// An API server that notes which calls reach it, and answers each with this status, or never.
-    pub(in crate::cluster) fn server(
-        calls: usize,
-        status: Option<StatusCode>,
-    ) -> (Caller, Arc<Mutex<Vec<String>>>) {
-        let sent = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&sent);
-        let service = service_fn(move |request: Request<Body>| {
-            seen.lock().unwrap().push(request.uri().path().to_owned());
-            async move {
-                let Some(status) = status else { return std::future::pending().await };
-                let answer = Response::builder().status(status).body(Body::from(Vec::new()));
-                Ok::<_, Infallible>(answer.unwrap())
-            }
-        });
-        (Caller::new(Client::new(service, "default"), calls), sent)
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicBool;
 
-    use super::testing::server;
     use super::*;
+    use crate::cluster::testing::server;
 
     fn call<'a>(uri: &str, purpose: Purpose<'a>) -> Call<'a> {
         let object = ObjectKey {

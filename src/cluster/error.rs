@@ -232,6 +232,14 @@ pub enum ClusterError {
         /// What the call was about.
         object: Box<ObjectKey>,
     },
+    /// More than we take in one answer.
+    #[error("{object}: the API server answers with more than {bytes} bytes")]
+    AnswerTooLarge {
+        /// What the call was about.
+        object: Box<ObjectKey>,
+        /// How many are taken.
+        bytes: usize,
+    },
     /// An answer that makes no sense here.
     #[error("{object}: unexpected answer of the API server: {message}")]
     Unexpected {

@@ -15,6 +15,8 @@ mod presence;
 pub mod read;
 pub mod registry;
 pub mod status;
+#[cfg(test)]
+mod testing;
 pub mod watch;
 
 use std::sync::Arc;

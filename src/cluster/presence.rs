@@ -66,7 +66,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::cluster::call::testing::server;
+    use crate::cluster::testing::server;
 
     #[tokio::test(start_paused = true)]
     async fn who_comes_while_an_api_server_is_asked_shares_its_silence() {

@@ -1,17 +1,18 @@
 //! Reading live objects.
 
 use http::Method;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::cluster::call::{Answer, Call, Purpose};
 use crate::cluster::error::ClusterError;
 use crate::cluster::path;
-use crate::domain::live::LiveMeta;
 use crate::domain::object::{ObjectKey, Resource};
 
-/// Objects that are asked for at once.
-const PAGE: usize = 500;
+/// Objects of a page, where a list is too large for one answer: so few that each may have the
+/// largest annotations that there are.
+const PAGE: usize = 200;
 /// Most objects of one list; beyond it something is wrong with the selector.
 const MAX_LISTED: usize = 100_000;
 /// How often a list that changed too much while it was read begins again.
@@ -51,17 +52,22 @@ impl Cluster {
         }
     }
 
-    /// The metadata of every object of a kind that a label selector matches, in a namespace or
-    /// (none) in all.
-    pub async fn list_metadata(
+    /// The version of every object of a kind that a label selector matches, in a namespace or (none)
+    /// in all. It is one call, however many they are, and as new as the API server's own state: a
+    /// list from its cache may be older than what we wrote last.
+    pub async fn list_versions(
         &self,
         resource: &Resource,
         namespace: Option<&str>,
         selector: &str,
-    ) -> Result<Vec<LiveMeta>, ClusterError> {
+    ) -> Result<Vec<LiveVersion>, ClusterError> {
+        match self.list_pages(resource, namespace, selector, None).await {
+            Err(ClusterError::AnswerTooLarge { .. }) => {}
+            listed => return listed,
+        }
         let mut restarts = 0;
         loop {
-            match self.list_pages(resource, namespace, selector).await {
+            match self.list_pages(resource, namespace, selector, Some(PAGE)).await {
                 Err(ClusterError::Expired { .. }) if restarts < MAX_RESTARTS => restarts += 1,
                 listed => return listed,
             }
@@ -100,26 +106,30 @@ impl Cluster {
         resource: &Resource,
         namespace: Option<&str>,
         selector: &str,
-    ) -> Result<Vec<LiveMeta>, ClusterError> {
+        page: Option<usize>,
+    ) -> Result<Vec<LiveVersion>, ClusterError> {
         let object = every(resource, namespace);
         let path = path::collection(resource, namespace);
-        let (limit, mut listed, mut next) = (PAGE.to_string(), Vec::new(), String::new());
+        let limit = page.map(|page| page.to_string());
+        let (mut listed, mut next) = (Vec::new(), String::new());
         loop {
-            let mut query = vec![("limit", limit.as_str()), ("labelSelector", selector)];
+            let mut query = vec![("labelSelector", selector)];
+            query.extend(limit.as_deref().map(|limit| ("limit", limit)));
             if !next.is_empty() {
                 query.push(("continue", &next));
             }
             let uri = path::with_query(&path, &query);
-            let mut answer = self.fetch(object.clone(), uri, METADATA_LIST).await?;
-            let items = take_items(&mut answer.value);
-            listed.extend(items.iter().filter_map(|item| LiveMeta::of(resource, item)));
-            answer.value["metadata"]["continue"].as_str().unwrap_or_default().clone_into(&mut next);
-            if next.is_empty() {
-                return Ok(listed);
-            }
-            if listed.len() >= MAX_LISTED {
+            let call = read(object.clone(), uri, METADATA_LIST);
+            let list: MetadataList = self.shared.caller.send_for(&call).await?.value;
+            let items = list.items.into_iter().flatten();
+            listed.extend(items.map(|item| item.metadata.of(resource)));
+            if listed.len() > MAX_LISTED {
                 let message = format!("more than {MAX_LISTED} objects match `{selector}`");
                 return Err(ClusterError::Unexpected { object: Box::new(object), message });
+            }
+            next = list.metadata.next;
+            if next.is_empty() {
+                return Ok(listed);
             }
         }
     }
@@ -130,16 +140,62 @@ impl Cluster {
         uri: String,
         accept: &'static str,
     ) -> Result<Answer, ClusterError> {
-        let call = Call {
-            object,
-            purpose: Purpose::Read,
-            method: Method::GET,
-            uri,
-            accept,
-            body: None,
-            repeat_conflict: true,
-        };
-        self.shared.caller.send(&call).await
+        self.shared.caller.send(&read(object, uri, accept)).await
+    }
+}
+
+fn read(object: ObjectKey, uri: String, accept: &'static str) -> Call<'static> {
+    Call {
+        object,
+        purpose: Purpose::Read,
+        method: Method::GET,
+        uri,
+        accept,
+        body: None,
+        repeat_conflict: true,
+    }
+}
+
+/// A live object, as far as a list tells whether it was written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveVersion {
+    /// The object.
+    pub key: ObjectKey,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+}
+
+/// What is kept of a list while it is read; the rest, managed fields above all, is skipped.
+#[derive(Deserialize)]
+struct MetadataList {
+    metadata: ListMetadata,
+    items: Option<Vec<Item>>,
+}
+
+#[derive(Deserialize)]
+struct ListMetadata {
+    #[serde(default, rename = "continue")]
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    metadata: ItemMetadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemMetadata {
+    namespace: Option<String>,
+    name: String,
+    resource_version: String,
+}
+
+impl ItemMetadata {
+    fn of(self, resource: &Resource) -> LiveVersion {
+        let Self { namespace, name, resource_version } = self;
+        let (group, kind) = (resource.group.clone(), resource.kind.clone());
+        LiveVersion { key: ObjectKey { group, kind, namespace, name }, resource_version }
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use crate::cluster::read::LiveVersion;
 use crate::domain::inventory::InventoryItem;
-use crate::domain::live::LiveMeta;
 use crate::domain::object::{APPLICATION_LABEL, GroupKind, ObjectKey, Resource};
 use crate::domain::sync::{Look, Phase};
 use crate::sync::error::SyncError;
@@ -46,7 +46,7 @@ pub(super) fn wanted(scene: &Scene<'_>) -> Look {
     if asked { Look::All } else { scene.claim.sync.look }
 }
 
-fn is_as_left(item: &InventoryItem, live: Option<&LiveMeta>) -> bool {
+fn is_as_left(item: &InventoryItem, live: Option<&LiveVersion>) -> bool {
     match live {
         Some(live) => item.resource_version.as_ref() == Some(&live.resource_version),
         // It was gone before and is left so, or its work is done.
@@ -54,7 +54,7 @@ fn is_as_left(item: &InventoryItem, live: Option<&LiveMeta>) -> bool {
     }
 }
 
-async fn list(scene: &Scene<'_>) -> Result<HashMap<ObjectKey, LiveMeta>, SyncError> {
+async fn list(scene: &Scene<'_>) -> Result<HashMap<ObjectKey, LiveVersion>, SyncError> {
     let selector = format!("{APPLICATION_LABEL}={}", scene.application.name);
     let mut places: BTreeMap<(GroupKind, String), BTreeSet<Option<String>>> = BTreeMap::new();
     for item in &scene.inventory {
@@ -68,10 +68,10 @@ async fn list(scene: &Scene<'_>) -> Result<HashMap<ObjectKey, LiveMeta>, SyncErr
         let Some(resource) = resource.map_err(scene.cluster_error())? else { continue };
         lists.extend(namespaces.into_iter().map(|namespace| (resource.clone(), namespace)));
     }
-    let found: Vec<Vec<LiveMeta>> = stream::iter(lists)
+    let found: Vec<Vec<LiveVersion>> = stream::iter(lists)
         .map(|(resource, namespace)| {
             let (cluster, selector) = (&scene.cluster, &selector);
-            async move { cluster.list_metadata(&resource, namespace.as_deref(), selector).await }
+            async move { cluster.list_versions(&resource, namespace.as_deref(), selector).await }
         })
         .buffer_unordered(LISTS_AT_ONCE)
         .try_collect()

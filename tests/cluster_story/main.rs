@@ -33,7 +33,7 @@ async fn a_cluster_is_read_written_and_watched() {
         refusals_are_told_apart(&world),
         conflicts_are_reported_without_force(&world),
         only_what_was_seen_is_deleted(&world),
-        lists_come_in_pages(&world),
+        a_list_is_one_call_however_long(&world),
         a_watch_sees_every_change(&world),
         kinds_come_and_go(&world),
     );
@@ -159,19 +159,19 @@ async fn refusals_are_told_apart(world: &World) {
     let error = refused(config_map("ending", "a", &json!({}))).await;
     assert!(matches!(error, ClusterError::NamespaceTerminating { .. }), "{error}");
 
-    let nobody = World::connect(&world.url, &world.folder, "nobody").await;
+    let nobody = world.connect_as("nobody").await;
     let error = nobody
         .dry_run(&wanted(config_map("refusals", "a", &json!({}))), Force::Yes)
         .await
         .unwrap_err();
     assert!(matches!(error, ClusterError::Forbidden { .. }), "{error}");
-    let wrong = World::connect(&world.url, &world.folder, "wrong").await;
+    let wrong = world.connect_as("wrong").await;
     let error = wrong.version().await.unwrap_err();
     assert!(matches!(error, ClusterError::Unauthorized { .. }), "{error}");
-    let missing = World::connect(&world.url, &world.folder, "missing").await;
+    let missing = world.connect_as("missing").await;
     let error = missing.version().await.unwrap_err();
     assert!(matches!(error, ClusterError::Credentials(_)), "{error}");
-    let closed = World::connect("https://127.0.0.1:1", &world.folder, "admin").await;
+    let closed = world.connect_in_vain().await;
     let error = closed.version().await.unwrap_err();
     assert!(matches!(error, ClusterError::Unreachable { .. }) && error.is_transient(), "{error}");
     assert_eq!(closed.calls().retries, 3);
@@ -206,7 +206,7 @@ async fn only_what_was_seen_is_deleted(world: &World) {
     assert_eq!(world.writer().delete(resource, key, &uid, None).await.unwrap(), Deleted::Gone);
 }
 
-async fn lists_come_in_pages(world: &World) {
+async fn a_list_is_one_call_however_long(world: &World) {
     const MANY: usize = 1_050;
     world.namespace("lists").await;
     let writes = (0..MANY).map(async |n| {
@@ -216,9 +216,14 @@ async fn lists_come_in_pages(world: &World) {
     futures::stream::iter(writes).buffer_unordered(64).collect::<Vec<()>>().await;
     let of = wanted(config_map("lists", "a", &json!({}))).resource;
     let selector = format!("{APPLICATION_LABEL}=shop");
-    let listed = world.cluster.list_metadata(&of, Some("lists"), &selector).await.unwrap();
-    assert_eq!(listed.len(), MANY);
-    assert!(listed.iter().all(|meta| meta.owned_by_us(Some("shop"), "headstay")));
+    // Nobody else calls through this connection.
+    let reader = world.connect_as("admin").await;
+    let listed = reader.list_versions(&of, Some("lists"), &selector).await.unwrap();
+    assert_eq!((listed.len(), reader.calls().reads), (MANY, 1));
+    let one = wanted(config_map("lists", "c7", &json!({})));
+    let seen = listed.iter().find(|seen| seen.key == one.key).expect("it is in the list");
+    let live = world.live(&one).await;
+    assert_eq!(live["metadata"]["resourceVersion"], *seen.resource_version);
     let some =
         world.cluster.list(&of, Some("lists"), &selector, "metadata.name=c7", 5).await.unwrap();
     assert_eq!(some.len(), 1);

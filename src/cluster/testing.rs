@@ -1,0 +1,29 @@
+//! An API server for the tests of this room: it takes time or refuses, as a real one seldom does.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use http::{Request, Response, StatusCode};
+use kube::Client;
+use kube::client::Body;
+use tower::service_fn;
+
+use crate::cluster::call::Caller;
+
+/// Answers each call with this status, or never, and notes the paths of the calls that reach it.
+pub(super) fn server(
+    calls: usize,
+    status: Option<StatusCode>,
+) -> (Caller, Arc<Mutex<Vec<String>>>) {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&sent);
+    let service = service_fn(move |request: Request<Body>| {
+        seen.lock().unwrap().push(request.uri().path().to_owned());
+        async move {
+            let Some(status) = status else { return std::future::pending().await };
+            let answer = Response::builder().status(status).body(Body::from(Vec::new()));
+            Ok::<_, Infallible>(answer.unwrap())
+        }
+    });
+    (Caller::new(Client::new(service, "default"), calls), sent)
+}
