@@ -9,7 +9,7 @@ use crate::bare::{AT_ONCE, Bare};
 use crate::fleet::{DEADLINE, File, Fleet, Setup};
 use crate::table::{Row, median, ratio, shown};
 use crate::world::manifests::{config_map, deployment};
-use crate::world::random;
+use crate::world::random::random;
 use crate::world::wait::wait_until;
 
 /// Objects of one sync.

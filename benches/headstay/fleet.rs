@@ -11,7 +11,7 @@ use crate::world::api_server::{ApiServer, User};
 use crate::world::git_host::GitHost;
 use crate::world::headstay::Headstay;
 use crate::world::kubernetes::Kubernetes;
-use crate::world::random;
+use crate::world::random::random;
 use crate::world::repository::{Change, Repository};
 use crate::world::wait::wait_until;
 use crate::world::webhook::Webhook;

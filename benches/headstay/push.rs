@@ -10,10 +10,11 @@ use crate::Scale;
 use crate::bare::Bare;
 use crate::fleet::{DEADLINE, File, Fleet, Setup, commit};
 use crate::table::{Row, median, ratio, shown};
+use crate::world::GIT_TOKEN;
 use crate::world::leash;
 use crate::world::manifests::config_map;
+use crate::world::random::random;
 use crate::world::repository::Repository;
-use crate::world::{GIT_TOKEN, random};
 
 /// Objects of the application.
 const OBJECTS: u32 = 1000;

@@ -1,9 +1,27 @@
-//! A kube-apiserver of the test's own, and a person with `kubectl`.
+//! A cluster room that is connected to a real kube-apiserver, and a person with `kubectl`.
+
+// The API server is that of the stories of the whole, which use more of it.
+#[path = "../e2e/world/api_server.rs"]
+#[allow(dead_code, unreachable_pub, reason = "not all of it is used here")]
+pub(crate) mod api_server;
+#[path = "../e2e/world/call.rs"]
+#[allow(dead_code, unreachable_pub, reason = "not all of it is used here")]
+pub(crate) mod call;
+#[path = "../e2e/world/kubernetes.rs"]
+#[allow(dead_code, unreachable_pub, reason = "not all of it is used here")]
+pub(crate) mod kubernetes;
+#[path = "../e2e/world/leash.rs"]
+#[allow(dead_code, unreachable_pub, reason = "not all of it is used here")]
+pub(crate) mod leash;
+#[path = "../e2e/world/random.rs"]
+#[allow(dead_code, unreachable_pub, reason = "not all of it is used here")]
+pub(crate) mod random;
+#[path = "../e2e/world/wait.rs"]
+#[allow(dead_code, unreachable_pub, reason = "not all of it is used here")]
+pub(crate) mod wait;
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use headstay::cluster::apply::{Applied, Force};
@@ -19,111 +37,44 @@ use kube::core::ApiResource;
 use serde_json::{Value, json};
 
 use crate::wanted;
+use crate::world::api_server::{ApiServer, User};
 
-const START: Duration = Duration::from_mins(1);
+/// Longest time until a condition comes true.
+const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A kube-apiserver of its own, and a person with `kubectl`.
+/// An API server of its own, without controllers, and who uses it.
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
     person: kube::Client,
-    pub(crate) url: String,
-    pub(crate) folder: PathBuf,
-    _processes: [Process; 2],
-    _folder: tempfile::TempDir,
-}
-
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    api_server: ApiServer,
+    /// Of the tokens, by the names of who has them.
+    tokens: PathBuf,
 }
 
 impl World {
     pub(crate) async fn start() -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kube-parts");
-        let parts =
-            Command::new(script).stderr(Stdio::inherit()).output().expect("kube-parts runs");
-        assert!(parts.status.success(), "kube-parts failed");
-        let parts = PathBuf::from(String::from_utf8(parts.stdout).unwrap().trim());
-        let temporary = tempfile::tempdir().unwrap();
-        let folder = temporary.path().to_path_buf();
-        for (name, token) in [("admin", "admin-token"), ("nobody", "nobody-token"), ("wrong", "x")]
-        {
-            std::fs::write(folder.join(name), format!("{token}\n")).unwrap();
+        let api_server = tokio::task::spawn_blocking(ApiServer::without_controllers).await.unwrap();
+        let tokens = leash::folder("tokens");
+        let known = [("admin", User::Admin.token()), ("nobody", User::Deployer.token())];
+        for (name, token) in known.into_iter().chain([("wrong", "x")]) {
+            std::fs::write(tokens.join(name), format!("{token}\n")).unwrap();
         }
-        let tokens = "admin-token,admin,admin,system:masters\nnobody-token,nobody,nobody,\n";
-        std::fs::write(folder.join("tokens.csv"), tokens).unwrap();
-        let key =
-            Command::new("openssl").args(["genrsa", "-out"]).arg(folder.join("sa.key")).output();
-        assert!(key.expect("openssl runs").status.success());
-        let [client, peer, api] = free_ports();
-        let etcd = format!("http://127.0.0.1:{client}");
-        let peers = format!("http://127.0.0.1:{peer}");
-        let etcd_process = start(
-            &parts.join("etcd"),
-            &folder,
-            &[
-                "--unsafe-no-fsync=true",
-                "--data-dir=data",
-                &format!("--listen-client-urls={etcd}"),
-                &format!("--advertise-client-urls={etcd}"),
-                &format!("--listen-peer-urls={peers}"),
-            ],
-        );
-        let api_process = start(
-            &parts.join("kube-apiserver"),
-            &folder,
-            &[
-                &format!("--etcd-servers={etcd}"),
-                &format!("--secure-port={api}"),
-                "--bind-address=127.0.0.1",
-                "--advertise-address=127.0.0.1",
-                "--endpoint-reconciler-type=none",
-                "--cert-dir=certs",
-                "--service-account-key-file=sa.key",
-                "--service-account-signing-key-file=sa.key",
-                "--service-account-issuer=https://kubernetes.default.svc",
-                "--token-auth-file=tokens.csv",
-                "--authorization-mode=RBAC",
-                "--service-cluster-ip-range=10.0.0.0/16",
-                "--disable-admission-plugins=ServiceAccount",
-            ],
-        );
-        let url = format!("https://127.0.0.1:{api}");
-        let ready = folder.join("certs/apiserver.crt");
-        until(async || ready.exists().then_some(())).await;
-        let cluster = Self::connect(&url, &folder, "admin").await;
-        let system = wanted(
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system"}}),
-        );
-        until(async || cluster.get(&system.resource, &system.key).await.ok()?).await;
+        let url = api_server.url();
+        let cluster = connect(&url, &api_server, tokens.join("admin")).await;
         let mut person = kube::Config::new(url.parse().unwrap());
         person.accept_invalid_certs = true;
-        person.auth_info.token = Some("admin-token".into());
-        Self {
-            cluster,
-            person: person.try_into().unwrap(),
-            url,
-            folder,
-            _processes: [api_process, etcd_process],
-            _folder: temporary,
-        }
+        person.auth_info.token = Some(User::Admin.token().into());
+        Self { cluster, person: person.try_into().unwrap(), api_server, tokens }
     }
 
-    pub(crate) async fn connect(url: &str, folder: &Path, token: &str) -> Cluster {
-        let config = config::Cluster {
-            name: "story".parse().unwrap(),
-            access: ClusterAccess::Server {
-                url: url.to_owned(),
-                token: Secret::File(folder.join(token)),
-                ca: Some(folder.join("certs/apiserver.crt")),
-            },
-            labels: BTreeMap::new(),
-        };
-        Cluster::connect(&config, 16).await.unwrap()
+    /// The cluster for who has a token.
+    pub(crate) async fn connect_as(&self, who: &str) -> Cluster {
+        connect(&self.api_server.url(), &self.api_server, self.tokens.join(who)).await
+    }
+
+    /// A cluster where nobody listens.
+    pub(crate) async fn connect_in_vain(&self) -> Cluster {
+        connect("https://127.0.0.1:1", &self.api_server, self.tokens.join("admin")).await
     }
 
     /// The cluster for who may always write.
@@ -184,21 +135,15 @@ pub(crate) fn open() -> Result<(), Stop> {
     Ok(())
 }
 
-fn start(program: &Path, folder: &Path, arguments: &[&str]) -> Process {
-    let log = std::fs::File::create(folder.join(program.file_name().unwrap())).unwrap();
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log);
-    Process(command.spawn().expect("it starts"))
-}
-
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+async fn connect(url: &str, api_server: &ApiServer, token: PathBuf) -> Cluster {
+    let access = ClusterAccess::Server {
+        url: url.to_owned(),
+        token: Secret::File(token),
+        ca: Some(api_server.authority()),
+    };
+    let name = "story".parse().unwrap();
+    let config = config::Cluster { name, access, labels: BTreeMap::new() };
+    Cluster::connect(&config, 16).await.unwrap()
 }
 
 async fn until<T>(condition: impl AsyncFn() -> Option<T>) -> T {
@@ -207,7 +152,7 @@ async fn until<T>(condition: impl AsyncFn() -> Option<T>) -> T {
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(began.elapsed() < START, "the condition did not come true in time");
+        assert!(began.elapsed() < PATIENCE, "the condition did not come true in time");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

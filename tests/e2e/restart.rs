@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::world::World;
 use crate::world::manifests::config_map;
+use crate::world::random::random;
 use crate::world::webhook::Webhook;
-use crate::world::{World, random};
 
 const SETTINGS: &str = "apps/shop/settings.yaml";
 

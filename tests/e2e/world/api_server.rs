@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::world::kubernetes::Kubernetes;
 use crate::world::leash;
-use crate::world::random;
+use crate::world::random::random;
 use crate::world::wait::{DEADLINE, wait_for};
 
 /// Who is asking.
@@ -55,6 +55,13 @@ impl ApiServer {
 
     /// One of its own, for a story in which it goes down.
     pub fn own() -> Self {
+        let server = Self::without_controllers();
+        server.start_controllers();
+        server
+    }
+
+    /// One of its own on which nothing happens by itself.
+    pub fn without_controllers() -> Self {
         let folder = leash::folder("kubernetes");
         write_credentials(&folder);
         let etcd = format!("http://127.0.0.1:{}", free_port());
@@ -68,7 +75,6 @@ impl ApiServer {
         };
         server.start_etcd();
         server.start();
-        server.start_controllers();
         server
     }
 
@@ -128,12 +134,17 @@ impl ApiServer {
             "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
             "clusters": [{"name": "tests", "cluster": {
                 "server": self.url(),
-                "certificate-authority": self.folder.join("certificates/apiserver.crt"),
+                "certificate-authority": self.authority(),
             }}],
             "users": [{"name": "tests", "user": {"token": user.token()}}],
         });
         fs::write(&path, content.to_string()).unwrap();
         path
+    }
+
+    /// The file of its certificate, which is its own authority.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.join("certificates/apiserver.crt")
     }
 
     /// `https://…`

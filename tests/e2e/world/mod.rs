@@ -11,7 +11,7 @@
 //! | `silent_host.rs` | a host that never answers |
 //! | `api_server.rs`, `kubernetes.rs` | the API server, and its outages; the verbs of kubectl |
 //! | `manifests.rs` | what the stories commit |
-//! | `wait.rs`, `call.rs`, `leash.rs` | waiting for a condition; one HTTP call; nothing is left behind |
+//! | `wait.rs`, `call.rs`, `leash.rs`, `random.rs` | waiting for a condition; one HTTP call; nothing is left behind; chance |
 
 pub mod api_server;
 pub mod call;
@@ -21,6 +21,7 @@ pub mod kubernetes;
 pub mod leash;
 pub mod manifests;
 pub mod proxy;
+pub mod random;
 pub mod repository;
 pub mod silent_host;
 pub mod ssh_host;
@@ -31,7 +32,6 @@ pub mod webhook;
 mod selftest;
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -41,6 +41,7 @@ use crate::world::git_host::GitHost;
 use crate::world::headstay::Headstay;
 use crate::world::kubernetes::Kubernetes;
 use crate::world::manifests::config_map;
+use crate::world::random::random;
 use crate::world::repository::{Change, Repository};
 use crate::world::webhook::Webhook;
 
@@ -277,9 +278,4 @@ applications:
 #[track_caller]
 pub fn assert_tells(sync: &Value, what: &str) {
     assert!(sync["error"].to_string().contains(what), "no `{what}` in the error of: {sync:#}");
-}
-
-/// A number that nobody can guess.
-pub fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

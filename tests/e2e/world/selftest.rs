@@ -7,8 +7,9 @@ use serde_json::json;
 use crate::world::api_server::{ApiServer, User};
 use crate::world::git_host::GitHost;
 use crate::world::kubernetes::Kubernetes;
+use crate::world::random::random;
 use crate::world::wait::{DEADLINE, wait_until};
-use crate::world::{GIT_TOKEN, leash, random};
+use crate::world::{GIT_TOKEN, leash};
 
 #[test]
 fn git_clones_what_was_committed_with_the_token_only_and_not_while_the_host_is_down() {
