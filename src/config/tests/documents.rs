@@ -4,21 +4,28 @@ use super::good;
 
 /// The README's quick start.
 const README: &str = include_str!("../../../README.md");
-/// The `ConfigMap` of the manifests; its text is indented by four spaces.
-const MANIFEST: &str = include_str!("../../../deploy/settings.yaml");
+/// That of the plain manifests.
+const MANIFESTS: &str = include_str!("../../../deploy/kustomize/base/headstay.yaml");
+/// How to run it under systemd.
+const SYSTEMD: &str = include_str!("../../../deploy/systemd/README.md");
 
 #[test]
 fn the_quick_start_is_good_and_short() {
-    let (_, rest) = README.split_once("```yaml\n").unwrap();
-    let (text, _) = rest.split_once("```").unwrap();
+    let text = first_yaml(README);
     assert_eq!(good(text).applications.len(), 1);
     assert!(text.lines().count() <= 20, "{text}");
 }
 
 #[test]
-fn the_manifests_hold_a_good_configuration_that_wants_a_token() {
-    let (_, indented) = MANIFEST.split_once("headstay.yaml: |\n").unwrap();
-    let lines = indented.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
-    let config = good(&lines.collect::<Vec<_>>().join("\n"));
-    assert!(!config.server.tokens.is_empty(), "in a Pod nobody is on loopback");
+fn what_is_installed_wants_a_token() {
+    for text in [MANIFESTS, first_yaml(SYSTEMD)] {
+        let config = good(text);
+        assert!(!config.server.tokens.is_empty(), "behind a proxy nobody is on loopback");
+        assert_eq!(config.applications.len(), 1);
+    }
+}
+
+fn first_yaml(page: &str) -> &str {
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    rest.split_once("```").unwrap().0
 }
