@@ -5,8 +5,10 @@
 
 mod check;
 mod client;
+mod completions;
 mod diff;
 mod history;
+mod man;
 mod serve;
 mod status;
 mod sync;
@@ -15,6 +17,7 @@ mod table;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -25,9 +28,22 @@ const FAILED: u8 = 1;
 /// The command or the configuration is wrong.
 const WRONG_USAGE: u8 = 2;
 
+/// What the program is called.
+const NAME: &str = "headstay";
+
+/// What it says of itself: its version, and the commit that it was built from where the build said
+/// so (`HEADSTAY_COMMIT`).
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("HEADSTAY_COMMIT") {
+        None | Some("") => version.to_owned(),
+        Some(commit) => format!("{version} ({commit})"),
+    }
+});
+
 /// Holds clusters at Git's HEAD.
 #[derive(Parser)]
-#[command(name = "headstay", version, about, propagate_version = true)]
+#[command(name = NAME, version = VERSION.as_str(), about, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -47,6 +63,10 @@ enum Command {
     Sync(sync::SyncArgs),
     /// Show what a sync of an application would change now
     Diff(diff::DiffArgs),
+    /// Print the script that completes this command line in a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page
+    Man(man::ManArgs),
 }
 
 /// Where the configuration is.
@@ -114,6 +134,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::History(args) => history::run(&args, &mut out),
         Command::Sync(args) => sync::run(&args, &mut out),
         Command::Diff(args) => diff::run(&args, &mut out),
+        Command::Completions(args) => completions::run(&args, &mut out),
+        Command::Man(args) => man::run(&args, &mut out),
     };
     let code = ended.unwrap_or_else(|error| {
         // Nothing better can be done where even this fails.
