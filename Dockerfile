@@ -4,6 +4,8 @@
 # an emulated compiler takes an hour. `scripts/check-image` does the same without an engine.
 
 FROM --platform=$BUILDPLATFORM rust:1.95-bookworm AS tools
+# Of libraries, the last stage has only the C library for sure.
+ENV LIBZ_SYS_STATIC=1
 
 FROM tools AS build-amd64
 ENV CARGO_BUILD_TARGET=x86_64-unknown-linux-gnu \
