@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::parts::{ROOT, Release, assert_good_configuration, kinds, one};
+use crate::world::leash;
 
 const IMAGE: &str = "image.repository=registry.example.org/headstay";
 /// What there is in any case.
@@ -141,6 +142,18 @@ fn the_configuration_becomes_one_that_headstay_takes_and_restarts_it_only_where_
         assert_ne!(one(&before, "ConfigMap"), one(&after, "ConfigMap"), "{setting}");
         assert_eq!(pods(&before) != pods(&after), restarts, "{setting}");
     }
+}
+
+#[test]
+fn the_values_that_the_page_shows_work() {
+    let page = std::fs::read_to_string(Path::new(ROOT).join("deploy/README.md")).unwrap();
+    let (_, rest) = page.split_once("```yaml\n# values.yaml\n").unwrap();
+    let values = leash::folder("values").join("values.yaml");
+    std::fs::write(&values, rest.split_once("```").unwrap().0).unwrap();
+    let file = values.to_str();
+    let release = Release { name: "headstay", namespace: "headstay", file, settings: &[] };
+    release.lint().unwrap();
+    assert_good_configuration(one(&release.objects().unwrap(), "ConfigMap"));
 }
 
 fn configured(setting: &str) -> Vec<Value> {

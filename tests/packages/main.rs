@@ -6,6 +6,7 @@
 //! | `chart.rs` | the chart: what its values lead to, and what they may not be |
 //! | `overlays.rs` | the plain manifests, and that they are the same as the chart |
 //! | `rights.rs` | Headstay with nothing but the rights of the profile `namespaces` |
+//! | `unit.rs` | the unit for systemd, and its page |
 //! | `monitoring.rs` | alerts and dashboard against the metrics that there are |
 //! | `parts.rs`, `cluster.rs` | the programs that make objects; the API server that takes them |
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
@@ -18,6 +19,7 @@ mod monitoring;
 mod overlays;
 mod parts;
 mod rights;
+mod unit;
 #[expect(dead_code, reason = "the stories need more of it")]
 #[path = "../e2e/world/mod.rs"]
 mod world;

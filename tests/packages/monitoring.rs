@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use headstay::domain::health::HealthStatus;
 use serde_json::Value;
@@ -19,8 +20,9 @@ const SCRAPED: [&str; 1] = ["job"];
 
 #[test]
 fn alerts_and_dashboard_ask_for_what_is_measured() {
-    let metrics = Metrics::read(&running_world());
-    let mut expressions = rules();
+    let metrics = Metrics::read(measured());
+    let expression = |rule: Value| rule["expr"].as_str().unwrap().replace('\n', " ");
+    let mut expressions: Vec<_> = rules().map(expression).collect();
     expressions.extend(dashboard());
     assert!(expressions.len() > 20, "{expressions:?}");
     for (text, read) in expressions.iter().zip(read_expressions(&expressions)) {
@@ -40,6 +42,35 @@ fn alerts_and_dashboard_ask_for_what_is_measured() {
 }
 
 #[test]
+fn the_page_names_every_metric_with_its_labels_and_every_alert() {
+    let page = std::fs::read_to_string(Path::new(ROOT).join("docs/metrics.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `headstay_"));
+    let told: BTreeMap<_, _> = rows
+        .map(|row| {
+            let cells: Vec<_> = row.split('|').collect();
+            (words(cells[1]).pop_first().unwrap(), words(cells[2]))
+        })
+        .collect();
+    let mut families = BTreeMap::<_, BTreeSet<_>>::new();
+    for (name, labels) in Metrics::read(measured()).0 {
+        let parts = ["_bucket", "_sum", "_count"];
+        let family = parts.iter().find_map(|part| name.strip_suffix(part)).unwrap_or(&name);
+        let labels = labels.into_keys().filter(|label| label != "le");
+        families.entry(family.to_owned()).or_default().extend(labels);
+    }
+    assert_eq!(told, families);
+
+    let alerts = rules().map(|rule| rule["alert"].as_str().unwrap().to_owned());
+    let told = words(&page).into_iter().filter(|word| word.starts_with("Headstay"));
+    assert_eq!(told.collect::<BTreeSet<_>>(), alerts.collect());
+}
+
+/// What stands between backticks.
+fn words(text: &str) -> BTreeSet<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
 fn the_rules_for_the_operator_are_the_plain_ones() {
     let plain = read_yaml(&std::fs::read(grafana("rules.yaml")).unwrap());
     let wrapped = read_yaml(&std::fs::read(grafana("prometheus-rule.yaml")).unwrap());
@@ -47,7 +78,12 @@ fn the_rules_for_the_operator_are_the_plain_ones() {
 }
 
 /// The text of `/metrics` of a Headstay to which everything has happened that alerts are about.
-fn running_world() -> String {
+fn measured() -> &'static str {
+    static MEASURED: OnceLock<String> = OnceLock::new();
+    MEASURED.get_or_init(run_world)
+}
+
+fn run_world() -> String {
     let world = World::start();
     world.apply(&[("apps/shop/settings.yaml", Some(&config_map("settings", "red")))]);
     let broken = Some("kind: [");
@@ -110,11 +146,10 @@ impl Metrics {
     }
 }
 
-/// The expressions of the alerts.
-fn rules() -> Vec<String> {
+/// The alerts.
+fn rules() -> impl Iterator<Item = Value> {
     let rules = read_yaml(&std::fs::read(grafana("rules.yaml")).unwrap());
-    let rules = rules[0]["groups"][0]["rules"].as_array().unwrap();
-    rules.iter().map(|rule| rule["expr"].as_str().unwrap().replace('\n', " ")).collect()
+    rules[0]["groups"][0]["rules"].as_array().unwrap().clone().into_iter()
 }
 
 /// The expressions of the dashboard, with what Grafana puts in.

@@ -31,7 +31,7 @@ pub struct Release<'a> {
     pub name: &'a str,
     /// The namespace that it is in.
     pub namespace: &'a str,
-    /// A file of values below `tests/packages/values`, if any.
+    /// A file of values, if any; a relative path is one below `tests/packages/values`.
     pub file: Option<&'a str>,
     /// What is given with `--set`.
     pub settings: &'a [&'a str],
