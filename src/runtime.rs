@@ -2,7 +2,8 @@
 //! has an owner that sees it end.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -50,7 +51,7 @@ pub enum RuntimeError {
     #[error("listen on {address}")]
     Listen {
         /// The address of the configuration.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// Why not.
         #[source]
         source: std::io::Error,
@@ -66,79 +67,104 @@ pub enum RuntimeError {
     Deadline,
 }
 
-/// Serves until SIGTERM or SIGINT.
-pub async fn serve(path: &Path) -> Result<(), RuntimeError> {
-    // Before the configuration is loaded, so that a change during the start is seen.
-    let watcher = Watcher::new(path).await;
-    let config = load(path).map_err(RuntimeError::Config)?;
-    let address = config.server.listen;
-    let store = Store::open(&config.store.sqlite).await?;
-    let recovered = store.recover().await?;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| RuntimeError::Listen { address, source })?;
-    let context = Context {
-        queue: Queue::new(store.clone()),
-        source: Source::new(&config.server.data),
-        clusters: Clusters::new(config.server.limits.calls_per_cluster),
-        workers: Arc::new(Workers::new(config.server.limits.workers)),
-        metrics: Arc::new(Metrics::new()),
-        config: Arc::new(Live::new(config)),
-        store,
-    };
-    let bound = listener.local_addr().unwrap_or(address);
-    tracing::info!(
-        address = %bound, version = env!("CARGO_PKG_VERSION"), recovered,
-        applications = context.config.load().applications.len(), "listening"
-    );
-    run(path, watcher, context, listener).await
+/// A token that SIGTERM and SIGINT cancel.
+pub fn stop_signals() -> Result<CancellationToken, RuntimeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RuntimeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RuntimeError::Signals)?;
+    let stop = CancellationToken::new();
+    let signalled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        signalled.cancel();
+    });
+    Ok(stop)
 }
 
-async fn run(
-    path: &Path,
+/// A server that has its store and its address, and does nothing yet.
+pub struct Server {
+    path: PathBuf,
     watcher: Watcher,
     context: Context,
     listener: TcpListener,
-) -> Result<(), RuntimeError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(RuntimeError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(RuntimeError::Signals)?;
-    let hangup = signal(SignalKind::hangup()).map_err(RuntimeError::Signals)?;
-    let ready = Arc::new(AtomicBool::new(false));
-    let stop = CancellationToken::new();
-    let mut tasks = Tasks { set: JoinSet::new(), stop: stop.clone() };
+    address: SocketAddr,
+}
 
-    context.store.configure(&places(&context.config.load())).await?;
-    // Before the timer, which would otherwise ask for all of these checks again.
-    start_applications(&context).await?;
-    let router = http::router(App::new(context.clone(), Arc::clone(&ready)));
-    tasks.spawn("http", http::accept::serve(listener, router, stop.clone()));
-    tasks.spawn("worker", worker::work(context.clone(), stop.clone()));
-    tasks.spawn("observer", observe::observe(context.clone(), stop.clone()));
-    tasks.spawn(
-        "timer",
-        timer::run(
-            Arc::clone(&context.config),
-            context.store.clone(),
-            context.queue.clone(),
-            stop.clone(),
-        ),
-    );
-    tasks.spawn("retention", expire(context.clone(), stop.clone()));
-    let reload = reload(path.to_owned(), watcher, context.clone(), hangup, stop.clone());
-    tasks.spawn("configuration", reload);
-    ready.store(true, Ordering::Relaxed);
+impl Server {
+    /// Loads the configuration, opens the store and listens.
+    pub async fn open(path: &Path) -> Result<Self, RuntimeError> {
+        // Before the configuration is loaded, so that a change during the start is seen.
+        let watcher = Watcher::new(path).await;
+        let config = load(path).map_err(RuntimeError::Config)?;
+        let address = config.server.listen;
+        let store = Store::open(&config.store.sqlite).await?;
+        let recovered = store.recover().await?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| RuntimeError::Listen { address, source })?;
+        let context = Context {
+            queue: Queue::new(store.clone()),
+            source: Source::new(&config.server.data),
+            clusters: Clusters::new(config.server.limits.calls_per_cluster),
+            workers: Arc::new(Workers::new(config.server.limits.workers)),
+            metrics: Arc::new(Metrics::new()),
+            config: Arc::new(Live::new(config)),
+            store,
+        };
+        let address = listener.local_addr().unwrap_or(address);
+        tracing::info!(
+            %address, version = env!("CARGO_PKG_VERSION"), recovered,
+            applications = context.config.load().applications.len(), "listening"
+        );
+        Ok(Self { path: path.to_owned(), watcher, context, listener, address })
+    }
 
-    let ended = tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        name = tasks.first_end() => Err(RuntimeError::TaskEnded(name)),
-    };
-    ready.store(false, Ordering::Relaxed);
-    tracing::info!("shutting down");
-    let all_ended = tasks.end().await;
-    context.store.close().await;
-    ended?;
-    if all_ended { Ok(()) } else { Err(RuntimeError::Deadline) }
+    /// Where it listens, with the port that the system chose where the configuration has none.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `asked` is cancelled.
+    pub async fn run(self, asked: CancellationToken) -> Result<(), RuntimeError> {
+        let Self { path, watcher, context, listener, address: _ } = self;
+        let hangup = signal(SignalKind::hangup()).map_err(RuntimeError::Signals)?;
+        let ready = Arc::new(AtomicBool::new(false));
+        let stop = CancellationToken::new();
+        let mut tasks = Tasks { set: JoinSet::new(), stop: stop.clone() };
+
+        context.store.configure(&places(&context.config.load())).await?;
+        // Before the timer, which would otherwise ask for all of these checks again.
+        start_applications(&context).await?;
+        let router = http::router(App::new(context.clone(), Arc::clone(&ready)));
+        tasks.spawn("http", http::accept::serve(listener, router, stop.clone()));
+        tasks.spawn("worker", worker::work(context.clone(), stop.clone()));
+        tasks.spawn("observer", observe::observe(context.clone(), stop.clone()));
+        tasks.spawn(
+            "timer",
+            timer::run(
+                Arc::clone(&context.config),
+                context.store.clone(),
+                context.queue.clone(),
+                stop.clone(),
+            ),
+        );
+        tasks.spawn("retention", expire(context.clone(), stop.clone()));
+        tasks.spawn("configuration", reload(path, watcher, context.clone(), hangup, stop));
+        ready.store(true, Ordering::Relaxed);
+
+        let ended = tokio::select! {
+            () = asked.cancelled() => Ok(()),
+            name = tasks.first_end() => Err(RuntimeError::TaskEnded(name)),
+        };
+        ready.store(false, Ordering::Relaxed);
+        tracing::info!("shutting down");
+        let all_ended = tasks.end().await;
+        context.store.close().await;
+        ended?;
+        if all_ended { Ok(()) } else { Err(RuntimeError::Deadline) }
+    }
 }
 
 /// The tasks of the process by name.
@@ -192,7 +218,7 @@ async fn start_applications(context: &Context) -> Result<(), StoreError> {
 
 /// Puts a changed configuration into force: at SIGHUP, and when the bytes of the file change.
 async fn reload(
-    path: std::path::PathBuf,
+    path: PathBuf,
     mut watcher: Watcher,
     context: Context,
     mut hangup: Signal,

@@ -1,6 +1,8 @@
 //! What the process tells of itself: log lines and metrics.
 
+use std::fs::File;
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -21,12 +23,8 @@ const LOG_VARIABLE: &str = "HEADSTAY_LOG";
 
 /// Starts logging to standard error: text on a terminal, otherwise JSON, one object a line.
 pub fn start_logging() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::Level::INFO.into())
-        .with_env_var(LOG_VARIABLE)
-        .from_env_lossy();
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter())
         .with_timer(SystemTime)
         .with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
@@ -34,6 +32,19 @@ pub fn start_logging() {
     } else {
         log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
     }
+}
+
+/// Starts logging to a file, as text: for a command whose terminal is for something else.
+pub fn start_logging_to(file: File) {
+    let log = tracing_subscriber::fmt().with_env_filter(filter()).with_timer(SystemTime);
+    log.with_ansi(false).with_writer(Arc::new(file)).init();
+}
+
+fn filter() -> EnvFilter {
+    EnvFilter::builder()
+        .with_default_directive(tracing::Level::INFO.into())
+        .with_env_var(LOG_VARIABLE)
+        .from_env_lossy()
 }
 
 /// Upper bounds of the buckets of durations, in seconds: from a call to the API server to a roll-out.

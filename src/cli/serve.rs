@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::{CommandError, DONE};
-use crate::runtime::{self, RuntimeError};
+use crate::runtime::{RuntimeError, Server, stop_signals};
 use crate::sync::error::chain;
 use crate::telemetry;
 
@@ -19,7 +19,10 @@ pub(super) fn run(config: &Path) -> Result<u8, CommandError> {
         .enable_all()
         .build()
         .map_err(|error| CommandError::failed(format!("start the runtime: {error}")))?;
-    let served = tokio.block_on(runtime::serve(config));
+    let served = tokio.block_on(async {
+        let stop = stop_signals()?;
+        Server::open(config).await?.run(stop).await
+    });
     tokio.shutdown_timeout(THREADS_DEADLINE);
     match served {
         Ok(()) => Ok(DONE),
