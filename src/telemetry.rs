@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
@@ -20,6 +21,9 @@ use crate::domain::sync::{PhaseDuration, Sync, SyncState, Trigger};
 
 /// Variable that sets what is logged, in the syntax of `tracing`'s `EnvFilter`.
 const LOG_VARIABLE: &str = "HEADSTAY_LOG";
+/// What is logged without it. The watcher of kube warns of each watch that is refused, which the
+/// health of the objects tells in better words.
+const LOG_DEFAULT: &str = "info,kube_runtime=error";
 
 /// Starts logging to standard error: text on a terminal, otherwise JSON, one object a line.
 pub fn start_logging() {
@@ -44,7 +48,8 @@ fn filter() -> EnvFilter {
     EnvFilter::builder()
         .with_default_directive(tracing::Level::INFO.into())
         .with_env_var(LOG_VARIABLE)
-        .from_env_lossy()
+        .try_from_env()
+        .unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT))
 }
 
 /// Upper bounds of the buckets of durations, in seconds: from a call to the API server to a roll-out.
@@ -106,9 +111,10 @@ pub struct Metrics {
     applied: Durations<TriggerLabels>,
     queue: Family<StateLabels, Gauge>,
     health: Family<ApplicationLabels, Gauge>,
-    fetches: Gauge<u64, AtomicU64>,
-    calls: Family<CallLabels, Gauge<u64, AtomicU64>>,
+    fetches: Counter,
+    calls: Family<CallLabels, Counter>,
     config_ok: Gauge,
+    suspended: Gauge,
 }
 
 impl Default for Metrics {
@@ -144,7 +150,7 @@ impl Metrics {
         let health = Family::default();
         let text = "1 for the health that an application has";
         registry.register("application_health", text, health.clone());
-        let fetches = Gauge::default();
+        let fetches = Counter::default();
         registry.register("fetches", "Fetches from Git since the start", fetches.clone());
         let calls = Family::default();
         registry.register("cluster_calls", "Calls to API servers since the start", calls.clone());
@@ -152,6 +158,11 @@ impl Metrics {
         let text = "1 when the configuration file is in force, 0 when its newest state was refused";
         registry.register("configuration_in_force", text, config_ok.clone());
         config_ok.set(1);
+        let suspended = Gauge::default();
+        let text = "1 while nothing is written to any cluster (`server.suspend`)";
+        registry.register("suspended", text, suspended.clone());
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "What runs", build);
         Self {
             registry,
             deliveries,
@@ -163,6 +174,7 @@ impl Metrics {
             fetches,
             calls,
             config_ok,
+            suspended,
         }
     }
 
@@ -207,14 +219,20 @@ impl Metrics {
         }
     }
 
-    /// Sets how many fetches there were.
+    /// Says how many fetches there were, which is counted elsewhere.
     pub fn set_fetches(&self, count: u64) {
-        self.fetches.set(count);
+        self.fetches.inner().store(count, Ordering::Relaxed);
     }
 
-    /// Sets how many calls a cluster took.
+    /// Says how many calls a cluster took, which is counted elsewhere.
     pub fn set_calls(&self, cluster: &str, kind: &'static str, count: u64) {
-        self.calls.get_or_create(&CallLabels { cluster: cluster.to_owned(), kind }).set(count);
+        let labels = CallLabels { cluster: cluster.to_owned(), kind };
+        self.calls.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+    }
+
+    /// Says whether writes are switched off.
+    pub fn set_suspended(&self, suspended: bool) {
+        self.suspended.set(i64::from(suspended));
     }
 
     /// Says whether the newest state of the configuration file is in force.

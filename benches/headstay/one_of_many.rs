@@ -62,7 +62,7 @@ impl Counts {
     fn read(fleet: &Fleet) -> Self {
         let phases = "headstay_phase_duration_seconds_count";
         Self {
-            fetches: scrape::headstay(&fleet.headstay, "headstay_fetches", &[]),
+            fetches: scrape::headstay(&fleet.headstay, "headstay_fetches_total", &[]),
             renders: scrape::headstay(&fleet.headstay, phases, &["phase=\"render\""]),
             calls: scrape::calls(&fleet.kubernetes, "configmaps"),
         }

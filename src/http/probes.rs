@@ -44,6 +44,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Problem>
             .map(|state| (state.name.to_string(), state.health.as_str())),
     );
     metrics.set_fetches(context.source.fetches());
+    metrics.set_suspended(config.server.suspend);
     metrics.set_configuration_in_force(context.config.refusal().is_none());
     for (cluster, calls) in context.clusters.calls() {
         metrics.set_calls(cluster.as_str(), "read", calls.reads);
