@@ -12,7 +12,7 @@
 //! | 3 | `queue` |
 //! | 4 | `trigger`, `sync` |
 //! | 5 | `observe`, `http` |
-//! | 6 | `runtime` |
+//! | 6 | `runtime`, `sandbox` |
 //! | 7 | `cli` |
 
 pub mod cli;
@@ -26,6 +26,8 @@ pub mod queue;
 pub mod receiver;
 pub mod render;
 pub mod runtime;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod source;
 pub mod store;
 pub mod sync;
