@@ -1,11 +1,32 @@
 //! Who owns which field: what server-side apply makes of an object, and what every other write does
 //! to `metadata.managedFields`. Plain functions on plain data; the time comes in as text.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `types.rs`, `builtin.txt`, `crd.rs` | the type of every field of every kind |
+//! | `fields.rs` | sets of fields |
+//! | `shape.rs` | one value and its type: does it fit, which fields has it |
+//! | `combine.rs` | two values: what differs, what they are together |
+//! | `managed.rs` | the entries of `managedFields` |
+//! | `ownership.rs` | who loses fields by a write |
+//! | `apply.rs`, `update.rs` | the two ways to write |
+//! | `complete.rs` | an object as the API server stores it |
 
-mod types;
+mod apply;
+mod combine;
+mod complete;
+mod crd;
+mod fields;
+mod managed;
+mod ownership;
+mod shape;
+pub(in crate::sandbox) mod types;
+mod update;
 
-use serde_json::Value;
-
+pub use apply::apply;
+pub use complete::{complete, validate};
 pub use types::{Invalid, Types};
+pub use update::update;
 
 /// Who writes.
 #[derive(Debug, Clone, Copy)]
@@ -32,47 +53,34 @@ pub struct Conflict {
 /// Why a write is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// 409, reason Conflict, each with a cause FieldManagerConflict.
+    /// 409, reason Conflict, each with a cause `FieldManagerConflict`.
     Conflict(Vec<Conflict>),
-    /// 400, reason BadRequest, with this message.
+    /// 400, reason `BadRequest`, with this message.
     BadRequest(String),
-    /// 422, reason Invalid, with this message.
-    Invalid(String),
     /// 500, with this message: the API server does not expect it, but it is the client's doing.
     Internal(String),
 }
 
-/// The object after a server-side apply of `patch`, with `managedFields`; defaults are not filled in
-/// yet. What comes back equal to `live` is to be stored nowhere.
-///
-/// # Errors
-/// Conflicts without `force`, and a patch or object that does not fit its type.
-pub fn apply(
-    _types: &Types,
-    _live: Option<&Value>,
-    patch: &Value,
-    _writer: &Writer<'_>,
-    _force: bool,
-) -> Result<Value, Refusal> {
-    Ok(patch.clone())
+impl Refusal {
+    /// The `message` of the answer.
+    pub fn message(&self) -> String {
+        match self {
+            Self::BadRequest(message) | Self::Internal(message) => message.clone(),
+            Self::Conflict(conflicts) => conflict_message(conflicts),
+        }
+    }
 }
 
-/// The object after a create (`before` is none), update or patch, with `managedFields`. `after` has
-/// its defaults.
-///
-/// # Errors
-/// Entries in `managedFields` that cannot be read.
-pub fn update(
-    _types: &Types,
-    _before: Option<&Value>,
-    after: Value,
-    _writer: &Writer<'_>,
-) -> Result<Value, Refusal> {
-    Ok(after)
-}
-
-/// The fields of an object that its type does not have, as the API server names them in warnings and
-/// strict errors: `unknown field "spec.replicaz"`.
-pub fn validate(_types: &Types, _object: &Value) -> Vec<String> {
-    Vec::new()
+/// All conflicts in one text, by owner.
+fn conflict_message(conflicts: &[Conflict]) -> String {
+    if let [Conflict { message, field }] = conflicts {
+        return format!("Apply failed with 1 conflict: {message}: {field}");
+    }
+    let mut lines = Vec::new();
+    for group in conflicts.chunk_by(|a, b| a.message == b.message) {
+        let owner = group.first().map_or("", |first| first.message.as_str());
+        lines.push(format!("conflicts{}:", owner.trim_start_matches("conflict")));
+        lines.extend(group.iter().map(|conflict| format!("- {}", conflict.field)));
+    }
+    format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
 }

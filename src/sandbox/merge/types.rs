@@ -1,41 +1,327 @@
-//! The type of every field: what a list's items are known by, and what is replaced as a whole.
+//! The type of every field: what a list's items are known by, what is replaced as a whole, and what
+//! becomes of a field that is empty.
 
-use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock};
+
+use serde_json::{Value, json};
+
+use crate::sandbox::merge::crd;
+
+/// The built-in kinds; its head says how it is to be read.
+const TABLE: &str = include_str!("builtin.txt");
+
+static BUILTIN: LazyLock<Builtin> = LazyLock::new(|| Builtin::read(TABLE));
 
 /// A definition that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the schema of {version} at {at} {problem}")]
+#[error("the schema of version {version} {problem}: {at}")]
 pub struct Invalid {
     /// The version of the definition.
     pub version: String,
-    /// Where in the schema.
+    /// Where in the schema, as `.properties.spec`.
     pub at: String,
     /// What is wrong there.
     pub problem: String,
 }
 
-/// The types of all kinds that are served. Cheap to clone.
+/// What a field may hold.
 #[derive(Debug, Clone)]
-pub struct Types {}
+pub(in crate::sandbox) enum Type {
+    Scalar(Scalar),
+    /// Anything; objects in it are merged.
+    Any,
+    /// Anything, replaced as a whole.
+    Opaque,
+    List(Arc<List>),
+    Map(Arc<Map>),
+    Builtin(usize),
+    Own(Arc<Struct>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum Scalar {
+    Text,
+    Number,
+    Boolean,
+    /// `500m` or `1Gi`, as a text or a number.
+    Quantity,
+    Any,
+}
+
+#[derive(Debug)]
+pub(in crate::sandbox) struct List {
+    pub(in crate::sandbox) items: Type,
+    pub(in crate::sandbox) identity: Identity,
+}
+
+/// What tells the items of a list apart.
+#[derive(Debug)]
+pub(in crate::sandbox) enum Identity {
+    /// Nothing: the list is replaced as a whole.
+    Atomic,
+    /// Their value.
+    Value,
+    /// These of their fields.
+    Keys(Vec<String>),
+}
+
+#[derive(Debug)]
+pub(in crate::sandbox) struct Map {
+    pub(in crate::sandbox) values: Type,
+    pub(in crate::sandbox) atomic: bool,
+}
+
+#[derive(Debug, Default)]
+pub(in crate::sandbox) struct Struct {
+    /// As `apps.v1.DeploymentSpec`; empty for those of a `CustomResourceDefinition`.
+    pub(in crate::sandbox) name: String,
+    pub(in crate::sandbox) fields: BTreeMap<String, Field>,
+    /// The type of all other fields, if there may be others.
+    pub(in crate::sandbox) others: Option<Type>,
+    pub(in crate::sandbox) atomic: bool,
+}
+
+#[derive(Debug)]
+pub(in crate::sandbox) struct Field {
+    pub(in crate::sandbox) holds: Type,
+    pub(in crate::sandbox) when_empty: WhenEmpty,
+    /// What a missing field counts as: in the key of an item, and in a `CustomResourceDefinition` what
+    /// is filled in.
+    pub(in crate::sandbox) default: Option<Value>,
+}
+
+impl Field {
+    /// What the field counts as in the key of an item that leaves it out.
+    pub(super) fn counts_as(&self) -> Option<Value> {
+        let written = self.when_empty == WhenEmpty::Written;
+        let zero = || written.then(|| self.holds.zero()).filter(|zero| !zero.is_null());
+        self.default.clone().or_else(zero)
+    }
+}
+
+/// What the API server answers for a field that is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum WhenEmpty {
+    /// Empty is not the same as missing.
+    Kept,
+    LeftOut,
+    /// Written, even when it is missing.
+    Written,
+}
+
+/// The kind of an object, in one of its versions.
+#[derive(Debug, Clone)]
+pub(in crate::sandbox) struct Kind {
+    pub(in crate::sandbox) holds: Type,
+    pub(in crate::sandbox) builtin: bool,
+    /// Whether `status` is a subresource, and so nothing for who writes the object.
+    pub(in crate::sandbox) has_status: bool,
+}
+
+/// The types of all kinds that are served. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Types {
+    /// By `apiVersion` and `kind`.
+    defined: Arc<HashMap<(String, String), Kind>>,
+}
 
 impl Types {
     /// The built-in kinds.
     pub fn builtin() -> Self {
-        Self {}
+        Self::default()
     }
 
-    /// These and the kind of a CustomResourceDefinition, in each of its versions. It takes the place
+    /// These and the kind of a `CustomResourceDefinition`, in each of its versions. It takes the place
     /// of an older definition of the kind.
     ///
     /// # Errors
     /// A schema that cannot be read.
-    pub fn with_definition(&self, _crd: &Value) -> Result<Self, Invalid> {
-        Ok(self.clone())
+    pub fn with_definition(&self, crd: &Value) -> Result<Self, Invalid> {
+        let mut defined = HashMap::clone(&self.without_definition(crd).defined);
+        defined.extend(crd::kinds(crd)?);
+        Ok(Self { defined: Arc::new(defined) })
     }
 
-    /// These without the kind of a CustomResourceDefinition.
+    /// These without the kind of a `CustomResourceDefinition`.
     #[must_use]
-    pub fn without_definition(&self, _crd: &Value) -> Self {
-        self.clone()
+    pub fn without_definition(&self, crd: &Value) -> Self {
+        let mut defined = HashMap::clone(&self.defined);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (group, kind) = (text(&crd["spec"]["group"]), text(&crd["spec"]["names"]["kind"]));
+        defined.retain(|(version, name), _| {
+            *name != kind || version.split('/').next() != Some(group.as_str())
+        });
+        Self { defined: Arc::new(defined) }
+    }
+
+    /// The kind of an object; none when nothing of it is known.
+    pub(in crate::sandbox) fn kind(&self, api_version: &str, kind: &str) -> Option<Kind> {
+        let key = (api_version.to_owned(), kind.to_owned());
+        self.defined.get(&key).or_else(|| BUILTIN.kinds.get(&key)).cloned()
+    }
+}
+
+impl Type {
+    /// The struct, if it is one.
+    pub(in crate::sandbox) fn as_struct(&self) -> Option<&Struct> {
+        match self {
+            Self::Builtin(index) => BUILTIN.structs.get(*index),
+            Self::Own(own) => Some(own),
+            _ => None,
+        }
+    }
+
+    /// `metadata` of every object.
+    pub(in crate::sandbox) fn metadata() -> Self {
+        Self::named("meta.v1.ObjectMeta").unwrap_or(Self::Any)
+    }
+
+    /// A struct of the table.
+    pub(in crate::sandbox) fn named(name: &str) -> Option<Self> {
+        BUILTIN.names.get(name).map(|index| Self::Builtin(*index))
+    }
+
+    /// What a missing value of this type counts as.
+    pub(in crate::sandbox) fn zero(&self) -> Value {
+        match self {
+            Self::Scalar(Scalar::Text) => json!(""),
+            Self::Scalar(Scalar::Number) => json!(0),
+            Self::Scalar(Scalar::Boolean) => json!(false),
+            Self::Builtin(_) | Self::Own(_) => json!({}),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// The table, read.
+#[derive(Debug, Default)]
+struct Builtin {
+    kinds: HashMap<(String, String), Kind>,
+    structs: Vec<Struct>,
+    names: HashMap<String, usize>,
+}
+
+impl Builtin {
+    fn read(table: &str) -> Self {
+        let titles = table.lines().filter_map(|line| line.split_once(' '));
+        let names: HashMap<String, usize> = titles
+            .filter(|(word, name)| matches!(*word, "type" | "type!") && !name.contains(' '))
+            .enumerate()
+            .map(|(index, (_, name))| (name.to_owned(), index))
+            .collect();
+        let mut read = Self { names, ..Self::default() };
+        for line in table.lines().filter(|line| !line.starts_with('#')) {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["kind", api_version, kind, name] => read.kind(api_version, kind, name),
+                // A field may be called `type` as well; types of structs have dots in their name.
+                [word @ ("type" | "type!"), name] if read.names.contains_key(name) => {
+                    let (name, atomic) = (name.to_owned(), word == "type!");
+                    read.structs.push(Struct { name, atomic, ..Struct::default() });
+                }
+                [name, text] => {
+                    let field = read.field(text);
+                    if let Some(last) = read.structs.last_mut() {
+                        last.fields.insert(name.to_owned(), field);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for kind in read.kinds.values_mut() {
+            let Type::Builtin(index) = kind.holds else { continue };
+            kind.has_status =
+                read.structs.get(index).is_some_and(|of| of.fields.contains_key("status"));
+        }
+        read
+    }
+
+    fn kind(&mut self, api_version: &str, kind: &str, name: &str) {
+        let Some(index) = self.names.get(name) else { return };
+        let key = (api_version.to_owned(), kind.to_owned());
+        let holds = Type::Builtin(*index);
+        self.kinds.insert(key, Kind { holds, builtin: true, has_status: false });
+    }
+
+    fn field(&self, text: &str) -> Field {
+        // `[=s]` is a set.
+        let (text, default) = match text.rsplit_once('=') {
+            Some((text, default)) if !text.ends_with('[') => (text, Some(json!(default))),
+            _ => (text, None),
+        };
+        let (text, when_empty) = match (text.strip_suffix('~'), text.strip_suffix('+')) {
+            (Some(text), _) => (text, WhenEmpty::LeftOut),
+            (_, Some(text)) => (text, WhenEmpty::Written),
+            _ => (text, WhenEmpty::Kept),
+        };
+        Field { holds: self.parse(text), when_empty, default }
+    }
+
+    fn parse(&self, text: &str) -> Type {
+        let inside = |open, close| text.strip_prefix(open).and_then(|t| t.strip_suffix(close));
+        if let Some(name) = text.strip_prefix('@') {
+            return self.names.get(name).map_or(Type::Any, |index| Type::Builtin(*index));
+        }
+        if let Some(inside) = inside('{', '}') {
+            let (values, atomic) =
+                inside.strip_prefix('!').map_or((inside, false), |rest| (rest, true));
+            return Type::Map(Arc::new(Map { values: self.parse(values), atomic }));
+        }
+        if let Some(inside) = inside('[', ']') {
+            let (items, identity) = match (inside.strip_prefix('='), inside.split_once(':')) {
+                (Some(items), _) => (items, Identity::Value),
+                (_, Some((keys, items))) => {
+                    (items, Identity::Keys(keys.split(',').map(str::to_owned).collect()))
+                }
+                _ => (inside, Identity::Atomic),
+            };
+            return Type::List(Arc::new(List { items: self.parse(items), identity }));
+        }
+        match text {
+            "s" => Type::Scalar(Scalar::Text),
+            "n" => Type::Scalar(Scalar::Number),
+            "b" => Type::Scalar(Scalar::Boolean),
+            "q" => Type::Scalar(Scalar::Quantity),
+            "u" => Type::Scalar(Scalar::Any),
+            "a" => Type::Opaque,
+            _ => Type::Any,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_whole() {
+        let builtin = &*BUILTIN;
+        assert_eq!(builtin.structs.len(), builtin.names.len());
+        assert!(builtin.kinds.len() > 50, "{}", builtin.kinds.len());
+        for (name, index) in &builtin.names {
+            assert_eq!(builtin.structs[*index].name, *name);
+            assert!(!builtin.structs[*index].fields.is_empty(), "{name}");
+        }
+        let named = TABLE.split('@').skip(1).map(|rest| {
+            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-').next().unwrap()
+        });
+        let unknown: Vec<&str> =
+            named.filter(|name| *name != "name" && !builtin.names.contains_key(*name)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
+    fn fields_are_what_they_are_in_kubernetes() {
+        let kind = Types::builtin().kind("apps/v1", "Deployment").unwrap();
+        assert!(kind.has_status && kind.builtin);
+        let ports = BUILTIN.names["core.v1.Container"];
+        let ports = &BUILTIN.structs[ports].fields["ports"];
+        let Type::List(list) = &ports.holds else { panic!("{ports:?}") };
+        let Identity::Keys(keys) = &list.identity else { panic!("{list:?}") };
+        assert_eq!(keys, &["containerPort", "protocol"]);
+        let port = list.items.as_struct().unwrap();
+        assert_eq!(port.fields["protocol"].default, Some(json!("TCP")));
+        assert_eq!(port.fields["hostPort"].when_empty, WhenEmpty::LeftOut);
     }
 }

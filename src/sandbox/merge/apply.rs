@@ -1,0 +1,127 @@
+//! Server-side apply.
+
+use serde_json::Value;
+
+use crate::sandbox::merge::combine::{merge, remove, same};
+use crate::sandbox::merge::complete::complete;
+use crate::sandbox::merge::fields::Set;
+use crate::sandbox::merge::managed::{BEFORE_FIRST_APPLY, Managed, Operation, Owned, Owner};
+use crate::sandbox::merge::ownership::{Target, ownable};
+use crate::sandbox::merge::shape::{Misfits, fields_of, misfits, with_named_fields};
+use crate::sandbox::merge::types::{Type, Types};
+use crate::sandbox::merge::update::{Unmanaged, keep_times, record, reset};
+use crate::sandbox::merge::{Refusal, Writer};
+
+/// The object after a server-side apply of `patch`, with `managedFields` and its defaults. What comes
+/// back equal to `live` is no write.
+///
+/// # Errors
+/// Conflicts without `force`, and a patch or object that does not fit its type.
+pub fn apply(
+    types: &Types,
+    live: Option<&Value>,
+    patch: &Value,
+    writer: &Writer<'_>,
+    force: bool,
+) -> Result<Value, Refusal> {
+    let target = Target::new(types, patch, writer);
+    if patch["apiVersion"] != writer.api_version {
+        let version = patch["apiVersion"].as_str().unwrap_or_default();
+        let slash = if version.contains('/') { "" } else { "/" };
+        let kind = patch["kind"].as_str().unwrap_or_default();
+        return Err(Refusal::BadRequest(format!(
+            "invalid object type: {slash}{version}, Kind={kind}"
+        )));
+    }
+    if !patch["metadata"]["managedFields"].is_null() {
+        return Err(Refusal::BadRequest("metadata.managedFields must be nil".to_owned()));
+    }
+    let unreadable =
+        |problem| Refusal::Internal(format!("failed to decode managed fields: {problem}"));
+    let mut managed = Managed::read(live.unwrap_or(&Value::Null)).map_err(unreadable)?;
+    let before = live.map_or_else(|| target.empty(), Value::unmanaged);
+    if managed.0.is_empty() && live.is_some() {
+        let earlier = Writer { manager: BEFORE_FIRST_APPLY, subresource: None, ..*writer };
+        record(&target, &mut managed, (&target.empty(), &before), &earlier);
+    }
+
+    let holds = &target.kind.holds;
+    let wrong = Misfits(misfits(holds, patch));
+    if !wrong.0.is_empty() {
+        let object = target.describe(patch);
+        return Err(Refusal::Internal(format!(
+            "failed to create typed patch object ({object}): {wrong}"
+        )));
+    }
+    let applier = Owner::new(writer, Operation::Apply);
+    let last = managed.0.get(&applier).cloned();
+    let owned = Owned {
+        api_version: writer.api_version.to_owned(),
+        fields: fields_of(holds, patch).without(&target.ignored),
+        time: last.as_ref().and_then(|last| last.time.clone()),
+    };
+    managed.0.insert(applier.clone(), owned);
+    let merged = merge(holds, Some(&before), Some(patch)).unwrap_or(Value::Null);
+    let mut after = match last {
+        Some(last) => prune(&target, merged, &managed, &last),
+        None => merged,
+    };
+    target
+        .take(&mut managed, (&before, &after), Some(&applier), force)
+        .map_err(Refusal::Conflict)?;
+    let changed = !same(&before, &after);
+    if let Some(owned) = managed.0.get_mut(&applier) {
+        owned.fields = ownable(&owned.fields);
+        if changed {
+            owned.time = Some(writer.time.to_owned());
+        }
+    }
+    managed.0.retain(|_, owned| !owned.fields.is_empty());
+
+    reset(&target, live, &mut after, writer);
+    complete(types, &mut after);
+    managed.write(&mut after);
+    Ok(keep_times(live, after))
+}
+
+/// Without what this owner applied last and does not name any more, unless somebody else owns it.
+fn prune(target: &Target<'_>, merged: Value, managed: &Managed, last: &Owned) -> Value {
+    if last.fields.is_empty() {
+        return merged;
+    }
+    let Some(kind) = target.version(&last.api_version) else { return merged };
+    let holds = &kind.holds;
+    let named = |fields: &Set| with_named_fields(holds, fields);
+    let without = |value: &Value, fields: &Set| remove(holds, value, fields).unwrap_or(Value::Null);
+
+    let mut pruned = without(&merged, &named(&last.fields));
+    for (holds, fields) in owned_by_version(target, managed, &last.api_version) {
+        let named = |fields: &Set| with_named_fields(&holds, fields);
+        let all = named(&fields_of(&holds, &merged));
+        let kept = named(&fields_of(&holds, &pruned)).union(&named(&fields));
+        pruned = remove(&holds, &merged, &all.difference(&kept)).unwrap_or(Value::Null);
+    }
+    // What nobody owns, or only updates do, was not this owner's to remove.
+    let all = named(&fields_of(holds, &merged));
+    let gone = all.difference(&named(&fields_of(holds, &pruned)));
+    without(&merged, &gone.intersection(&named(&last.fields)))
+}
+
+/// What is owned in each version, that of the last apply first.
+fn owned_by_version(target: &Target<'_>, managed: &Managed, first: &str) -> Vec<(Type, Set)> {
+    let mut versions: Vec<(&str, Set)> = vec![(first, Set::default())];
+    for owned in managed.0.values() {
+        let place = versions.iter().position(|(version, _)| *version == owned.api_version);
+        let place = place.unwrap_or_else(|| {
+            versions.push((&owned.api_version, Set::default()));
+            versions.len() - 1
+        });
+        if let Some((_, fields)) = versions.get_mut(place) {
+            *fields = std::mem::take(fields).union(&owned.fields);
+        }
+    }
+    versions
+        .into_iter()
+        .filter_map(|(version, fields)| Some((target.version(version)?.holds, fields)))
+        .collect()
+}

@@ -1,0 +1,141 @@
+//! The types of a `CustomResourceDefinition`.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::sandbox::merge::types::{
+    Field, Identity, Invalid, Kind, List, Map, Scalar, Struct, Type, WhenEmpty,
+};
+
+const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
+
+/// `apiVersion` and `kind`, and what they stand for.
+type Defined = ((String, String), Kind);
+
+/// The kind in each of its versions, by `apiVersion` and `kind`.
+pub(super) fn kinds(crd: &Value) -> Result<Vec<Defined>, Invalid> {
+    let spec = &crd["spec"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (group, kind) = (text(&spec["group"]), text(&spec["names"]["kind"]));
+    let versions = spec["versions"].as_array().into_iter().flatten();
+    versions
+        .map(|version| {
+            let name = text(&version["name"]);
+            let schema = &version["schema"]["openAPIV3Schema"];
+            let reader = Reader { version: &name };
+            let holds = match schema {
+                Value::Null => Type::Any,
+                _ => reader.root(schema)?,
+            };
+            let has_status = version["subresources"].get("status").is_some();
+            let kind_of = Kind { holds, builtin: false, has_status };
+            Ok(((format!("{group}/{name}"), kind.clone()), kind_of))
+        })
+        .collect()
+}
+
+struct Reader<'a> {
+    version: &'a str,
+}
+
+impl Reader<'_> {
+    fn root(&self, schema: &Value) -> Result<Type, Invalid> {
+        let mut root = self.object(schema, false, "")?;
+        embed(&mut root);
+        Ok(Type::Own(Arc::new(root)))
+    }
+
+    /// `preserve`: whether the schema around this one lets unknown fields be; what is below it does too.
+    fn read(&self, schema: &Value, preserve: bool, at: &str) -> Result<Type, Invalid> {
+        let preserve = preserve || schema[PRESERVE] == true;
+        match schema["type"].as_str() {
+            Some("object") => self.map_or_struct(schema, preserve, at),
+            Some("array") => self.list(schema, preserve, at),
+            Some("string") => Ok(Type::Scalar(match schema["format"].as_str() {
+                None | Some("byte") => Scalar::Text,
+                Some(_) => Scalar::Any,
+            })),
+            Some("integer" | "number") => Ok(Type::Scalar(Scalar::Number)),
+            Some("boolean") => Ok(Type::Scalar(Scalar::Boolean)),
+            Some(other) => Err(self.invalid(at, &format!("has the unknown type {other}"))),
+            None if schema["x-kubernetes-int-or-string"] == true => Ok(Type::Scalar(Scalar::Any)),
+            None if schema["properties"].is_object() => self.map_or_struct(schema, preserve, at),
+            None => Ok(Type::Any),
+        }
+    }
+
+    fn map_or_struct(&self, schema: &Value, preserve: bool, at: &str) -> Result<Type, Invalid> {
+        let atomic = self.is_atomic(schema, at)?;
+        match &schema["additionalProperties"] {
+            Value::Object(_) => {
+                let at = format!("{at}.additionalProperties");
+                let values = self.read(&schema["additionalProperties"], preserve, &at)?;
+                return Ok(Type::Map(Arc::new(Map { values, atomic })));
+            }
+            Value::Bool(true) => {
+                return Ok(Type::Map(Arc::new(Map { values: Type::Any, atomic })));
+            }
+            _ => {}
+        }
+        let mut object = self.object(schema, preserve, at)?;
+        object.atomic = atomic;
+        if schema["x-kubernetes-embedded-resource"] == true {
+            embed(&mut object);
+        }
+        Ok(Type::Own(Arc::new(object)))
+    }
+
+    fn object(&self, schema: &Value, preserve: bool, at: &str) -> Result<Struct, Invalid> {
+        let preserve = preserve || schema[PRESERVE] == true;
+        let mut object = Struct::default();
+        for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+            let holds = self.read(schema, preserve, &format!("{at}.properties.{name}"))?;
+            let default = schema.get("default").cloned();
+            let field = Field { holds, when_empty: WhenEmpty::Kept, default };
+            object.fields.insert(name.clone(), field);
+        }
+        object.others = preserve.then_some(Type::Any);
+        Ok(object)
+    }
+
+    fn list(&self, schema: &Value, preserve: bool, at: &str) -> Result<Type, Invalid> {
+        let identity = match schema["x-kubernetes-list-type"].as_str() {
+            None | Some("atomic") => Identity::Atomic,
+            Some("set") => Identity::Value,
+            Some("map") => {
+                let keys = schema["x-kubernetes-list-map-keys"].as_array();
+                let keys = keys.ok_or_else(|| self.invalid(at, "has no list-map-keys"))?;
+                let keys = keys.iter().filter_map(Value::as_str);
+                Identity::Keys(keys.map(str::to_owned).collect())
+            }
+            Some(other) => {
+                return Err(self.invalid(at, &format!("has the unknown list type {other}")));
+            }
+        };
+        let items = self.read(&schema["items"], preserve, &format!("{at}.items"))?;
+        Ok(Type::List(Arc::new(List { items, identity })))
+    }
+
+    fn is_atomic(&self, schema: &Value, at: &str) -> Result<bool, Invalid> {
+        match schema["x-kubernetes-map-type"].as_str() {
+            None | Some("granular") => Ok(false),
+            Some("atomic") => Ok(true),
+            Some(other) => Err(self.invalid(at, &format!("has the unknown map type {other}"))),
+        }
+    }
+
+    fn invalid(&self, at: &str, problem: &str) -> Invalid {
+        Invalid { version: self.version.to_owned(), at: at.to_owned(), problem: problem.to_owned() }
+    }
+}
+
+/// What every object has, whatever its schema says.
+fn embed(object: &mut Struct) {
+    let text = || Type::Scalar(Scalar::Text);
+    for (name, holds) in [("apiVersion", text()), ("kind", text()), ("metadata", Type::metadata())]
+    {
+        let field = Field { holds, when_empty: WhenEmpty::Kept, default: None };
+        object.fields.insert(name.to_owned(), field);
+    }
+}

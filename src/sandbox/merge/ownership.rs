@@ -1,0 +1,129 @@
+//! Who loses fields by a write.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::sandbox::defaults;
+use crate::sandbox::merge::combine::Difference;
+use crate::sandbox::merge::fields::{Element, Set};
+use crate::sandbox::merge::managed::{Managed, Owner};
+use crate::sandbox::merge::types::{Kind, Type, Types};
+use crate::sandbox::merge::{Conflict, Writer};
+
+/// What is written, as far as its type goes.
+pub(super) struct Target<'a> {
+    types: &'a Types,
+    name: &'a str,
+    api_version: &'a str,
+    /// The kind in the version that the request speaks.
+    pub(super) kind: Kind,
+    /// Fields that this request cannot write, with all that is below them.
+    pub(super) ignored: Set,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn new(types: &'a Types, object: &'a Value, writer: &Writer<'a>) -> Self {
+        let name = object["kind"].as_str().unwrap_or_default();
+        let unknown = || Kind { holds: Type::Any, builtin: false, has_status: false };
+        let kind = types.kind(writer.api_version, name).unwrap_or_else(unknown);
+        let ignored: &[&str] = match writer.subresource {
+            Some("status") if kind.builtin => &["spec"],
+            Some("status") => &["metadata", "spec"],
+            None if kind.has_status => &["status"],
+            _ => &[],
+        };
+        let mut set = Set::default();
+        for field in ignored {
+            set.insert(&[Element::Field((*field).to_owned())]);
+        }
+        Self { types, name, api_version: writer.api_version, kind, ignored: set }
+    }
+
+    /// The kind in another version; none when that is not served any more.
+    pub(super) fn version(&self, api_version: &str) -> Option<Kind> {
+        if api_version == self.api_version {
+            return Some(self.kind.clone());
+        }
+        self.types.kind(api_version, self.name)
+    }
+
+    /// An object of the kind in which nothing is set.
+    pub(super) fn empty(&self) -> Value {
+        let mut object = json!({"apiVersion": self.api_version, "kind": self.name});
+        if self.kind.builtin {
+            defaults::normalize(&mut object);
+        }
+        object
+    }
+
+    /// As the API server names an object in errors.
+    pub(super) fn describe(&self, object: &Value) -> String {
+        let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
+        let metadata = &object["metadata"];
+        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+        // A version without a group is shown with an empty one.
+        let slash = if self.api_version.contains('/') { "" } else { "/" };
+        format!("{namespace}/{name}; {slash}{}, Kind={}", self.api_version, self.name)
+    }
+
+    /// Takes from everybody but `writer` what differs between two objects. Without `force` nobody
+    /// may lose a field that is there after as well.
+    pub(super) fn take(
+        &self,
+        managed: &mut Managed,
+        (before, after): (&Value, &Value),
+        writer: Option<&Owner>,
+        force: bool,
+    ) -> Result<Difference, Vec<Conflict>> {
+        let differs =
+            |kind: &Kind| Difference::between(&kind.holds, before, after).without(&self.ignored);
+        let mut differences = HashMap::from([(self.api_version.to_owned(), differs(&self.kind))]);
+        let mut conflicts = Vec::new();
+        managed.0.retain(|owner, owned| {
+            if writer == Some(owner) {
+                return !owned.fields.is_empty();
+            }
+            let Some(kind) = self.version(&owned.api_version) else { return false };
+            let difference =
+                differences.entry(owned.api_version.clone()).or_insert_with(|| differs(&kind));
+            let written = difference.modified.clone().union(&difference.added);
+            let taken = owned.fields.intersection(&written);
+            conflicts.extend(
+                taken
+                    .paths()
+                    .into_iter()
+                    .map(|field| Conflict { message: owner.conflict(), field }),
+            );
+            owned.fields = owned.fields.difference(&taken).difference(&difference.removed);
+            !owned.fields.is_empty()
+        });
+        if !force && !conflicts.is_empty() {
+            return Err(conflicts);
+        }
+        Ok(differences.remove(self.api_version).unwrap_or_default())
+    }
+}
+
+/// Without the fields that nobody ever owns.
+pub(super) fn ownable(fields: &Set) -> Set {
+    let field = |name: &str| Element::Field(name.to_owned());
+    let mut never = Set::default();
+    for name in ["apiVersion", "kind", "metadata"] {
+        never.insert(&[field(name)]);
+    }
+    for name in [
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "clusterName",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+    ] {
+        never.insert(&[field("metadata"), field(name)]);
+    }
+    fields.difference(&never)
+}
