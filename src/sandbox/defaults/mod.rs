@@ -119,7 +119,8 @@ fn walk_struct(of: &Struct, fields: &mut Map<String, Value>, fill: bool) {
         rules::apply(&of.name, fields);
     }
     for (name, field) in &of.fields {
-        if field.when_empty == WhenEmpty::Written && !fields.contains_key(name) {
+        // An empty list does not survive the store.
+        if field.when_empty == WhenEmpty::Written && fields.get(name).is_none_or(is_empty) {
             fields.insert(name.clone(), field.holds.zero());
         }
         if let Some(value) = fields.get_mut(name) {

@@ -194,6 +194,11 @@ impl Type {
     }
 }
 
+/// Whether this is the name of a struct, and not the type of a field that is called `type`.
+fn is_name(text: &str) -> bool {
+    text.contains('.') && text.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
 /// The table, read.
 #[derive(Debug, Default)]
 struct Builtin {
@@ -206,7 +211,7 @@ impl Builtin {
     fn read(table: &str) -> Self {
         let titles = table.lines().filter_map(|line| line.split_once(' '));
         let names: HashMap<String, usize> = titles
-            .filter(|(word, name)| matches!(*word, "type" | "type!") && !name.contains(' '))
+            .filter(|(word, name)| matches!(*word, "type" | "type!") && is_name(name))
             .enumerate()
             .map(|(index, (_, name))| (name.to_owned(), index))
             .collect();
@@ -215,8 +220,7 @@ impl Builtin {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
                 ["kind", api_version, kind, name] => read.kind(api_version, kind, name),
-                // A field may be called `type` as well; types of structs have dots in their name.
-                [word @ ("type" | "type!"), name] if read.names.contains_key(name) => {
+                [word @ ("type" | "type!"), name] if is_name(name) => {
                     let (name, atomic) = (name.to_owned(), word == "type!");
                     read.structs.push(Struct { name, atomic, ..Struct::default() });
                 }
