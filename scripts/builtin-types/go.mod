@@ -1,4 +1,4 @@
-module headstay.dev/builtin-types
+module headstay.dev/scripts/builtin-types
 
 go 1.26.0
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::sandbox::merge::combine::{merge, remove, same};
+use crate::sandbox::merge::combine::{Difference, merge, remove, same};
 use crate::sandbox::merge::complete::complete;
 use crate::sandbox::merge::fields::Set;
 use crate::sandbox::merge::managed::{BEFORE_FIRST_APPLY, Managed, Operation, Owned, Owner};
@@ -12,12 +12,58 @@ use crate::sandbox::merge::types::{Type, Types};
 use crate::sandbox::merge::update::{Unmanaged, keep_times, record, reset};
 use crate::sandbox::merge::{Refusal, Writer};
 
+const KUBECTL: &str = "kubectl";
+/// What `kubectl apply` on its own side wrote last.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// The object after a server-side apply of `patch`, with `managedFields` and its defaults. What comes
 /// back equal to `live` is no write.
 ///
 /// # Errors
 /// Conflicts without `force`, and a patch or object that does not fit its type.
 pub fn apply(
+    types: &Types,
+    live: Option<&Value>,
+    patch: &Value,
+    writer: &Writer<'_>,
+    force: bool,
+) -> Result<Value, Refusal> {
+    let mut conflicts = match attempt(types, live, patch, writer, force) {
+        Err(Refusal::Conflict(conflicts)) => conflicts,
+        other => return other,
+    };
+    let target = Target::new(types, patch, writer);
+    if let Some(applied) = live.and_then(|live| applied_by_kubectl(&target, live, writer)) {
+        conflicts.retain(|conflict| !applied.contains(&conflict.field));
+    }
+    if conflicts.is_empty() {
+        return attempt(types, live, patch, writer, true);
+    }
+    Err(Refusal::Conflict(conflicts))
+}
+
+/// The fields that are as `kubectl apply` left them before it applied on the server's side: that they
+/// are another manager's is no conflict for it.
+fn applied_by_kubectl(
+    target: &Target<'_>,
+    live: &Value,
+    writer: &Writer<'_>,
+) -> Option<Vec<String>> {
+    if writer.manager != KUBECTL {
+        return None;
+    }
+    let text = live["metadata"]["annotations"][LAST_APPLIED].as_str()?;
+    let applied: Value = serde_json::from_str(text).ok()?;
+    let holds = &target.kind.holds;
+    if applied["apiVersion"] != writer.api_version || !misfits(holds, &applied).is_empty() {
+        return None;
+    }
+    let differs = Difference::between(holds, &applied, live);
+    let differs = differs.modified.union(&differs.added).union(&differs.removed);
+    Some(fields_of(holds, &applied).difference(&differs).paths())
+}
+
+fn attempt(
     types: &Types,
     live: Option<&Value>,
     patch: &Value,
@@ -38,7 +84,7 @@ pub fn apply(
     }
     let unreadable =
         |problem| Refusal::Internal(format!("failed to decode managed fields: {problem}"));
-    let mut managed = Managed::read(live.unwrap_or(&Value::Null)).map_err(unreadable)?;
+    let mut managed = target.entries(live.unwrap_or(&Value::Null)).map_err(unreadable)?;
     let before = live.map_or_else(|| target.empty(), Value::unmanaged);
     if managed.0.is_empty() && live.is_some() {
         let earlier = Writer { manager: BEFORE_FIRST_APPLY, subresource: None, ..*writer };
@@ -80,8 +126,21 @@ pub fn apply(
 
     reset(&target, live, &mut after, writer);
     complete(types, &mut after);
+    if writer.manager == KUBECTL {
+        note_applied(patch, &mut after);
+    }
     managed.write(&mut after);
     Ok(keep_times(live, after))
+}
+
+/// Keeps the annotation of `kubectl apply` true, where there is one.
+fn note_applied(patch: &Value, object: &mut Value) {
+    let note = object.pointer_mut("/metadata/annotations").and_then(|a| a.get_mut(LAST_APPLIED));
+    if let Some(note) = note {
+        let mut patch = patch.clone();
+        patch.sort_all_objects();
+        *note = format!("{patch}\n").into();
+    }
 }
 
 /// Without what this owner applied last and does not name any more, unless somebody else owns it.
@@ -89,7 +148,9 @@ fn prune(target: &Target<'_>, merged: Value, managed: &Managed, last: &Owned) ->
     if last.fields.is_empty() {
         return merged;
     }
-    let Some(kind) = target.version(&last.api_version) else { return merged };
+    let Some(kind) = target.version(&last.api_version) else {
+        return merged;
+    };
     let holds = &kind.holds;
     let named = |fields: &Set| with_named_fields(holds, fields);
     let without = |value: &Value, fields: &Set| remove(holds, value, fields).unwrap_or(Value::Null);
@@ -124,4 +185,45 @@ fn owned_by_version(target: &Target<'_>, managed: &Managed, first: &str) -> Vec<
         .into_iter()
         .filter_map(|(version, fields)| Some((target.version(version)?.holds, fields)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn widget(parts: &Value) -> Value {
+        json!({"spec": {
+            "group": "example.org",
+            "names": {"kind": "Widget"},
+            "versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"parts": parts}}}}],
+        }})
+    }
+
+    #[test]
+    fn what_a_definition_makes_one_thing_is_owned_as_one_thing() {
+        let apply = |types: &Types, live: Option<&Value>, parts: Value, manager| {
+            let patch = json!({"apiVersion": "example.org/v1", "kind": "Widget", "parts": parts});
+            let writer = Writer {
+                manager,
+                api_version: "example.org/v1",
+                subresource: None,
+                time: "2026-01-01T00:00:00Z",
+            };
+            apply(types, live, &patch, &writer, false).unwrap()
+        };
+        let items = json!({"type": "string"});
+        let set =
+            widget(&json!({"type": "array", "x-kubernetes-list-type": "set", "items": items}));
+        let types = Types::builtin().with_definition(&set).unwrap();
+        let live = apply(&types, None, json!(["a", "b"]), "one");
+
+        let list = widget(&json!({"type": "array", "items": items}));
+        let types = types.with_definition(&list).unwrap();
+        let live = apply(&types, Some(&live), json!(["a", "b"]), "two");
+        let entries = live["metadata"]["managedFields"].as_array().unwrap();
+        let fields: Vec<&Value> = entries.iter().map(|entry| &entry["fieldsV1"]).collect();
+        assert_eq!(fields, [&json!({"f:parts": {}}), &json!({"f:parts": {}})]);
+    }
 }

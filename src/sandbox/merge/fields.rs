@@ -283,8 +283,8 @@ mod tests {
             set(&fields).paths(),
             [
                 "[3]",
-                ".metadata.finalizers[=\"a\"]",
                 ".metadata.labels",
+                ".metadata.finalizers[=\"a\"]",
                 ".metadata.labels.app",
                 ".spec.ports[containerPort=80,protocol=\"TCP\"]",
                 ".spec.ports[containerPort=80,protocol=\"TCP\"].name",

@@ -8,6 +8,7 @@ use crate::sandbox::defaults;
 use crate::sandbox::merge::combine::Difference;
 use crate::sandbox::merge::fields::{Element, Set};
 use crate::sandbox::merge::managed::{Managed, Owner};
+use crate::sandbox::merge::shape::with_whole_fields;
 use crate::sandbox::merge::types::{Kind, Type, Types};
 use crate::sandbox::merge::{Conflict, Writer};
 
@@ -55,6 +56,17 @@ impl<'a> Target<'a> {
             defaults::normalize(&mut object);
         }
         object
+    }
+
+    /// The entries of an object, as they are by the types of today.
+    pub(super) fn entries(&self, object: &Value) -> Result<Managed, String> {
+        let mut managed = Managed::read(object)?;
+        for owned in managed.0.values_mut() {
+            if let Some(kind) = self.version(&owned.api_version) {
+                owned.fields = with_whole_fields(&kind.holds, &owned.fields);
+            }
+        }
+        Ok(managed)
     }
 
     /// As the API server names an object in errors.

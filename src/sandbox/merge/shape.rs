@@ -218,7 +218,8 @@ fn find_misfits(holds: &Type, value: &Value, at: &str, found: &mut Vec<Misfit>) 
                 let Some(holds) = map.field(name) else {
                     let problem = "field not declared in schema".to_owned();
                     found.push(Misfit { path, problem });
-                    continue;
+                    // The API server looks no further in this map.
+                    break;
                 };
                 find_misfits(holds, value, &path, found);
             }
@@ -337,6 +338,29 @@ fn collect_fields(holds: &Type, value: &Value, path: &mut Vec<Element>, set: &mu
             }
         }
     }
+}
+
+/// With fields that are replaced as a whole by now in the place of what was owned below them: a
+/// definition may have changed since. Nothing is known of the other way round.
+pub(super) fn with_whole_fields(holds: &Type, set: &Set) -> Set {
+    set.map(|element, own, below| {
+        let child = match (element, Shape::of(holds, None)) {
+            (Element::Field(name), Shape::Map(map)) => map.field(name),
+            (_, Shape::List(list)) => Some(list.items),
+            _ => None,
+        };
+        match child {
+            Some(child) if !below.is_empty() && !matches!(child, Type::Any | Type::Opaque) => {
+                let whole = match Shape::of(child, None) {
+                    Shape::List(list) => list.is_atomic(),
+                    Shape::Map(map) => map.atomic,
+                    Shape::Scalar(_) => false,
+                };
+                if whole { (true, Set::default()) } else { (own, with_whole_fields(child, below)) }
+            }
+            _ => (own, below.clone()),
+        }
+    })
 }
 
 /// With every field of a struct that something in the set is below of. A map is no such field.

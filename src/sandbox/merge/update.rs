@@ -24,7 +24,7 @@ pub fn update(
     let name = after["kind"].clone();
     let of_kind = serde_json::json!({"kind": name});
     let target = Target::new(types, &of_kind, writer);
-    let mut managed = entries(before, &after, writer);
+    let mut managed = entries(&target, before, &after, writer);
     after = after.unmanaged();
     complete(types, &mut after);
     // An object whose entries were taken away is not tracked until somebody applies it.
@@ -42,8 +42,13 @@ pub fn update(
 
 /// The entries that the write begins with: those of the request, if it has any and may write them;
 /// an empty list, or a list of one empty entry, takes all away.
-fn entries(before: Option<&Value>, after: &Value, writer: &Writer<'_>) -> Managed {
-    let before = || Managed::read(before.unwrap_or(&Value::Null)).unwrap_or_default();
+fn entries(
+    target: &Target<'_>,
+    before: Option<&Value>,
+    after: &Value,
+    writer: &Writer<'_>,
+) -> Managed {
+    let before = || target.entries(before.unwrap_or(&Value::Null)).unwrap_or_default();
     if writer.subresource.is_some() {
         return before();
     }
@@ -52,7 +57,7 @@ fn entries(before: Option<&Value>, after: &Value, writer: &Writer<'_>) -> Manage
     match asked {
         Some([]) => Managed::default(),
         Some([entry]) if is_empty(entry) => Managed::default(),
-        _ => match Managed::read(after) {
+        _ => match target.entries(after) {
             Ok(managed) if !managed.0.is_empty() => managed,
             _ => before(),
         },
