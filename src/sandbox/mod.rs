@@ -2,7 +2,176 @@
 //!
 //! It is no cluster: nothing runs, and nothing is kept. It is there for `headstay demo`, and so that
 //! the stories of the test suite run in seconds and under faults that a real server does not have on
-//! request. The real server is the measure: where both differ, this one is wrong.
+//! request. The real server is the measure: where both differ, this one is wrong. What it does not
+//! do is in `docs/sandbox.md`.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `mod.rs`, `connections.rs` | `Sandbox`: start, address, stop; the connections |
+//! | `serve.rs`, `route.rs`, `objects.rs`, `refusal.rs` | a request, its answer, and the words of a refusal |
+//! | `state.rs`, `storage.rs`, `kinds.rs` | the objects and their versions; the kinds |
+//! | `read.rs`, `watch.rs`, `select.rs`, `table.rs` | reading, in all the forms that are asked for |
+//! | `write.rs`, `patch.rs`, `scale.rs`, `delete.rs`, `rules.rs` | writing, and what is refused |
+//! | `merge/`, `defaults.rs` | who owns which field; what is filled in |
+//! | `discovery.rs`, `openapi.rs` | what clients ask before they ask for objects |
+//! | `world/` | the simulated controllers and kubelet |
+//! | `fault.rs` | what goes wrong on request |
 
+mod connections;
 pub mod defaults;
+mod delete;
+mod discovery;
+pub mod fault;
+mod kinds;
 pub mod merge;
+mod objects;
+mod openapi;
+mod patch;
+mod read;
+mod refusal;
+mod route;
+mod rules;
+mod scale;
+mod select;
+mod serve;
+mod state;
+mod storage;
+mod table;
+mod watch;
+mod world;
+mod write;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::sandbox::fault::Faults;
+use crate::sandbox::serve::Server;
+use crate::sandbox::state::{Shared, State};
+
+/// The version of the API server that it stands in for, and is held to.
+pub const VERSION: &str = "v1.36.3";
+
+/// How a sandbox is to be.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0: any.
+    pub port: u16,
+    /// How long a Pod takes to run, and a Job to end; none: nobody runs them, and a test says of
+    /// them what it likes.
+    pub pods: Option<Duration>,
+    /// How many changes are remembered; a watch that is further behind is told 410.
+    pub history: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { port: 0, pods: Some(Duration::from_millis(300)), history: storage::HISTORY }
+    }
+}
+
+/// A sandbox cannot begin.
+#[derive(Debug, thiserror::Error)]
+#[error("the sandbox cannot listen on 127.0.0.1:{port}: {source}")]
+pub struct SandboxError {
+    port: u16,
+    source: std::io::Error,
+}
+
+/// A sandbox that runs. It ends when it is dropped, and everything in it with it.
+pub struct Sandbox {
+    server: Arc<Server>,
+    address: SocketAddr,
+    connections: Mutex<Option<JoinHandle<()>>>,
+    world: JoinHandle<()>,
+}
+
+impl Sandbox {
+    /// Starts a sandbox, on the runtime of the caller.
+    pub async fn start(options: Options) -> Result<Self, SandboxError> {
+        let listener = listen(options.port).await?;
+        let failed = |source| SandboxError { port: options.port, source };
+        let address = listener.local_addr().map_err(failed)?;
+        let mut state = State::new(options.history);
+        world::begin(&mut state);
+        let shared = Arc::new(Shared::new(state));
+        let world = tokio::spawn(world::run(Arc::clone(&shared), options.pods));
+        let server = Arc::new(Server { shared, faults: Arc::default() });
+        let connections = tokio::spawn(connections::serve(listener, Arc::clone(&server)));
+        tracing::info!(%address, "a sandbox runs: it is no cluster");
+        Ok(Self { server, address, connections: Mutex::new(Some(connections)), world })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:…`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A kubeconfig that leads to it. There is nothing secret in it: the sandbox knows no users.
+    pub fn kubeconfig(&self) -> String {
+        format!(
+            "\
+apiVersion: v1
+kind: Config
+current-context: sandbox
+contexts: [{{name: sandbox, context: {{cluster: sandbox, user: sandbox}}}}]
+clusters: [{{name: sandbox, cluster: {{server: \"{}\"}}}}]
+users: [{{name: sandbox, user: {{}}}}]
+",
+            self.url()
+        )
+    }
+
+    /// What is to go wrong.
+    pub fn faults(&self) -> &Faults {
+        &self.server.faults
+    }
+
+    /// Forgets all changes so far: watches and lists that go on from before are told 410.
+    pub fn compact(&self) {
+        self.server.shared.with(|state| state.store.compact());
+    }
+
+    /// Ends every connection and takes no new one, as a server that goes down; it keeps what it has.
+    pub async fn disconnect(&self) {
+        if let Some(connections) = self.connections.lock().await.take() {
+            connections.abort();
+            // It was aborted, and says so.
+            let _ = connections.await;
+        }
+    }
+
+    /// Takes connections again, at the same address.
+    pub async fn reconnect(&self) -> Result<(), SandboxError> {
+        let mut connections = self.connections.lock().await;
+        if connections.is_none() {
+            let listener = listen(self.address.port()).await?;
+            *connections =
+                Some(tokio::spawn(connections::serve(listener, Arc::clone(&self.server))));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.world.abort();
+        if let Some(connections) = self.connections.get_mut() {
+            connections.abort();
+        }
+    }
+}
+
+async fn listen(port: u16) -> Result<TcpListener, SandboxError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    listener.map_err(|source| SandboxError { port, source })
+}

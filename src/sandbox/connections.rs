@@ -1,0 +1,46 @@
+//! The connections of clients.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::sandbox::serve::Server;
+
+/// Most connections at once; more wait in the kernel's queue.
+const CONNECTIONS: usize = 512;
+/// Pause after an accept that failed, so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until it is dropped, and every connection with it.
+pub(super) async fn serve(listener: TcpListener, server: Arc<Server>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+                Ok((stream, _)) => drop(connections.spawn(converse(stream, Arc::clone(&server)))),
+                Err(error) => {
+                    tracing::warn!(%error, "the sandbox could not accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, server: Arc<Server>) {
+    // Only slower without.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| Arc::clone(&server).answer(request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::trace!(%error, "a connection to the sandbox ended early");
+    }
+}

@@ -1,0 +1,145 @@
+//! Which kinds are served: group by group, and all in one answer.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::sandbox::kinds::{Group, Kind, Kinds};
+
+const ALL: [&str; 8] =
+    ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const OF_SUBRESOURCE: [&str; 3] = ["get", "patch", "update"];
+/// Reviews are answered and not stored.
+pub(super) const REVIEWS: (&str, &str, &str) =
+    ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview");
+
+/// The answer to a path of discovery, if it is one. `aggregated`: everything at once is asked for.
+pub(super) fn answer(kinds: &Kinds, path: &[&str], aggregated: bool) -> Option<Value> {
+    let groups = || kinds.groups().into_iter();
+    match path {
+        ["api"] if aggregated => Some(all(groups().filter(|group| group.name.is_empty()))),
+        ["apis"] if aggregated => Some(all(groups().filter(|group| !group.name.is_empty()))),
+        ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"],
+                               "serverAddressByClientCIDRs": []})),
+        ["apis"] => {
+            let mut named: Vec<Value> =
+                groups().filter(|group| !group.name.is_empty()).map(|one| group(&one)).collect();
+            named.push(group(&reviews()));
+            Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": named}))
+        }
+        ["apis", name] if *name == REVIEWS.0 => Some(named(&reviews())),
+        ["apis", name] => groups().find(|group| group.name == *name).map(|one| named(&one)),
+        ["apis", name, "v1"] if *name == REVIEWS.0 => {
+            let review = json!({"name": REVIEWS.1, "singularName": "", "namespaced": false,
+                                "kind": REVIEWS.2, "verbs": ["create"]});
+            Some(json!({"kind": "APIResourceList", "apiVersion": "v1",
+                        "groupVersion": format!("{name}/v1"), "resources": [review]}))
+        }
+        ["api", version] => resources(groups(), "", version),
+        ["apis", name, version] => resources(groups(), name, version),
+        _ => None,
+    }
+}
+
+fn reviews() -> Group<'static> {
+    Group { name: REVIEWS.0, versions: vec![("v1", Vec::new())] }
+}
+
+/// A group as an answer of its own.
+fn named(one: &Group<'_>) -> Value {
+    let mut answer = json!({"kind": "APIGroup", "apiVersion": "v1"});
+    if let (Some(answer), Value::Object(fields)) = (answer.as_object_mut(), group(one)) {
+        answer.extend(fields);
+    }
+    answer
+}
+
+fn group(group: &Group<'_>) -> Value {
+    let version = |(version, _): &(&str, _)| json!({"groupVersion": format!("{}/{version}", group.name), "version": version});
+    let versions: Vec<Value> = group.versions.iter().map(version).collect();
+    json!({"name": group.name, "versions": versions, "preferredVersion": versions.first()})
+}
+
+fn resources<'a>(
+    mut groups: impl Iterator<Item = Group<'a>>,
+    group: &str,
+    version: &str,
+) -> Option<Value> {
+    let versions = groups.find(|one| one.name == group)?.versions;
+    let (_, kinds) = versions.into_iter().find(|(one, _)| *one == version)?;
+    let group_version = kinds.first()?.api_version();
+    let resources: Vec<Value> = kinds.iter().flat_map(|kind| entries(kind)).collect();
+    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version,
+                "resources": resources}))
+}
+
+/// A kind and its subresources, as the plain discovery has them.
+fn entries(kind: &Kind) -> Vec<Value> {
+    let mut main = json!({"name": kind.plural, "singularName": kind.singular,
+        "namespaced": kind.namespaced, "kind": kind.kind, "verbs": verbs(kind)});
+    lists(kind, &mut main);
+    let mut entries = vec![main];
+    if kind.scale.is_some() {
+        entries.push(json!({"name": format!("{}/scale", kind.plural), "singularName": "",
+            "namespaced": kind.namespaced, "group": "autoscaling", "version": "v1",
+            "kind": "Scale", "verbs": OF_SUBRESOURCE}));
+    }
+    if kind.status {
+        entries.push(json!({"name": format!("{}/status", kind.plural), "singularName": "",
+            "namespaced": kind.namespaced, "kind": kind.kind, "verbs": OF_SUBRESOURCE}));
+    }
+    entries
+}
+
+fn verbs(kind: &Kind) -> Vec<&'static str> {
+    let namespace = kind.plural == "namespaces";
+    ALL.into_iter().filter(|verb| !(namespace && *verb == "deletecollection")).collect()
+}
+
+fn lists(kind: &Kind, entry: &mut Value) {
+    for (field, list) in [("shortNames", &kind.short_names), ("categories", &kind.categories)] {
+        if !list.is_empty() {
+            entry[field] = json!(list);
+        }
+    }
+}
+
+fn all<'a>(groups: impl Iterator<Item = Group<'a>>) -> Value {
+    let items: Vec<Value> = groups.map(|group| discovered(&group)).collect();
+    json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {},
+           "items": items})
+}
+
+fn discovered(group: &Group<'_>) -> Value {
+    let version = |(version, kinds): &(&str, Vec<&Arc<Kind>>)| {
+        let kinds: Vec<Value> = kinds.iter().map(|kind| resource(kind)).collect();
+        json!({"version": version, "resources": kinds, "freshness": "Current"})
+    };
+    let versions: Vec<Value> = group.versions.iter().map(version).collect();
+    let metadata = if group.name.is_empty() { json!({}) } else { json!({"name": group.name}) };
+    json!({"metadata": metadata, "versions": versions})
+}
+
+/// A kind and its subresources, as the aggregated discovery has them.
+fn resource(kind: &Kind) -> Value {
+    let response = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
+    // Built-in kinds leave out what the answer says around them.
+    let (group, version) = if kind.custom { (&*kind.group, &*kind.version) } else { ("", "") };
+    let own = response(group, version, &kind.kind);
+    let subresource = |name: &str, kind: &Value| json!({"subresource": name, "responseKind": kind, "verbs": OF_SUBRESOURCE});
+    let scope = if kind.namespaced { "Namespaced" } else { "Cluster" };
+    let mut entry = json!({"resource": kind.plural, "responseKind": own, "scope": scope,
+        "singularResource": kind.singular, "verbs": verbs(kind)});
+    lists(kind, &mut entry);
+    let mut subresources = Vec::new();
+    if kind.scale.is_some() {
+        subresources.push(subresource("scale", &response("autoscaling", "v1", "Scale")));
+    }
+    if kind.status {
+        subresources.push(subresource("status", &own));
+    }
+    if !subresources.is_empty() {
+        entry["subresources"] = json!(subresources);
+    }
+    entry
+}

@@ -1,0 +1,289 @@
+//! The kinds that are served: the built-in ones from a table, and those of custom resources.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+/// One line per kind: group and version, plural, singular, kind, scope, short names, categories and
+/// subresources. Held to the discovery of a real API server by `tests/e2e/sandbox_kinds.rs`.
+const BUILT_IN: &str = include_str!("kinds.txt");
+
+/// Built-in kinds that have a `metadata.generation`, as a real API server gives it.
+const WITH_GENERATION: &str = "pods replicationcontrollers podtemplates daemonsets.apps \
+    deployments.apps replicasets.apps statefulsets.apps cronjobs.batch jobs.batch \
+    ingressclasses.networking.k8s.io ingresses.networking.k8s.io \
+    networkpolicies.networking.k8s.io poddisruptionbudgets.policy \
+    priorityclasses.scheduling.k8s.io endpointslices.discovery.k8s.io \
+    customresourcedefinitions.apiextensions.k8s.io deviceclasses.resource.k8s.io \
+    resourceslices.resource.k8s.io flowschemas.flowcontrol.apiserver.k8s.io \
+    prioritylevelconfigurations.flowcontrol.apiserver.k8s.io \
+    mutatingadmissionpolicies.admissionregistration.k8s.io \
+    mutatingadmissionpolicybindings.admissionregistration.k8s.io \
+    mutatingwebhookconfigurations.admissionregistration.k8s.io \
+    validatingadmissionpolicies.admissionregistration.k8s.io \
+    validatingadmissionpolicybindings.admissionregistration.k8s.io \
+    validatingwebhookconfigurations.admissionregistration.k8s.io";
+
+/// The resource of definitions of custom resources.
+pub(super) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
+
+/// A kind in one of its versions.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent facts of a kind")]
+#[expect(clippy::struct_field_names, reason = "`kind` is what the API calls it")]
+pub(super) struct Kind {
+    pub(super) group: String,
+    pub(super) version: String,
+    pub(super) plural: String,
+    pub(super) singular: String,
+    pub(super) kind: String,
+    pub(super) list_kind: String,
+    pub(super) namespaced: bool,
+    pub(super) short_names: Vec<String>,
+    pub(super) categories: Vec<String>,
+    /// Whether it has the subresource `status`.
+    pub(super) status: bool,
+    pub(super) scale: Option<Scale>,
+    pub(super) generation: bool,
+    /// Whether it is of a custom resource.
+    pub(super) custom: bool,
+    /// The `additionalPrinterColumns` of a custom resource.
+    pub(super) columns: Vec<Value>,
+}
+
+/// Where the subresource `scale` finds its fields, as JSON pointers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Scale {
+    pub(super) replicas: String,
+    pub(super) status_replicas: String,
+    /// The selector: a text in custom resources, an object in built-in ones.
+    pub(super) selector: Option<String>,
+}
+
+impl Kind {
+    /// Plural and group, as errors and the store name it: `deployments.apps`.
+    pub(super) fn resource(&self) -> String {
+        dotted(&self.plural, &self.group)
+    }
+
+    /// Kind and group, as errors of validation name it: `Deployment.apps`.
+    pub(super) fn qualified(&self) -> String {
+        dotted(&self.kind, &self.group)
+    }
+
+    /// `apps/v1`
+    pub(super) fn api_version(&self) -> String {
+        match self.group.as_str() {
+            "" => self.version.clone(),
+            group => format!("{group}/{}", self.version),
+        }
+    }
+
+    fn built_in(line: &str) -> Option<Self> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [version, plural, singular, kind, scope, lists @ ..] = &words[..] else { return None };
+        let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
+        let list = |at: usize| -> Vec<String> {
+            let words = lists.get(at).into_iter().flat_map(|list| list.split(','));
+            words.filter(|word| *word != "-").map(str::to_owned).collect()
+        };
+        let (short_names, categories, subresources) = (list(0), list(1), list(2));
+        let has = |name: &str| subresources.iter().any(|one| one == name);
+        let resource = dotted(plural, group);
+        Some(Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            plural: (*plural).to_owned(),
+            singular: (*singular).to_owned(),
+            kind: (*kind).to_owned(),
+            list_kind: format!("{kind}List"),
+            namespaced: *scope == "Namespaced",
+            short_names,
+            categories,
+            status: has("status"),
+            scale: has("scale").then(|| Scale {
+                replicas: "/spec/replicas".to_owned(),
+                status_replicas: "/status/replicas".to_owned(),
+                selector: Some("/spec/selector".to_owned()),
+            }),
+            generation: WITH_GENERATION.split(' ').any(|one| one == resource),
+            custom: false,
+            columns: Vec::new(),
+        })
+    }
+
+    /// The kind of a served version of a definition.
+    fn defined(spec: &Value, version: &Value) -> Option<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let texts =
+            |value: &Value| value.as_array().into_iter().flatten().filter_map(text).collect();
+        let names = &spec["names"];
+        let kind = text(&names["kind"])?;
+        let pointer = |path: &Value| Some(path.as_str()?.replace('.', "/"));
+        let scale = &version["subresources"]["scale"];
+        Some(Self {
+            group: text(&spec["group"])?,
+            version: text(&version["name"])?,
+            plural: text(&names["plural"])?,
+            singular: text(&names["singular"]).unwrap_or_else(|| kind.to_lowercase()),
+            list_kind: text(&names["listKind"]).unwrap_or_else(|| format!("{kind}List")),
+            kind,
+            namespaced: spec["scope"] == "Namespaced",
+            short_names: texts(&names["shortNames"]),
+            categories: texts(&names["categories"]),
+            status: version["subresources"].get("status").is_some(),
+            scale: pointer(&scale["specReplicasPath"]).map(|replicas| Scale {
+                replicas,
+                status_replicas: pointer(&scale["statusReplicasPath"]).unwrap_or_default(),
+                selector: pointer(&scale["labelSelectorPath"]),
+            }),
+            generation: true,
+            custom: true,
+            columns: version["additionalPrinterColumns"].as_array().cloned().unwrap_or_default(),
+        })
+    }
+}
+
+fn dotted(name: &str, group: &str) -> String {
+    if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
+}
+
+/// All kinds, in the order of discovery.
+pub(super) struct Kinds(Vec<Arc<Kind>>);
+
+impl Kinds {
+    /// The built-in kinds.
+    pub(super) fn built_in() -> Self {
+        Self(BUILT_IN.lines().filter_map(Kind::built_in).map(Arc::new).collect())
+    }
+
+    /// The built-in kinds and those of definitions that are established.
+    pub(super) fn with<'a>(definitions: impl Iterator<Item = &'a Value>) -> Self {
+        let mut kinds = Self::built_in();
+        for definition in definitions.filter(|one| is_true(one, "Established")) {
+            let spec = &definition["spec"];
+            let mut versions: Vec<&Value> =
+                spec["versions"].as_array().into_iter().flatten().collect();
+            versions.sort_by_key(|version| std::cmp::Reverse(rank(&version["name"])));
+            let served = versions.into_iter().filter(|version| version["served"] == true);
+            kinds.0.extend(served.filter_map(|version| Kind::defined(spec, version)).map(Arc::new));
+        }
+        kinds
+    }
+
+    pub(super) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Kind>> {
+        let same = |kind: &&Arc<Kind>| {
+            kind.group == group && kind.version == version && kind.plural == plural
+        };
+        self.0.iter().find(same)
+    }
+
+    /// Whether there are kinds of this group and version.
+    pub(super) fn serves(&self, group: &str, version: &str) -> bool {
+        self.0.iter().any(|kind| kind.group == group && kind.version == version)
+    }
+
+    /// The kind behind a resource (`deployments.apps`) in the version that is preferred.
+    pub(super) fn of_resource(&self, resource: &str) -> Option<&Arc<Kind>> {
+        self.0.iter().find(|kind| kind.resource() == resource)
+    }
+
+    /// Groups and versions in the order of discovery, each with its kinds.
+    pub(super) fn groups(&self) -> Vec<Group<'_>> {
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        for kind in &self.0 {
+            let at =
+                groups.iter().position(|group| group.name == kind.group).unwrap_or_else(|| {
+                    groups.push(Group { name: &kind.group, versions: Vec::new() });
+                    groups.len() - 1
+                });
+            let versions = &mut groups[at].versions;
+            match versions.iter_mut().find(|(version, _)| *version == kind.version) {
+                Some((_, kinds)) => kinds.push(kind),
+                None => versions.push((&kind.version, vec![kind])),
+            }
+        }
+        groups
+    }
+}
+
+/// A group of discovery.
+pub(super) struct Group<'a> {
+    pub(super) name: &'a str,
+    /// The preferred one first.
+    pub(super) versions: Vec<(&'a str, Vec<&'a Arc<Kind>>)>,
+}
+
+/// Whether a condition of an object is true.
+pub(super) fn is_true(object: &Value, condition: &str) -> bool {
+    let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.any(|one| one["type"] == condition && one["status"] == "True")
+}
+
+/// The order of versions of a custom resource: `v2`, `v1`, `v1beta2`, `v1alpha1`, and others last.
+fn rank(version: &Value) -> (u8, u32, u32) {
+    let parts = || {
+        let (major, rest) = digits(version.as_str()?.strip_prefix('v')?)?;
+        if rest.is_empty() {
+            return Some((3, major, 0));
+        }
+        let (stage, rest) = ["beta", "alpha"]
+            .into_iter()
+            .zip([2, 1])
+            .find_map(|(name, stage)| Some((stage, rest.strip_prefix(name)?)))?;
+        let (minor, rest) = digits(rest)?;
+        rest.is_empty().then_some((stage, major, minor))
+    };
+    parts().unwrap_or_default()
+}
+
+fn digits(text: &str) -> Option<(u32, &str)> {
+    let end = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+    Some((text[..end].parse().ok()?, &text[end..]))
+}
+
+/// What the API server says of a definition as soon as it has taken it.
+pub(super) fn established(definition: &Value, now: &str) -> Value {
+    let names = &definition["spec"]["names"];
+    let condition = |kind: &str, reason: &str, message: &str| {
+        json!({"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason,
+               "message": message})
+    };
+    let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
+    let stored: Vec<&Value> =
+        versions.filter(|one| one["storage"] == true).map(|one| &one["name"]).collect();
+    json!({
+        "conditions": [
+            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+        ],
+        "acceptedNames": names,
+        "storedVersions": stored,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_a_kind() {
+        let kinds = Kinds::built_in();
+        assert_eq!(kinds.0.len(), BUILT_IN.lines().count());
+        let deployment = kinds.find("apps", "v1", "deployments").unwrap();
+        assert!(deployment.status && deployment.scale.is_some() && deployment.generation);
+        assert_eq!(deployment.short_names, ["deploy"]);
+        let secret = kinds.find("", "v1", "secrets").unwrap();
+        assert!(!secret.status && !secret.generation && secret.namespaced);
+        for resource in WITH_GENERATION.split(' ') {
+            assert!(kinds.of_resource(resource).is_some(), "{resource}");
+        }
+    }
+
+    #[test]
+    fn versions_of_custom_resources_are_in_the_order_of_kubernetes() {
+        let mut versions = ["foo1", "v1alpha1", "v1", "v1beta10", "v10", "v2", "v1beta2"];
+        versions.sort_by_key(|version| std::cmp::Reverse(rank(&json!(version))));
+        assert_eq!(versions, ["v10", "v2", "v1", "v1beta10", "v1beta2", "v1alpha1", "foo1"]);
+    }
+}

@@ -1,0 +1,203 @@
+//! From a request to its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WARNING};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use crate::sandbox::fault::{Effect, Faults};
+use crate::sandbox::refusal::Refused;
+use crate::sandbox::route::{Call, Target, segments, text};
+use crate::sandbox::state::Shared;
+use crate::sandbox::watch::Watch;
+use crate::sandbox::{discovery, openapi};
+
+/// Largest body of a request, in bytes: that of the real server.
+const BODY_MAX: usize = 3 << 20;
+
+pub(super) const JSON: &str = "application/json";
+/// Clients take it for a plain discovery without this.
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// The connection is to end without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("a connection was ended on request")]
+pub(super) struct HangUp;
+
+/// What the requests share.
+pub(super) struct Server {
+    pub(super) shared: Arc<Shared>,
+    pub(super) faults: Arc<Faults>,
+}
+
+/// An answer, or why there is none.
+pub(super) type Answered = Result<Reply, Refused>;
+
+/// What is answered when nothing is refused.
+pub(super) enum Reply {
+    Object {
+        code: u16,
+        object: Value,
+        warnings: Vec<String>,
+    },
+    /// Everything that is served, in one answer.
+    Discovery(Value),
+    Text(u16, &'static str),
+    Stream(Box<Watch>),
+}
+
+/// What is answered to a path of no group that is served.
+pub(super) const NO_PAGE: Reply = Reply::Text(404, "404 page not found\n");
+
+impl Reply {
+    /// An answer with an object.
+    pub(super) fn ok(object: Value) -> Self {
+        Self::Object { code: 200, object, warnings: Vec::new() }
+    }
+}
+
+impl Server {
+    /// Answers a request, with what was planned to go wrong.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+    ) -> Result<Response, HangUp> {
+        let (parts, body) = request.into_parts();
+        let line = format!("{} {}", parts.method, parts.uri);
+        let effect = self.faults.of_request(&line);
+        tracing::trace!(request = line, ?effect, "a request");
+        let body = match Limited::new(body, BODY_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                return Ok(response(Err(Refused::too_large(BODY_MAX))));
+            }
+            Err(_) => return Err(HangUp),
+        };
+        match effect {
+            Some(Effect::Delay(time)) => tokio::time::sleep(time).await,
+            Some(Effect::Refuse(code)) => return Ok(response(Err(Refused::injected(code)))),
+            Some(Effect::HangUp) => return Err(HangUp),
+            _ => {}
+        }
+        let stale = if let Some(Effect::Stale(writes)) = effect { writes } else { 0 };
+        let answered = response(self.reply(&parts, &line, body, stale));
+        match effect {
+            Some(Effect::HangUpAfter) => Err(HangUp),
+            Some(Effect::SlowBody(time)) => slowed(answered, time).await,
+            _ => Ok(answered),
+        }
+    }
+
+    fn reply(&self, parts: &Parts, line: &str, body: Bytes, stale: u64) -> Answered {
+        let segments = segments(parts.uri.path());
+        let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match &path[..] {
+            ["healthz" | "readyz" | "livez", ..] => return Ok(Reply::Text(200, "ok")),
+            ["version"] => return Ok(Reply::ok(version())),
+            ["openapi", "v3", rest @ ..] => {
+                let found = self.shared.with(|state| openapi::answer(&state.kinds, rest));
+                return found.map(Reply::ok).ok_or_else(Refused::not_served);
+            }
+            _ => {}
+        }
+        let aggregated = text(&parts.headers, ACCEPT).contains("as=APIGroupDiscoveryList");
+        let found = self.shared.with(|state| discovery::answer(&state.kinds, &path, aggregated));
+        if let Some(found) = found {
+            let all = found["kind"] == "APIGroupDiscoveryList";
+            return Ok(if all { Reply::Discovery(found) } else { Reply::ok(found) });
+        }
+        let Some(target) = Target::of(&segments) else { return Ok(NO_PAGE) };
+        let call = Call::new(parts, target, body.into())?;
+        if (&*call.target.group, &*call.target.plural)
+            == (discovery::REVIEWS.0, discovery::REVIEWS.1)
+        {
+            return review(&call);
+        }
+        self.objects(&call, line, stale)
+    }
+}
+
+/// Everybody may do everything.
+fn review(call: &Call) -> Answered {
+    if call.method != Method::POST {
+        return Err(Refused::not_allowed());
+    }
+    // Whatever is asked, and in whatever encoding.
+    let review = serde_json::from_slice(&call.body).ok().filter(Value::is_object);
+    let mut review: Value = review.unwrap_or_else(|| json!({}));
+    review["kind"] = json!(discovery::REVIEWS.2);
+    review["apiVersion"] = json!("authorization.k8s.io/v1");
+    review["status"] = json!({"allowed": true});
+    Ok(Reply::Object { code: 201, object: review, warnings: Vec::new() })
+}
+
+fn version() -> Value {
+    let mut parts = super::VERSION.trim_start_matches('v').split('.');
+    json!({
+        "major": parts.next(), "minor": parts.next(), "gitVersion": super::VERSION,
+        "gitCommit": "", "gitTreeState": "", "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "", "compiler": "", "platform": "headstay/sandbox",
+    })
+}
+
+fn response(answered: Answered) -> Response {
+    let mut content_type = JSON;
+    let (code, body, warnings) = match answered {
+        Ok(Reply::Object { code, object, warnings }) => {
+            (code, Body::from(object.to_string()), warnings)
+        }
+        Ok(Reply::Discovery(all)) => {
+            content_type = AGGREGATED;
+            (200, Body::from(all.to_string()), Vec::new())
+        }
+        Ok(Reply::Text(code, text)) => {
+            content_type = "text/plain; charset=utf-8";
+            (code, Body::from(text), Vec::new())
+        }
+        Ok(Reply::Stream(watch)) => (200, Body::from_stream(watch.into_stream()), Vec::new()),
+        Err(refused) => (refused.code, Body::from(refused.status().to_string()), Vec::new()),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if matches!(code, 429 | 503 | 504) {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    for warning in warnings {
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::try_from(format!("299 - \"{quoted}\"")) {
+            headers.append(WARNING, value);
+        }
+    }
+    response
+}
+
+/// The same answer, of which the second half takes its time.
+async fn slowed(response: Response, time: Duration) -> Result<Response, HangUp> {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(|_| HangUp)?.to_bytes();
+    let (first, second) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
+    let halves = futures::stream::unfold(0, move |half| {
+        let (first, second) = (first.clone(), second.clone());
+        async move {
+            match half {
+                0 => Some((Ok::<_, HangUp>(first), 1)),
+                1 => {
+                    tokio::time::sleep(time).await;
+                    Some((Ok(second), 2))
+                }
+                _ => None,
+            }
+        }
+    });
+    Ok(Response::from_parts(parts, Body::from_stream(halves)))
+}

@@ -1,0 +1,366 @@
+//! Create, update, patch and apply: from what a client sent to what is stored.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::sandbox::kinds::Kind;
+use crate::sandbox::merge::{self, Writer};
+use crate::sandbox::refusal::{Problem, Refused};
+use crate::sandbox::rules;
+use crate::sandbox::state::State;
+use crate::sandbox::storage::Key;
+
+/// What a client may say in `metadata` and the server knows better.
+const SERVERS_METADATA: [&str; 7] = [
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "resourceVersion",
+    "selfLink",
+];
+
+/// A write, whatever it does.
+pub(super) struct Write<'a> {
+    pub(super) kind: &'a Kind,
+    /// Empty for objects of the cluster.
+    pub(super) namespace: &'a str,
+    pub(super) subresource: Option<&'a str>,
+    pub(super) manager: &'a str,
+    pub(super) dry_run: bool,
+    /// In RFC 3339 and whole seconds.
+    pub(super) now: &'a str,
+}
+
+impl Write<'_> {
+    fn key(&self, name: &str) -> Key {
+        Key::new(&self.kind.resource(), self.namespace, name)
+    }
+
+    fn merging<T>(
+        &self,
+        act: impl FnOnce(&Writer<'_>) -> Result<T, merge::Refusal>,
+    ) -> Result<T, Refused> {
+        let api_version = self.kind.api_version();
+        let writer = Writer {
+            manager: self.manager,
+            api_version: &api_version,
+            subresource: self.subresource,
+            time: self.now,
+        };
+        act(&writer).map_err(|refusal| Refused::of_merge(&refusal))
+    }
+}
+
+/// Now, as objects tell it.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now().strftime("%FT%TZ").to_string()
+}
+
+/// An object in the version that is asked for: versions differ in nothing else.
+pub(super) fn in_version(object: &Arc<Value>, kind: &Kind) -> Arc<Value> {
+    let api_version = kind.api_version();
+    if object["apiVersion"] == *api_version {
+        return Arc::clone(object);
+    }
+    let mut object = Value::clone(object);
+    object["apiVersion"] = json!(api_version);
+    Arc::new(object)
+}
+
+impl State {
+    /// The live object, or 404.
+    pub(super) fn live(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Arc<Value>, Refused> {
+        let key = Key::new(&kind.resource(), namespace, name);
+        let found = self.store.get(&key).ok_or_else(|| Refused::not_found(kind, name))?;
+        Ok(in_version(found, kind))
+    }
+
+    /// Makes an object.
+    pub(super) fn create(
+        &mut self,
+        write: &Write<'_>,
+        mut object: Value,
+    ) -> Result<Arc<Value>, Refused> {
+        identify(write, &mut object, None)?;
+        let generate = object["metadata"]["generateName"].as_str().unwrap_or_default();
+        if object["metadata"]["name"].as_str().unwrap_or_default().is_empty()
+            && !generate.is_empty()
+        {
+            object["metadata"]["name"] = json!(format!("{generate}{}", rules::suffix()));
+        }
+        self.check_namespace(write, name_of(&object))?;
+        begin(write, &mut object);
+        let object = write.merging(|writer| merge::update(&self.types, None, object, writer))?;
+        self.store_new(write, object)
+    }
+
+    /// Changes an object that is there. `change` gets it as it is and says how it is to be.
+    pub(super) fn update(
+        &mut self,
+        write: &Write<'_>,
+        name: &str,
+        change: impl FnOnce(&Value) -> Result<Value, Refused>,
+    ) -> Result<Arc<Value>, Refused> {
+        let live = self.live(write.kind, write.namespace, name)?;
+        let mut after = change(&live)?;
+        identify(write, &mut after, Some(name))?;
+        expect(write.kind, &live, &after)?;
+        carry(&live, &mut after);
+        let after =
+            write.merging(|writer| merge::update(&self.types, Some(&live), after, writer))?;
+        self.store_changed(write, &live, after)
+    }
+
+    /// Applies a patch on the server's side; says whether it made the object.
+    pub(super) fn apply(
+        &mut self,
+        write: &Write<'_>,
+        name: &str,
+        mut patch: Value,
+        force: bool,
+    ) -> Result<(Arc<Value>, bool), Refused> {
+        if patch["kind"].as_str().is_some_and(|kind| kind != write.kind.kind) {
+            let (version, kind) = (&patch["apiVersion"], &patch["kind"]);
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let version = text(version);
+            let version = if version.contains('/') { version } else { format!("/{version}") };
+            return Err(Refused::bad_request(format!(
+                "invalid object type: {version}, Kind={}",
+                text(kind)
+            )));
+        }
+        identify(write, &mut patch, Some(name))?;
+        let live = self.live(write.kind, write.namespace, name).ok();
+        let Some(live) = live else {
+            if write.subresource.is_some() {
+                return Err(Refused::not_found(write.kind, name));
+            }
+            if let Some(uid) = patch["metadata"]["uid"].as_str() {
+                let because = format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                );
+                return Err(Refused::conflict(write.kind, name, &because));
+            }
+            self.check_namespace(write, name)?;
+            let mut object =
+                write.merging(|writer| merge::apply(&self.types, None, &patch, writer, force))?;
+            begin(write, &mut object);
+            return Ok((self.store_new(write, object)?, true));
+        };
+        expect(write.kind, &live, &patch)?;
+        let mut after = write
+            .merging(|writer| merge::apply(&self.types, Some(&live), &patch, writer, force))?;
+        carry(&live, &mut after);
+        Ok((self.store_changed(write, &live, after)?, false))
+    }
+
+    fn check_namespace(&self, write: &Write<'_>, name: &str) -> Result<(), Refused> {
+        if !write.kind.namespaced {
+            return Ok(());
+        }
+        let namespace = self.store.get(&Key::new("namespaces", "", write.namespace));
+        let namespace = namespace.ok_or_else(|| Refused::no_namespace(write.namespace))?;
+        if namespace["metadata"]["deletionTimestamp"].is_string() {
+            return Err(Refused::terminating(write.kind, name, write.namespace));
+        }
+        Ok(())
+    }
+
+    fn store_new(&mut self, write: &Write<'_>, mut object: Value) -> Result<Arc<Value>, Refused> {
+        rules::complete(self, write, &mut object);
+        let name = name_of(&object).to_owned();
+        rules::check(write.kind, &self.types, None, &object)?;
+        let key = write.key(&name);
+        if self.store.get(&key).is_some() {
+            return Err(Refused::exists(write.kind, &name));
+        }
+        if write.dry_run {
+            return Ok(Arc::new(object));
+        }
+        Ok(self.put(key, object))
+    }
+
+    fn store_changed(
+        &mut self,
+        write: &Write<'_>,
+        live: &Arc<Value>,
+        mut after: Value,
+    ) -> Result<Arc<Value>, Refused> {
+        rules::retain(live, &mut after);
+        if write.kind.generation && desired(write.kind, live) != desired(write.kind, &after) {
+            let generation = live["metadata"]["generation"].as_u64().unwrap_or_default();
+            after["metadata"]["generation"] = json!(generation + 1);
+        }
+        rules::check(write.kind, &self.types, Some(live), &after)?;
+        if after == **live {
+            return Ok(Arc::clone(live));
+        }
+        if write.dry_run {
+            return Ok(Arc::new(after));
+        }
+        let key = write.key(name_of(live));
+        if is_released(&after) {
+            self.remove(&key);
+            return Ok(Arc::new(after));
+        }
+        Ok(self.put(key, after))
+    }
+}
+
+/// Whether nothing holds back the deletion of an object any more. A namespace is held by its content.
+pub(super) fn is_released(object: &Value) -> bool {
+    let none = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
+    object["metadata"]["deletionTimestamp"].is_string()
+        && none(&object["metadata"]["finalizers"])
+        && object["kind"] != "Namespace"
+}
+
+/// The name of an object; empty when it has none.
+pub(super) fn name_of(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// Completes what says which object it is, and refuses what contradicts the request.
+fn identify(write: &Write<'_>, object: &mut Value, name: Option<&str>) -> Result<(), Refused> {
+    let Write { kind, namespace, .. } = write;
+    if !object.is_object() {
+        return Err(Refused::bad_request("the object provided is unrecognized: it is no object"));
+    }
+    let api_version = kind.api_version();
+    for (field, expected) in [("apiVersion", &api_version), ("kind", &kind.kind)] {
+        match object[field].as_str() {
+            None | Some("") => object[field] = json!(expected),
+            Some(found) if found == expected => {}
+            Some(_) => {
+                return Err(Refused::bad_request(format!(
+                    "{} in version \"{}\" cannot be handled as a {}",
+                    object["kind"].as_str().unwrap_or_default(),
+                    object["apiVersion"].as_str().unwrap_or_default(),
+                    kind.kind,
+                )));
+            }
+        }
+    }
+    for part in ["metadata", "spec", "status"] {
+        if object.get(part).is_some_and(|part| !part.is_object() && !part.is_null()) {
+            let problem = format!("{} cannot be read: {part} is no object", kind.kind);
+            return Err(Refused::bad_request(problem));
+        }
+    }
+    if !object["metadata"].is_object() {
+        object["metadata"] = json!({});
+    }
+    let metadata = &mut object["metadata"];
+    match (metadata["namespace"].as_str().unwrap_or_default(), kind.namespaced) {
+        ("", true) => metadata["namespace"] = json!(namespace),
+        (_, false) => drop(metadata.as_object_mut().and_then(|map| map.shift_remove("namespace"))),
+        (given, true) if given != *namespace => {
+            return Err(Refused::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        _ => {}
+    }
+    match (metadata["name"].as_str().unwrap_or_default(), name) {
+        ("", Some(name)) => metadata["name"] = json!(name),
+        (given, Some(name)) if given != name => {
+            return Err(Refused::bad_request(format!(
+                "the name of the object ({given}) does not match the name on the URL ({name})"
+            )));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What a new object has from the server.
+fn begin(write: &Write<'_>, object: &mut Value) {
+    let metadata = &mut object["metadata"];
+    for field in SERVERS_METADATA {
+        remove(metadata, field);
+    }
+    metadata["uid"] = json!(rules::uid());
+    if write.kind.generation {
+        metadata["generation"] = json!(1);
+    }
+    metadata["creationTimestamp"] = json!(write.now);
+}
+
+/// Refuses a write that was meant for another object, or for another state of it.
+fn expect(kind: &Kind, live: &Value, wanted: &Value) -> Result<(), Refused> {
+    let (is, want) = (&live["metadata"], &wanted["metadata"]);
+    let given = |field: &str| want[field].as_str().filter(|text| !text.is_empty());
+    if let Some(uid) = given("uid").filter(|uid| is["uid"] != **uid) {
+        let because = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            is["uid"].as_str().unwrap_or_default()
+        );
+        return Err(Refused::conflict(kind, name_of(live), &because));
+    }
+    match given("resourceVersion") {
+        Some(version) if version != "0" && is["resourceVersion"] != *version => {
+            Err(Refused::modified(kind, name_of(live)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A custom resource can only be replaced in a version that one has seen.
+pub(super) fn expect_version(kind: &Kind, object: &Value) -> Result<(), Refused> {
+    if kind.custom && object["metadata"]["resourceVersion"].as_str().is_none_or(str::is_empty) {
+        let problem = Problem::invalid(
+            "metadata.resourceVersion",
+            &json!(0),
+            "must be specified for an update",
+        );
+        return Err(Refused::invalid(kind, name_of(object), &[problem]));
+    }
+    Ok(())
+}
+
+/// Puts back what no client can change.
+fn carry(live: &Value, after: &mut Value) {
+    for field in SERVERS_METADATA {
+        match live["metadata"].get(field) {
+            Some(value) => after["metadata"][field] = value.clone(),
+            None => remove(&mut after["metadata"], field),
+        }
+    }
+}
+
+/// The fields that count for `generation`.
+fn desired<'a>(kind: &Kind, object: &'a Value) -> BTreeMap<&'a str, &'a Value> {
+    let others = ["apiVersion", "kind", "metadata"];
+    let fields = object.as_object().into_iter().flatten();
+    let fields = fields.filter(|(name, _)| {
+        !others.contains(&name.as_str()) && (*name != "status" || (kind.custom && !kind.status))
+    });
+    fields.map(|(name, value)| (name.as_str(), value)).collect()
+}
+
+/// Sets a field, and makes the objects on the way to it; what is there and no object has to give way.
+pub(super) fn set(object: &mut Value, path: &[&str], value: Value) {
+    let Some((first, rest)) = path.split_first() else {
+        *object = value;
+        return;
+    };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    set(&mut object[first], rest, value);
+}
+
+fn remove(object: &mut Value, field: &str) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.shift_remove(field);
+    }
+}
