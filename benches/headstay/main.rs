@@ -19,6 +19,9 @@ mod one_of_many;
 mod process;
 mod push;
 mod scrape;
+#[expect(dead_code, reason = "the stories need more of it")]
+#[path = "../../tests/e2e/world/kube_apiserver.rs"]
+mod server;
 mod table;
 #[expect(dead_code, unused_imports, reason = "the stories need more of it")]
 #[path = "../../tests/e2e/world/mod.rs"]

@@ -1,6 +1,10 @@
 //! The cluster room against a real kube-apiserver (see `scripts/kube-parts`).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+// The API server is that of the stories of the whole, which use more of it.
+#[path = "../e2e/world/kube_apiserver.rs"]
+#[allow(dead_code, unreachable_pub, reason = "not all of it is used here")]
+mod server;
 mod world;
 
 use std::pin::pin;

@@ -1,6 +1,5 @@
 //! A cluster room that is connected to a real kube-apiserver, and a person with `kubectl`.
 
-// The API server is that of the stories of the whole, which use more of it.
 #[path = "../e2e/world/api_server.rs"]
 #[allow(dead_code, unreachable_pub, reason = "not all of it is used here")]
 pub(crate) mod api_server;

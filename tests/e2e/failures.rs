@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::world::api_server::{ApiServer, User};
+use crate::world::api_server::ApiServer;
 use crate::world::manifests::{config_map, secret};
 use crate::world::silent_host::SilentHost;
 use crate::world::wait::{DEADLINE, wait_until};
@@ -103,36 +103,6 @@ fn a_push_arrives_when_the_api_server_is_back() {
 
     world.headstay.wait_for_state(&pushed.sync, "Succeeded");
     assert_eq!(world.colour("settings").as_deref(), Some("red"));
-    world.finish();
-}
-
-#[test]
-fn what_is_forbidden_arrives_when_it_is_allowed() {
-    let api_server = ApiServer::shared();
-    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
-    let allow = |resources: &[&str]| json!({"rules": [{"apiGroups": ["*"], "resources": resources, "verbs": ["*"]}]});
-    let mut role = allow(&["configmaps", "namespaces", "services"]);
-    role["metadata"] = json!({"name": "deployer"});
-    api_server.client().create(roles, &role);
-    api_server.client().create(
-        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-        &json!({
-            "metadata": {"name": "deployer"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "deployer"},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "deployer"}],
-        }),
-    );
-    let world = Setup { user: User::Deployer, ..Setup::default() }.start();
-
-    let pushed = world.push(&[("apps/shop/login.yaml", Some(&secret("login", SECRET_VALUE)))]);
-    let sync = world.headstay.wait_for_state(&pushed.sync, "Retrying");
-    assert_tells(&sync, "login");
-    assert_tells(&sync, "forbidden");
-
-    let more = allow(&["configmaps", "namespaces", "services", "secrets"]);
-    world.kubernetes.edit(&format!("{roles}/deployer"), &more);
-    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
-    assert!(world.kubernetes.get(&format!("{}/login", world.path("v1", "secrets"))).is_some());
     world.finish();
 }
 

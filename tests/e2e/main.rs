@@ -7,6 +7,8 @@
 #![expect(clippy::print_stderr, reason = "the log of the program, when a story failed")]
 #![expect(unreachable_pub, reason = "the parts of the world are public to the stories")]
 
+#[path = "world/kube_apiserver.rs"]
+mod server;
 mod world;
 
 mod admission;
@@ -24,3 +26,4 @@ mod owners;
 mod prune;
 mod push;
 mod restart;
+mod rights;

@@ -19,6 +19,8 @@ mod monitoring;
 mod overlays;
 mod parts;
 mod rights;
+#[path = "../e2e/world/kube_apiserver.rs"]
+mod server;
 mod unit;
 #[expect(dead_code, reason = "the stories need more of it")]
 #[path = "../e2e/world/mod.rs"]

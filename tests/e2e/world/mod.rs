@@ -1,5 +1,6 @@
 //! The world of a story: a Git host, a Kubernetes API server and the `headstay` program between
-//! them, all of them real, with the verbs by which a story acts and looks.
+//! them, all of them real, with the verbs by which a story acts and looks. The same stories are told
+//! with the sandbox in the place of the API server (`tests/e2e_sandbox`).
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! | `ssh_host.rs`, `tls_front.rs`, `proxy.rs` | other ways to them: ssh, TLS, a proxy |
 //! | `silent_host.rs` | a host that never answers |
 //! | `api_server.rs`, `kubernetes.rs` | the API server, and its outages; the verbs of kubectl |
+//! | `kube_apiserver.rs`, `sandbox.rs` | which API server it is, as the root of the test says |
 //! | `manifests.rs` | what the stories commit |
 //! | `wait.rs`, `call.rs`, `leash.rs`, `random.rs` | waiting for a condition; one HTTP call; nothing is left behind; chance |
 

@@ -4,9 +4,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::world::api_server::{ApiServer, User};
+use crate::world::api_server::ApiServer;
 use crate::world::git_host::GitHost;
-use crate::world::kubernetes::Kubernetes;
 use crate::world::random::random;
 use crate::world::wait::{DEADLINE, wait_until};
 use crate::world::{GIT_TOKEN, leash};
@@ -51,17 +50,12 @@ fn a_stalled_host_is_silent_until_the_stall_is_over() {
 }
 
 #[test]
-fn the_api_server_knows_its_users_and_keeps_what_it_has_while_it_is_down() {
+fn the_api_server_keeps_what_it_has_while_it_is_down() {
     let server = ApiServer::own();
     let admin = server.client();
     let namespace = format!("selftest-{:08x}", random() & 0xffff_ffff);
     let deployments = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
     admin.create("/api/v1/namespaces", &json!({"metadata": {"name": namespace}}));
-
-    let deployer = Kubernetes::new(server.url(), User::Deployer.token());
-    assert_eq!(deployer.call("GET", &deployments, None).unwrap().status, 403);
-    let stranger = Kubernetes::new(server.url(), "stranger");
-    assert_eq!(stranger.call("GET", &deployments, None).unwrap().status, 401);
 
     server.stop();
     assert!(admin.call("GET", &deployments, None).is_err());

@@ -1,0 +1,71 @@
+//! The sandbox in the place of an API server: it is in this process, and nothing else is started.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use headstay::sandbox::{Options, Sandbox};
+use tokio::runtime::Runtime;
+
+use crate::world::api_server::{User, free_port};
+use crate::world::kubernetes::Kubernetes;
+use crate::world::leash;
+
+/// One sandbox. It knows no users: everybody may do everything.
+pub struct ApiServer {
+    folder: PathBuf,
+    sandbox: Sandbox,
+}
+
+impl ApiServer {
+    /// The one that the stories of this process share; they keep apart by namespace.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<ApiServer>> = OnceLock::new();
+        Arc::clone(SHARED.get_or_init(|| Arc::new(Self::own())))
+    }
+
+    /// One of its own, for a story in which something happens to it.
+    pub fn own() -> Self {
+        // As at the real one, there is no node: a story says of Pods what it likes.
+        let options = Options { port: free_port(), pods: None, ..Options::default() };
+        let sandbox = runtime().block_on(Sandbox::start(options)).unwrap();
+        Self { folder: leash::folder("kubernetes"), sandbox }
+    }
+
+    /// Takes connections again.
+    pub fn start(&self) {
+        runtime().block_on(self.sandbox.reconnect()).unwrap();
+    }
+
+    /// Takes no connections any more; what it holds stays.
+    pub fn stop(&self) {
+        runtime().block_on(self.sandbox.disconnect());
+    }
+
+    /// A client.
+    pub fn client(&self) -> Kubernetes {
+        Kubernetes::new(self.url(), User::Admin.token())
+    }
+
+    /// Writes a kubeconfig; the same path each time.
+    pub fn kubeconfig(&self, _: User) -> PathBuf {
+        let path = self.folder.join("kubeconfig");
+        fs::write(&path, self.sandbox.kubeconfig()).unwrap();
+        path
+    }
+
+    /// `http://…`
+    pub fn url(&self) -> String {
+        self.sandbox.url()
+    }
+
+    /// The sandbox, for what only it can do.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    &RUNTIME
+}

@@ -1,0 +1,42 @@
+//! The stories of `tests/e2e`, with the sandbox in the place of the API server: in seconds, and
+//! under faults that a real one does not have on request.
+//!
+//! Left out is what the sandbox does not do (`docs/sandbox.md`): `admission`, for it has no quotas
+//! and no policies, and `rights`, for it knows no users.
+#![cfg(feature = "sandbox")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+#![expect(clippy::print_stderr, reason = "the log of the program, when a story failed")]
+#![expect(unreachable_pub, reason = "the parts of the world are public to the stories")]
+
+#[path = "../e2e/world/sandbox.rs"]
+mod server;
+#[path = "../e2e/world/mod.rs"]
+mod world;
+
+#[path = "../e2e/annotations.rs"]
+mod annotations;
+#[path = "../e2e/configuration.rs"]
+mod configuration;
+#[path = "../e2e/deliveries.rs"]
+mod deliveries;
+#[path = "../e2e/disk.rs"]
+mod disk;
+#[path = "../e2e/drift.rs"]
+mod drift;
+#[path = "../e2e/failures.rs"]
+mod failures;
+#[path = "../e2e/git.rs"]
+mod git;
+#[path = "../e2e/health.rs"]
+mod health;
+#[cfg(debug_assertions)]
+#[path = "../e2e/kill.rs"]
+mod kill;
+#[path = "../e2e/owners.rs"]
+mod owners;
+#[path = "../e2e/prune.rs"]
+mod prune;
+#[path = "../e2e/push.rs"]
+mod push;
+#[path = "../e2e/restart.rs"]
+mod restart;
