@@ -13,6 +13,7 @@ mod world;
 
 mod admission;
 mod annotations;
+mod api;
 mod configuration;
 mod deliveries;
 mod disk;
@@ -25,5 +26,7 @@ mod kill;
 mod owners;
 mod prune;
 mod push;
+mod refusals;
 mod restart;
 mod rights;
+mod sandbox_kinds;

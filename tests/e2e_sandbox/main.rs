@@ -15,6 +15,8 @@ mod world;
 
 #[path = "../e2e/annotations.rs"]
 mod annotations;
+#[path = "../e2e/api.rs"]
+mod api;
 #[path = "../e2e/configuration.rs"]
 mod configuration;
 #[path = "../e2e/deliveries.rs"]
@@ -38,5 +40,7 @@ mod owners;
 mod prune;
 #[path = "../e2e/push.rs"]
 mod push;
+#[path = "../e2e/refusals.rs"]
+mod refusals;
 #[path = "../e2e/restart.rs"]
 mod restart;

@@ -12,6 +12,7 @@
 //! | `silent_host.rs` | a host that never answers |
 //! | `api_server.rs`, `kubernetes.rs` | the API server, and its outages; the verbs of kubectl |
 //! | `kube_apiserver.rs`, `sandbox.rs` | which API server it is, as the root of the test says |
+//! | `place.rs` | a namespace to ask the API itself |
 //! | `manifests.rs` | what the stories commit |
 //! | `wait.rs`, `call.rs`, `leash.rs`, `random.rs` | waiting for a condition; one HTTP call; nothing is left behind; chance |
 
@@ -22,6 +23,7 @@ pub mod headstay;
 pub mod kubernetes;
 pub mod leash;
 pub mod manifests;
+pub mod place;
 pub mod proxy;
 pub mod random;
 pub mod repository;
