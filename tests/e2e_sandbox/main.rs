@@ -27,6 +27,7 @@ mod disk;
 mod drift;
 #[path = "../e2e/failures.rs"]
 mod failures;
+mod faults;
 #[path = "../e2e/git.rs"]
 mod git;
 #[path = "../e2e/health.rs"]

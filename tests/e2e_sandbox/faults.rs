@@ -1,0 +1,210 @@
+//! Something goes wrong between Headstay and the API server, at each step of a sync: the end is what
+//! Git says, and stays.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headstay::sandbox::fault::{Effect, Fault};
+use serde_json::Value;
+
+use crate::world::api_server::ApiServer;
+use crate::world::manifests::{config_map, deployment};
+use crate::world::wait::{DEADLINE, wait_for};
+use crate::world::{Setup, World};
+
+/// A step of a sync: what it is called, a part of its requests, and how many of those come first.
+type Step = (&'static str, &'static str, usize);
+
+/// In the order of a sync. An object is first sent as a dry run, and then to be written.
+const STEPS: [Step; 8] = [
+    ("the look at what is owned", "GET /api/v1/namespaces/NAMESPACE/configmaps?", 0),
+    ("the dry run of a change", "PATCH /api/v1/namespaces/NAMESPACE/configmaps/settings", 0),
+    ("the dry run of a new object", "PATCH /api/v1/namespaces/NAMESPACE/configmaps/made", 0),
+    ("the write of a change", "PATCH /api/v1/namespaces/NAMESPACE/configmaps/settings", 1),
+    ("the write of a new object", "PATCH /api/v1/namespaces/NAMESPACE/configmaps/made", 1),
+    ("the write of a workload", "PATCH /apis/apps/v1/namespaces/NAMESPACE/deployments/web", 1),
+    ("the read before a deletion", "GET /api/v1/namespaces/NAMESPACE/configmaps/made-", 0),
+    ("a deletion", "DELETE /api/v1/namespaces/NAMESPACE/configmaps/made", 0),
+];
+
+/// What goes wrong at each step, and how often in a row.
+const FAULTS: [(Effect, usize); 8] = [
+    (Effect::Delay(Duration::from_millis(200)), 1),
+    (Effect::Refuse(429), 1),
+    (Effect::Refuse(500), 2),
+    // More often than a call is repeated: the sync itself has to begin again.
+    (Effect::Refuse(503), 5),
+    (Effect::HangUp, 2),
+    (Effect::HangUpAfter, 1),
+    (Effect::HangUpAfter, 5),
+    (Effect::SlowBody(Duration::from_millis(200)), 1),
+];
+
+/// Worlds at a time: each waits most of its time.
+const WORLDS: usize = 4;
+
+#[test]
+fn whatever_goes_wrong_at_a_step_the_end_is_what_git_says_and_stays() {
+    let rounds: Vec<(Step, (Effect, usize))> =
+        STEPS.into_iter().flat_map(|step| FAULTS.map(|fault| (step, fault))).collect();
+    std::thread::scope(|scope| {
+        for share in rounds.chunks(rounds.len().div_ceil(WORLDS)) {
+            scope.spawn(move || {
+                let mut story = Story::begin();
+                for ((step, request, skip), (effect, times)) in share {
+                    let what = format!("{effect:?} {times} times at {step}");
+                    story.plan(request, *skip, *times, *effect);
+                    story.push(&what);
+                    story.assert_settled(&what);
+                }
+                story.world.finish();
+            });
+        }
+    });
+}
+
+#[test]
+fn a_list_that_is_behind_undoes_nothing() {
+    let mut story = Story::begin();
+    for writes_ago in [1, 5, 50] {
+        let what = format!("a list from {writes_ago} writes ago");
+        story.push(&what);
+        story.assert_settled(&what);
+        story.plan("GET /api/v1/namespaces/NAMESPACE/configmaps?", 0, 1, Effect::Stale(writes_ago));
+        story.assert_settled(&what);
+    }
+    story.world.finish();
+}
+
+#[test]
+fn a_watch_that_fails_is_begun_again_and_the_wait_for_health_ends() {
+    let mut story = Story::begin();
+    let watches = "GET /apis/apps/v1/deployments?&watch=true";
+    for effect in [Effect::LoseEvents, Effect::ReverseEvents] {
+        let what = format!("{effect:?}");
+        story.plan(watches, 0, 1, effect);
+        story.push(&what);
+        story.faults().end_watches();
+        story.assert_settled(&what);
+    }
+    for refusals in [1, 3] {
+        let what = format!("a watch that is refused {refusals} times");
+        story.plan(watches, 0, refusals, Effect::Refuse(500));
+        story.faults().end_watches();
+        story.push(&what);
+        story.assert_settled(&what);
+    }
+    story.world.api_server.sandbox().compact();
+    story.faults().end_watches();
+    story.push("versions that are forgotten");
+    story.assert_settled("versions that are forgotten");
+    story.world.finish();
+}
+
+/// A world on a sandbox of its own. Every push changes one ConfigMap and one Deployment, makes one
+/// ConfigMap, and removes the one that the push before it made.
+struct Story {
+    world: World,
+    round: usize,
+}
+
+impl Story {
+    fn begin() -> Self {
+        let api_server = Arc::new(ApiServer::own());
+        let world = Setup { api_server, ..Setup::default() }.start();
+        let mut story = Self { world, round: 0 };
+        story.push("nothing");
+        story.assert_settled("nothing");
+        story
+    }
+
+    fn faults(&self) -> &headstay::sandbox::fault::Faults {
+        self.world.api_server.sandbox().faults()
+    }
+
+    fn plan(&self, request: &str, skip: usize, times: usize, effect: Effect) {
+        let request = request.replace("NAMESPACE", &self.world.namespace);
+        self.faults().plan(Fault { request, skip, times, effect });
+    }
+
+    fn push(&mut self, what: &str) {
+        self.round += 1;
+        let path = |name: &str| format!("apps/shop/{name}.yaml");
+        let old = path(&format!("made-{}", self.round - 1));
+        let files: Vec<(String, String)> =
+            self.files().into_iter().map(|(name, text)| (path(&name), text)).collect();
+        let mut changes: Vec<_> =
+            files.iter().map(|(path, text)| (&**path, Some(&**text))).collect();
+        if self.round > 1 {
+            changes.push((&*old, None));
+        }
+        let pushed = self.world.push(&changes);
+        let taken = self.world.headstay.delivery(&pushed.delivery);
+        assert_eq!(taken["outcome"], "accepted", "{what}: {taken}");
+    }
+
+    /// What Git says in this round, by name.
+    fn files(&self) -> [(String, String); 3] {
+        let shade = self.shade();
+        let made = format!("made-{}", self.round);
+        let web =
+            deployment("web", &format!("web:{}", self.round)).replace("replicas: 1", "replicas: 0");
+        [
+            ("settings".to_owned(), config_map("settings", &shade)),
+            (made.clone(), config_map(&made, &shade)),
+            ("web".to_owned(), web),
+        ]
+    }
+
+    fn shade(&self) -> String {
+        format!("shade-{}", self.round)
+    }
+
+    /// The cluster is as the last commit says; a person who asks for a sync gets one that writes
+    /// nothing, even when what was planned goes wrong only then.
+    #[track_caller]
+    fn assert_settled(&self, what: &str) {
+        let world = &self.world;
+        let head = world.repository.head("main").unwrap();
+        let named: BTreeSet<String> = self.files().into_iter().map(|(name, _)| name).collect();
+        let settled = || {
+            wait_for(&format!("the end after {what}"), DEADLINE, || {
+                let application = world.headstay.application();
+                let inventory = names(application["inventory"].as_array().unwrap(), "/name");
+                let ours = self.ours();
+                let done = application["applied"]["id"] == head && application["healthy"] == head;
+                if done && inventory == named && ours == named {
+                    return Ok(());
+                }
+                Err(format!("on the cluster: {ours:?}; {application:#}"))
+            });
+        };
+        settled();
+        let versions = world.resource_versions();
+        world.headstay.wait_for_state(&world.headstay.request_sync(), "Succeeded");
+        settled();
+        assert_eq!(self.faults().clear(), 0, "{what}: it did not happen");
+        assert_eq!(world.resource_versions(), versions, "{what}");
+        for name in ["settings".to_owned(), format!("made-{}", self.round)] {
+            assert_eq!(world.colour(&name), Some(self.shade()), "{what}: {name}");
+        }
+    }
+
+    /// The objects of the cluster that bear our label.
+    fn ours(&self) -> BTreeSet<String> {
+        let paths = [("v1", "configmaps"), ("apps/v1", "deployments")];
+        let list = |(version, plural): (&str, &str)| {
+            let path = self.world.path(version, plural);
+            // Not the query of the look, so that a fault is not spent here.
+            let selector = "labelSelector=headstay.dev/application=shop";
+            names(&self.world.kubernetes.list(&format!("{path}/?{selector}")), "/metadata/name")
+        };
+        paths.into_iter().flat_map(list).collect()
+    }
+}
+
+fn names(objects: &[Value], pointer: &str) -> BTreeSet<String> {
+    let name = |object: &Value| object.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+    objects.iter().map(name).collect()
+}
