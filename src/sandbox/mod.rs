@@ -61,16 +61,27 @@ pub const VERSION: &str = "v1.36.3";
 pub struct Options {
     /// The port on 127.0.0.1; 0: any.
     pub port: u16,
-    /// How long a Pod takes to run, and a Job to end; none: nobody runs them, and a test says of
-    /// them what it likes.
-    pub pods: Option<Duration>,
+    /// What goes on in it by itself.
+    pub world: World,
     /// How many changes are remembered; a watch that is further behind is told 410.
     pub history: usize,
 }
 
+/// What goes on in a sandbox by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum World {
+    /// Only what the API server and its garbage collector do: workloads get no Pods.
+    Still,
+    /// Workloads get Pods that nobody runs: a test says of them what it likes.
+    Controllers,
+    /// Pods run after this time, and those of Jobs end after as much again.
+    Nodes(Duration),
+}
+
 impl Default for Options {
     fn default() -> Self {
-        Self { port: 0, pods: Some(Duration::from_millis(300)), history: storage::HISTORY }
+        let world = World::Nodes(Duration::from_millis(300));
+        Self { port: 0, world, history: storage::HISTORY }
     }
 }
 
@@ -99,7 +110,7 @@ impl Sandbox {
         let mut state = State::new(options.history);
         world::begin(&mut state);
         let shared = Arc::new(Shared::new(state));
-        let world = tokio::spawn(world::run(Arc::clone(&shared), options.pods));
+        let world = tokio::spawn(world::run(Arc::clone(&shared), options.world));
         let server = Arc::new(Server { shared, faults: Arc::default() });
         let connections = tokio::spawn(connections::serve(listener, Arc::clone(&server)));
         tracing::info!(%address, "a sandbox runs: it is no cluster");

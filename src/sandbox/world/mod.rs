@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
+use crate::sandbox::World;
 use crate::sandbox::delete::Deletion;
 use crate::sandbox::kinds::{DEFINITIONS, established};
 use crate::sandbox::refusal::Refused;
@@ -40,28 +41,32 @@ pub(super) fn begin(state: &mut State) {
     }
 }
 
-/// Goes on for as long as the sandbox runs. `pods`: how long a Pod takes to run; none: they are left
-/// to whoever says of them what he likes, and there is no node.
-pub(super) async fn run(shared: Arc<Shared>, pods: Option<Duration>) {
+/// Goes on for as long as the sandbox runs.
+pub(super) async fn run(shared: Arc<Shared>, world: World) {
     let mut versions = shared.versions();
-    let mut kubelet = pods.map(Kubelet::new);
+    let mut kubelet = match world {
+        World::Nodes(takes) => Some(Kubelet::new(takes)),
+        World::Still | World::Controllers => None,
+    };
     loop {
         versions.mark_unchanged();
-        shared.with(|state| step(state, kubelet.as_mut()));
+        shared.with(|state| step(state, world, kubelet.as_mut()));
         sleep(PAUSE).await;
         // Too late is as good as a change.
         let _ = timeout(TICK, versions.changed()).await;
     }
 }
 
-fn step(state: &mut State, kubelet: Option<&mut Kubelet>) {
+fn step(state: &mut State, world: World, kubelet: Option<&mut Kubelet>) {
     let now = now();
     let mut hand = Hand { state, now: &now };
     establish(&mut hand);
     cleanup::namespaces(&mut hand);
     cleanup::definitions(&mut hand);
     cleanup::garbage(&mut hand);
-    workloads::step(&mut hand);
+    if world != World::Still {
+        workloads::step(&mut hand);
+    }
     if let Some(kubelet) = kubelet {
         nodes::step(&mut hand);
         kubelet.step(&mut hand);

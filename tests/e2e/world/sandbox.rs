@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use headstay::sandbox::{Options, Sandbox};
+use headstay::sandbox::{Options, Sandbox, World};
 use tokio::runtime::Runtime;
 
 use crate::world::api_server::{User, free_port};
@@ -27,7 +27,8 @@ impl ApiServer {
     /// One of its own, for a story in which something happens to it.
     pub fn own() -> Self {
         // As at the real one, there is no node: a story says of Pods what it likes.
-        let options = Options { port: free_port(), pods: None, ..Options::default() };
+        let world = World::Controllers;
+        let options = Options { port: free_port(), world, ..Options::default() };
         let sandbox = runtime().block_on(Sandbox::start(options)).unwrap();
         Self { folder: leash::folder("kubernetes"), sandbox }
     }
