@@ -87,7 +87,7 @@ impl Default for Options {
 
 /// A sandbox cannot begin.
 #[derive(Debug, thiserror::Error)]
-#[error("the sandbox cannot listen on 127.0.0.1:{port}: {source}")]
+#[error("the sandbox cannot listen on 127.0.0.1:{port}: choose another port, or 0 for any")]
 pub struct SandboxError {
     port: u16,
     source: std::io::Error,
