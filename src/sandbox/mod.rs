@@ -70,9 +70,10 @@ pub struct Options {
 /// What goes on in a sandbox by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum World {
-    /// Only what the API server and its garbage collector do: workloads get no Pods.
+    /// Only what the API server does: workloads get no Pods, and what lost its owner stays.
     Still,
-    /// Workloads get Pods that nobody runs: a test says of them what it likes.
+    /// Workloads get Pods that nobody runs: a test says of them what it likes. What lost its owner
+    /// goes.
     Controllers,
     /// Pods run after this time, and those of Jobs end after as much again.
     Nodes(Duration),

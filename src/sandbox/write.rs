@@ -128,16 +128,7 @@ impl State {
         mut patch: Value,
         force: bool,
     ) -> Result<(Arc<Value>, bool), Refused> {
-        if patch["kind"].as_str().is_some_and(|kind| kind != write.kind.kind) {
-            let (version, kind) = (&patch["apiVersion"], &patch["kind"]);
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let version = text(version);
-            let version = if version.contains('/') { version } else { format!("/{version}") };
-            return Err(Refused::bad_request(format!(
-                "invalid object type: {version}, Kind={}",
-                text(kind)
-            )));
-        }
+        check_type(write.kind, &patch)?;
         identify(write, &mut patch, Some(name))?;
         let live = self.live(write.kind, write.namespace, name).ok();
         let Some(live) = live else {
@@ -280,6 +271,18 @@ fn identify(write: &Write<'_>, object: &mut Value, name: Option<&str>) -> Result
         _ => {}
     }
     Ok(())
+}
+
+/// Refuses a patch to be applied that is of another kind, or of another version of it.
+fn check_type(kind: &Kind, patch: &Value) -> Result<(), Refused> {
+    let text = |field: &str| patch[field].as_str().unwrap_or_default();
+    let (version, name) = (text("apiVersion"), text("kind"));
+    let same = |given: &str, expected: &str| given.is_empty() || given == expected;
+    if same(name, &kind.kind) && same(version, &kind.api_version()) {
+        return Ok(());
+    }
+    let slash = if version.contains('/') { "" } else { "/" };
+    Err(Refused::bad_request(format!("invalid object type: {slash}{version}, Kind={name}")))
 }
 
 /// What a new object has from the server.

@@ -63,8 +63,8 @@ fn step(state: &mut State, world: World, kubelet: Option<&mut Kubelet>) {
     establish(&mut hand);
     cleanup::namespaces(&mut hand);
     cleanup::definitions(&mut hand);
-    cleanup::garbage(&mut hand);
     if world != World::Still {
+        cleanup::garbage(&mut hand);
         workloads::step(&mut hand);
     }
     if let Some(kubelet) = kubelet {
