@@ -34,11 +34,19 @@ fn kept(world: &World, name: &str) -> Option<Value> {
     inventory.find(|item| item["name"] == name).map(|item| item["kept"].clone())
 }
 
-/// The result of one object in a sync.
+/// What the newest sync of `shop` that tells of an object says of it: that of the push, or a check
+/// that came just before.
 #[track_caller]
-fn result(sync: &Value, name: &str) -> Value {
-    let mut objects = sync["objects"].as_array().unwrap().iter();
-    objects.find(|object| object["name"] == name).unwrap_or_else(|| panic!("{sync:#}")).clone()
+fn result(world: &World, name: &str) -> Value {
+    let syncs = world.headstay.syncs();
+    let of_shop = syncs.iter().filter(|sync| sync["application"] == "shop");
+    let results = of_shop.filter_map(|sync| {
+        let sync = world.headstay.sync(sync["id"].as_str()?);
+        let mut objects = sync["objects"].as_array()?.iter();
+        objects.find(|object| object["name"] == name).cloned()
+    });
+    let mut results = results.collect::<Vec<_>>().into_iter();
+    results.next().unwrap_or_else(|| panic!("no sync tells of {name}"))
 }
 
 fn owner(world: &World, name: &str) -> Value {
@@ -133,18 +141,22 @@ fn what_moves_to_an_application_that_waits_for_a_yes_stays_until_it_is_given() {
         ("apps/stock/drawer.yaml", None),
     ]);
     world.headstay.wait_for_state(pushed.sync_of("stock"), "Blocked");
-    let sync = world.headstay.wait_for_state(pushed.sync_of("shop"), "Succeeded");
-    let settings = result(&sync, "settings");
+    world.headstay.wait_for_state(pushed.sync_of("shop"), "Succeeded");
+    let settings = result(&world, "settings");
     assert_eq!(settings["action"], "skipped", "{settings}");
     assert!(settings["message"].as_str().unwrap().starts_with("application stock takes it over"));
+    let newest = || {
+        let mut syncs = world.headstay.syncs().into_iter();
+        let ended = |sync: &Value| sync["application"] == "shop" && sync["state"] == "Succeeded";
+        syncs.find(ended).unwrap()["id"].clone()
+    };
+    let before_checks = newest();
     let checked = || world.headstay.application()["checkedAt"].clone();
     for _ in 0..2 {
         let last = checked();
         wait_until("another check", DEADLINE, || checked() != last);
     }
-    let mut syncs = world.headstay.syncs().into_iter();
-    let last = syncs.find(|sync| sync["application"] == "shop" && sync["state"] == "Succeeded");
-    assert_eq!(last.unwrap()["id"], sync["id"], "what is still kept is no news");
+    assert_eq!(newest(), before_checks, "what is still kept is no news");
     assert_eq!(world.colour("settings").as_deref(), Some("blue"));
     assert_eq!(kept(&world, "settings"), Some(json!("forNeighbour")));
 
@@ -173,9 +185,9 @@ fn nothing_is_pruned_that_an_application_may_take_whose_files_cannot_be_read() {
         ("apps/stock/broken.yaml", Some("kind: [")),
     ]);
     world.headstay.wait_for_state(pushed.sync_of("stock"), "Failed");
-    let sync = world.headstay.wait_for_state(pushed.sync_of("shop"), "Succeeded");
+    world.headstay.wait_for_state(pushed.sync_of("shop"), "Succeeded");
     for name in ["settings", "extra"] {
-        let result = result(&sync, name);
+        let result = result(&world, name);
         assert_eq!(result["action"], "skipped", "{result}");
         assert!(result["message"].as_str().unwrap().contains("application stock may take it"));
         assert_eq!(world.colour(name).as_deref(), Some("blue"));
