@@ -203,6 +203,9 @@ func whenEmpty(t reflect.Type, options string) string {
 	case reflect.Struct:
 		marshals := reflect.TypeFor[json.Marshaler]()
 		text := reflect.TypeFor[encoding.TextMarshaler]()
+		if slices.Contains([]string{"Time", "MicroTime"}, t.Name()) && !strings.Contains(options, "omitzero") {
+			return "+" // null
+		}
 		own := reflect.PointerTo(t).Implements(marshals) || reflect.PointerTo(t).Implements(text)
 		if own || strings.Contains(options, "omitzero") {
 			return ""

@@ -18,8 +18,10 @@ pub(super) fn apply(of: &str, fields: &mut Fields) {
         "core.v1.Pod" => pod(fields),
         "core.v1.Secret" => secret(fields),
         "core.v1.Namespace" => namespace(fields),
-        "batch.v1.Job" => job_labels(fields),
-        "batch.v1.JobSpec" => job(fields),
+        "batch.v1.Job" => job(fields),
+        "apps.v1.StatefulSetSpec" => claim_templates(fields),
+        "autoscaling.v2.HorizontalPodAutoscalerBehavior" => scaling(fields),
+        "core.v1.Service" => balancer(fields),
         "apps.v1.StatefulSetUpdateStrategy" => stateful_set(fields),
         "networking.v1.NetworkPolicySpec" => network_policy(fields),
         "apiextensions.v1.CustomResourceDefinitionNames" => definition_names(fields),
@@ -113,7 +115,8 @@ fn namespace(fields: &mut Fields) {
     set(fields, "status", json!({}));
 }
 
-fn job_labels(fields: &mut Fields) {
+/// The template in a CronJob stays as it is.
+fn job(fields: &mut Fields) {
     let template = fields.get("spec").map(|spec| &spec["template"]["metadata"]["labels"]);
     let labels = template.filter(|labels| labels.is_object()).cloned();
     if let Some(labels) = labels
@@ -121,9 +124,15 @@ fn job_labels(fields: &mut Fields) {
     {
         set(metadata, "labels", labels);
     }
+    if let Some(spec) = child(fields, "spec") {
+        job_spec(spec);
+    }
 }
 
-fn job(fields: &mut Fields) {
+fn job_spec(fields: &mut Fields) {
+    set(fields, "completionMode", json!("NonIndexed"));
+    set(fields, "manualSelector", json!(false));
+    set(fields, "suspend", json!(false));
     if !fields.contains_key("completions") && !fields.contains_key("parallelism") {
         set(fields, "completions", json!(1));
     }
@@ -164,5 +173,35 @@ fn stored_versions(fields: &mut Fields) {
     let status = child(fields, "status");
     if let Some(status) = status {
         set(status, "storedVersions", json!([name]));
+    }
+}
+
+fn claim_templates(fields: &mut Fields) {
+    let templates = fields.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut);
+    for template in templates.into_iter().flatten().filter_map(Value::as_object_mut) {
+        set(template, "apiVersion", json!("v1"));
+        set(template, "kind", json!("PersistentVolumeClaim"));
+    }
+}
+
+fn scaling(fields: &mut Fields) {
+    let percent = json!({"type": "Percent", "value": 100, "periodSeconds": 15});
+    if let Some(down) = child(fields, "scaleDown") {
+        set(down, "policies", json!([percent]));
+    }
+    if let Some(up) = child(fields, "scaleUp") {
+        set(up, "stabilizationWindowSeconds", json!(0));
+        set(up, "policies", json!([{"type": "Pods", "value": 4, "periodSeconds": 15}, percent]));
+    }
+}
+
+fn balancer(fields: &mut Fields) {
+    let is_balancer = fields.get("spec").is_some_and(|spec| spec["type"] == "LoadBalancer");
+    let addresses = fields.get_mut("status").and_then(|of| of.pointer_mut("/loadBalancer/ingress"));
+    let addresses = addresses.and_then(Value::as_array_mut).filter(|_| is_balancer);
+    for address in addresses.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if address.contains_key("ip") {
+            set(address, "ipMode", json!("VIP"));
+        }
     }
 }

@@ -1,0 +1,95 @@
+//! The real kube-apiserver.
+
+use std::process::Child;
+
+use headstay::domain::fields::take_over;
+use serde_json::{Value, json};
+
+use crate::Server;
+use crate::case::{Answer, Ask, Case, Verb, merge_patch};
+use crate::world::api_server;
+use crate::world::kubernetes::Kubernetes;
+use crate::world::wait::{DEADLINE, wait_until};
+
+/// What it is called in a failure.
+pub const NAME: &str = "the real server";
+
+/// A kube-apiserver of its own.
+pub struct Real {
+    client: Kubernetes,
+    _processes: [Child; 2],
+}
+
+impl Real {
+    /// Starts it.
+    pub fn start() -> Self {
+        let (client, processes) = api_server::start();
+        client.create(
+            "/api/v1/namespaces",
+            &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "cases"}}),
+        );
+        Self { client, _processes: processes }
+    }
+
+    fn live(&self, case: &Case) -> Option<Value> {
+        self.client.get(&case.place())
+    }
+}
+
+impl Server for Real {
+    fn define(&mut self, definition: &Value) {
+        let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        self.client.create(definitions, definition);
+        let (group, plural) =
+            (&definition["spec"]["group"], &definition["spec"]["names"]["plural"]);
+        let path = format!("/apis/{}/v1/{}", group.as_str().unwrap(), plural.as_str().unwrap());
+        wait_until("the kind to be served", DEADLINE, || self.client.get(&path).is_some());
+    }
+
+    fn ask(&mut self, case: &Case, ask: &Ask) -> Answer {
+        let live = self.live(case);
+        let query = ask.query();
+        let of = ask.of.as_ref().map_or_else(String::new, |of| format!("/{of}"));
+        let url = format!("{}{of}{query}", case.place());
+        let (method, url, content_type, body) = match &ask.verb {
+            Verb::Apply(fields) => {
+                ("PATCH", url, "application/apply-patch+yaml", case.with(fields))
+            }
+            Verb::Create(fields) => {
+                ("POST", format!("{}{query}", case.path), "application/json", case.with(fields))
+            }
+            Verb::Edit(changes) => {
+                let mut object = live.clone().unwrap();
+                merge_patch(&mut object, changes);
+                ("PUT", url, "application/json", object)
+            }
+            Verb::Merge(patch) => ("PATCH", url, "application/merge-patch+json", patch.clone()),
+            Verb::Json(patch) => ("PATCH", url, "application/json-patch+json", patch.clone()),
+            Verb::Scale(patch) => {
+                let url = format!("{}/scale{query}", case.place());
+                ("PATCH", url, "application/merge-patch+json", patch.clone())
+            }
+            Verb::TakeOver => {
+                let patch = take_over(live.as_ref().unwrap(), |_| true).unwrap();
+                ("PATCH", url, "application/json-patch+json", patch)
+            }
+        };
+        let answer = self.client.call(method, &url, Some((content_type, &body))).unwrap();
+        let after = self.live(case);
+        let body = match &ask.verb {
+            Verb::Scale(_) => after.clone().unwrap(),
+            _ => answer.body,
+        };
+        Answer { status: answer.status, body, wrote: live != after }
+    }
+
+    fn forget(&mut self, case: &Case) {
+        if let Some(live) = self.live(case) {
+            if live["metadata"]["finalizers"].is_array() {
+                self.client.edit(&case.place(), &json!({"metadata": {"finalizers": null}}));
+            }
+            self.client.delete(&format!("{}?propagationPolicy=Background", case.place()));
+        }
+        wait_until("the object to be gone", DEADLINE, || self.live(case).is_none());
+    }
+}
