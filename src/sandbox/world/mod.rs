@@ -197,3 +197,77 @@ fn say(status: &mut Value, now: &str, kind: &str, state: &str, reason: &str, mes
     conditions.insert(at.unwrap_or(conditions.len()), condition);
     status["conditions"] = json!(conditions);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::storage::HISTORY;
+
+    fn state() -> State {
+        let mut state = State::new(HISTORY);
+        begin(&mut state);
+        state
+    }
+
+    fn make(state: &mut State, resource: &str, object: Value) {
+        Hand { state, now: &now() }.create(resource, "default", "test", object);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_or_left_alone_and_harms_nobody() {
+        let workloads = ["deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch"];
+        let senseless = [
+            json!({}),
+            json!([]),
+            json!({"spec": [], "status": "x"}),
+            json!({"spec": {"selector": {}, "template": {"metadata": {"labels": "x"},
+                   "spec": {"containers": ["x", {"image": 3}]}}}}),
+            json!({"spec": {"selector": {"matchLabels": []}, "replicas": "many", "template": "x"},
+                   "metadata": {"ownerReferences": "x", "finalizers": {}, "annotations": 7}}),
+            json!({"spec": {"ports": ["x", {}], "type": "LoadBalancer", "versions": [7]},
+                   "status": {"conditions": ["x"], "loadBalancer": []}}),
+        ];
+        let others = ["pods", "services", "persistentvolumeclaims", "poddisruptionbudgets.policy"];
+        let mut state = state();
+        let mut kubelet = Kubelet::new(Duration::ZERO);
+        for resource in workloads.into_iter().chain(others).chain([DEFINITIONS, "namespaces"]) {
+            for (number, object) in senseless.iter().enumerate() {
+                let mut object = object.clone();
+                if object.is_object() {
+                    crate::sandbox::write::set(
+                        &mut object,
+                        &["metadata", "name"],
+                        json!(format!("x{number}")),
+                    );
+                }
+                make(&mut state, resource, object);
+            }
+        }
+        for _ in 0..4 {
+            step(&mut state, World::Nodes(Duration::ZERO), Some(&mut kubelet));
+        }
+        assert!(state.store.all().count() > NAMESPACES.len(), "nothing was taken at all");
+    }
+
+    #[test]
+    fn a_step_that_finds_all_as_it_should_be_writes_nothing() {
+        let mut state = state();
+        let mut kubelet = Kubelet::new(Duration::ZERO);
+        let labels = json!({"app": "web"});
+        let spec = json!({"replicas": 2, "serviceName": "web", "selector": {"matchLabels": labels},
+                          "template": {"metadata": {"labels": labels},
+                                       "spec": {"containers": [{"name": "web", "image": "web:1"}]}}});
+        for resource in ["deployments.apps", "statefulsets.apps", "daemonsets.apps"] {
+            make(&mut state, resource, json!({"metadata": {"name": "web"}, "spec": spec}));
+        }
+        let mut run = |state: &mut State| {
+            let before = state.store.version();
+            step(state, World::Nodes(Duration::ZERO), Some(&mut kubelet));
+            state.store.version() != before
+        };
+        let steps = (0..50).take_while(|_| run(&mut state)).count();
+        assert!(steps < 50, "it never comes to rest");
+        let pods = state.store.list("pods", None);
+        assert_eq!(pods.filter(|(_, pod)| crate::sandbox::world::pods::is_ready(pod)).count(), 5);
+    }
+}
