@@ -79,3 +79,9 @@ fn the_engine_answers_as_the_real_server() {
     let wrong = play(&mut engine::Engine::default(), "the engine");
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn the_sandbox_answers_as_the_real_server() {
+    let wrong = play(&mut real::Real::sandbox(), "the sandbox");
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -1,9 +1,11 @@
-//! The real kube-apiserver.
+//! A server that is reached over HTTP: the real kube-apiserver, or the sandbox.
 
-use std::process::Child;
+use std::any::Any;
 
 use headstay::domain::fields::take_over;
+use headstay::sandbox::{Options, Sandbox, World};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::Server;
 use crate::case::{Answer, Ask, Case, Verb, merge_patch};
@@ -14,21 +16,34 @@ use crate::world::wait::{DEADLINE, wait_until};
 /// What it is called in a failure.
 pub const NAME: &str = "the real server";
 
-/// A kube-apiserver of its own.
+/// A server of its own.
 pub struct Real {
     client: Kubernetes,
-    _processes: [Child; 2],
+    /// What it runs in, and ends with.
+    _server: Box<dyn Any>,
 }
 
 impl Real {
-    /// Starts it.
+    /// Starts a real kube-apiserver.
     pub fn start() -> Self {
         let (client, processes) = api_server::start();
+        Self::with(client, Box::new(processes))
+    }
+
+    /// Starts a sandbox in which nothing goes on by itself.
+    pub fn sandbox() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let options = Options { world: World::Still, ..Options::default() };
+        let sandbox = runtime.block_on(Sandbox::start(options)).unwrap();
+        Self::with(Kubernetes::new(sandbox.url(), ""), Box::new((sandbox, runtime)))
+    }
+
+    fn with(client: Kubernetes, server: Box<dyn Any>) -> Self {
         client.create(
             "/api/v1/namespaces",
             &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "cases"}}),
         );
-        Self { client, _processes: processes }
+        Self { client, _server: server }
     }
 
     fn live(&self, case: &Case) -> Option<Value> {
