@@ -91,15 +91,27 @@ fn kubeconfig(
         kubeconfig.current_context = Some(context.to_owned());
     }
     files.note_named(&kubeconfig);
-    Ok(Config::try_from(kubeconfig)?)
+    if names_a_proxy(&kubeconfig) {
+        return Err("`proxy-url` of a kubeconfig is not supported: remove it".into());
+    }
+    let mut config = Config::try_from(kubeconfig)?;
+    // That of `HTTPS_PROXY`, without a look at `NO_PROXY`: it is meant for the world outside.
+    config.proxy_url = None;
+    Ok(config)
+}
+
+/// Whether the current context's cluster is to be reached by a proxy.
+fn names_a_proxy(kubeconfig: &Kubeconfig) -> bool {
+    let named = |name: &String| Some(name) == kubeconfig.current_context.as_ref();
+    let context = kubeconfig.contexts.iter().find(|context| named(&context.name));
+    let cluster = context.and_then(|context| context.context.as_ref()).map(|c| &c.cluster);
+    let cluster = kubeconfig.clusters.iter().find(|known| Some(&known.name) == cluster);
+    cluster.and_then(|known| known.cluster.as_ref()).is_some_and(|c| c.proxy_url.is_some())
 }
 
 /// Puts the layers of a call together. Retries are none of them: they are the business of
 /// [`call`](super::call), which knows what may be repeated.
 fn stack(config: &Config, token: Option<Secret>, idle: usize) -> Result<Client, BoxError> {
-    if config.proxy_url.is_some() {
-        return Err("`proxy-url` of a kubeconfig is not supported: remove it".into());
-    }
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
@@ -133,4 +145,27 @@ fn authorized(token: &Secret, mut request: Request<Body>) -> Result<Request<Body
     header.set_sensitive(true);
     request.headers_mut().insert(AUTHORIZATION, header);
     Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_proxy_of_the_current_cluster_counts() {
+        let text = |current: &str| {
+            format!(
+                "current-context: {current}
+contexts: [{{name: near, context: {{cluster: a}}}}, {{name: far, context: {{cluster: b}}}}]
+clusters:
+  - {{name: a, cluster: {{server: 'https://a.example'}}}}
+  - {{name: b, cluster: {{server: 'https://b.example', proxy-url: 'http://proxy.example:3128'}}}}
+"
+            )
+        };
+        for (current, proxied) in [("near", false), ("far", true), ("nowhere", false)] {
+            let kubeconfig = Kubeconfig::from_yaml(&text(current)).unwrap();
+            assert_eq!(names_a_proxy(&kubeconfig), proxied, "{current}");
+        }
+    }
 }
