@@ -61,7 +61,7 @@ pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, Command
 }
 
 /// `+2 ~1 -3 !1`: created, configured, pruned, failed.
-fn changes(summary: &serde_json::Value) -> String {
+pub(super) fn changes(summary: &serde_json::Value) -> String {
     let signs = [("created", '+'), ("configured", '~'), ("pruned", '-'), ("failed", '!')];
     let parts: Vec<_> = signs
         .iter()

@@ -6,6 +6,7 @@
 mod check;
 mod client;
 mod completions;
+mod demo;
 mod diff;
 mod history;
 mod man;
@@ -53,6 +54,11 @@ pub struct Cli {
 enum Command {
     /// Run the server: take webhooks, keep clusters at their commits
     Serve(ConfigArgs),
+    /// Play what Headstay does, as a story on this machine
+    Demo(demo::DemoArgs),
+    /// Deliver what git tells a hook of the demo's repository
+    #[command(hide = true)]
+    DemoHook(demo::hook::HookArgs),
     /// Validate the configuration and say everything that is wrong with it
     Check(check::CheckArgs),
     /// Show the state of all applications
@@ -129,6 +135,8 @@ pub fn run(cli: Cli) -> ExitCode {
             drop(out);
             serve::run(&args.config)
         }
+        Command::Demo(args) => demo::run(&args, &mut out),
+        Command::DemoHook(args) => demo::hook::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out),
         Command::Status(args) => status::run(&args, &mut out),
         Command::History(args) => history::run(&args, &mut out),

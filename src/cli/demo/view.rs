@@ -1,0 +1,116 @@
+//! What can be seen of the story: by the API of Headstay, and on the cluster.
+
+use serde_json::Value;
+
+use crate::cli::demo::api::Api;
+use crate::cli::demo::hand::Hand;
+use crate::cli::demo::shop::{PRODUCTION, SETTINGS};
+use crate::cli::table;
+use crate::domain::object::ObjectKey;
+use crate::sync::error::chain;
+
+/// Most syncs that are looked through.
+const SYNCS: u32 = 12;
+
+/// Both views.
+pub(super) struct View<'a> {
+    /// Headstay.
+    pub(super) api: Api,
+    /// The cluster, as anybody with a kubeconfig reaches it.
+    pub(super) hand: &'a Hand,
+    /// The namespace of production.
+    pub(super) namespace: String,
+}
+
+impl View<'_> {
+    /// Whether production greets like that; the error is how it does.
+    pub(super) async fn greets(&self, greeting: &str) -> Result<(), String> {
+        let namespace = &self.namespace;
+        let found = self.hand.config_map(namespace, SETTINGS).await.map_err(told)?;
+        let data = found.and_then(|found| found.data).unwrap_or_default();
+        match data.get("greeting") {
+            Some(said) if said == greeting => Ok(()),
+            Some(said) => Err(format!("the greeting is “{said}”")),
+            None => Err(format!("ConfigMap {namespace}/{SETTINGS} has no greeting")),
+        }
+    }
+
+    /// What syncs of the timer did to production after a sync; the error says that it is not all.
+    pub(super) async fn healed_since(&self, sync: &str) -> Result<Vec<String>, String> {
+        let path = format!("/syncs?application={PRODUCTION}&trigger=timer&limit={SYNCS}");
+        let syncs = self.api.get(&path).await.map_err(told)?;
+        let mut healed = Vec::new();
+        for newer in syncs["items"].as_array().into_iter().flatten() {
+            // Ids are in the order of time.
+            let Some(id) = newer["id"].as_str().filter(|id| *id > sync) else { continue };
+            let newer = self.api.get(&format!("/syncs/{id}")).await.map_err(told)?;
+            for action in ["configured", "created"] {
+                let objects = actions(&newer, action).into_iter();
+                healed.extend(objects.map(|object| format!("{action} {object}")));
+            }
+        }
+        if healed.len() >= 2 { Ok(healed) } else { Err(format!("only {healed:?}")) }
+    }
+}
+
+/// The objects to which a sync did something, with the fields that it changed.
+pub(super) fn actions(sync: &Value, action: &str) -> Vec<String> {
+    let objects = sync["objects"].as_array().into_iter().flatten();
+    objects
+        .filter(|object| object["action"] == action)
+        .filter_map(|object| {
+            let key: ObjectKey = serde_json::from_value(object.clone()).ok()?;
+            let fields: Vec<_> = object["fields"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            let fields = if action == "configured" { fields.join(", ") } else { String::new() };
+            Some(format!("{key} {fields}").trim_end().to_owned())
+        })
+        .collect()
+}
+
+/// Where a sync stands, in one line.
+pub(super) fn outcome(sync: &Value) -> String {
+    let state = table::text(&sync["state"]);
+    let waits = sync["waitingFor"].as_array().into_iter().flatten();
+    let waits: Vec<_> = waits
+        .map(|object| format!("{}: {}", table::object(object), table::text(&object["reason"])))
+        .collect();
+    match sync["error"]["message"].as_str() {
+        Some(error) => format!("it is {state}: {error}"),
+        None if waits.is_empty() => format!("it is {state}"),
+        None => format!("it is {state} for {}", waits.join("; ")),
+    }
+}
+
+/// Where the applications stand, in one line.
+pub(super) fn standing(status: &Value) -> String {
+    let applications = status["applications"].as_array().into_iter().flatten();
+    let lines = applications.map(|application| {
+        let conditions = application["conditions"].as_array().into_iter().flatten();
+        let conditions: Vec<_> =
+            conditions.map(|condition| table::text(&condition["message"])).collect();
+        let (name, state) =
+            (table::text(&application["name"]), table::text(&application["syncState"]));
+        format!(
+            "{name} is {state}, {} {}",
+            table::text(&application["health"]),
+            conditions.join("; ")
+        )
+    });
+    lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("; ")
+}
+
+/// The item of a list that has a text under a key; null if there is none.
+pub(super) fn find<'v>(list: &'v Value, key: &str, text: &str) -> &'v Value {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().find(|item| item[key] == text).unwrap_or(&Value::Null)
+}
+
+/// An error as what was seen instead of what was looked for.
+pub(super) fn told(error: impl std::error::Error) -> String {
+    chain(&error)
+}
