@@ -16,6 +16,7 @@ mod annotations;
 mod api;
 mod configuration;
 mod deliveries;
+mod demo;
 mod disk;
 mod drift;
 mod failures;

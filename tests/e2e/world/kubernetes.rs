@@ -91,11 +91,23 @@ impl Kubernetes {
     /// Says of the one Pod of a collection that it runs: there is no node that would.
     #[track_caller]
     pub fn run_pod(&self, pods: &str) {
-        let now = jiff::Timestamp::now().strftime("%FT%TZ").to_string();
-        let condition =
-            |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
-        let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
-        self.set_pod_status(pods, &json!({"phase": "Running", "conditions": conditions}));
+        self.set_pod_status(pods, &running());
+    }
+
+    /// Says of every Pod that runs nowhere yet, in namespaces whose names begin like that, that it
+    /// runs.
+    #[track_caller]
+    pub fn run_pods(&self, namespaces: &str) {
+        for pod in self.list("/api/v1/pods?fieldSelector=status.phase%3DPending") {
+            let text = |field: &str| pod["metadata"][field].as_str().unwrap();
+            let (namespace, name) = (text("namespace"), text("name"));
+            if namespace.starts_with(namespaces) {
+                let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/status");
+                let patch = ("application/merge-patch+json", &json!({"status": running()}));
+                // It may have gone meanwhile.
+                self.call("PATCH", &path, Some(patch)).unwrap();
+            }
+        }
     }
 
     /// Sets the status of the one Pod of a collection, as soon as a controller has made it.
@@ -114,4 +126,12 @@ impl Kubernetes {
         assert!(answer.status < 300, "{method} {path}: {answer:?}");
         answer.body
     }
+}
+
+/// The status of a Pod that runs.
+fn running() -> Value {
+    let now = jiff::Timestamp::now().strftime("%FT%TZ").to_string();
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
+    json!({"phase": "Running", "conditions": conditions})
 }

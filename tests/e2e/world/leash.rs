@@ -26,7 +26,12 @@ struct Leash {
 
 /// Starts a program that ends with the test process at the latest.
 pub fn spawn(command: &mut Command) -> Child {
-    command.stdin(Stdio::null()).process_group(leash().group);
+    spawn_with_input(command, Stdio::null())
+}
+
+/// As [`spawn`], with a standard input.
+pub fn spawn_with_input(command: &mut Command, input: Stdio) -> Child {
+    command.stdin(input).process_group(leash().group);
     command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
 }
 
