@@ -67,19 +67,17 @@ pub enum RuntimeError {
     Deadline,
 }
 
-/// A token that SIGTERM and SIGINT cancel.
-pub fn stop_signals() -> Result<CancellationToken, RuntimeError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(RuntimeError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(RuntimeError::Signals)?;
+/// A token that each of these signals cancels.
+pub fn stop_on(signals: &[SignalKind]) -> Result<CancellationToken, RuntimeError> {
     let stop = CancellationToken::new();
-    let signalled = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        signalled.cancel();
-    });
+    for kind in signals {
+        let mut signal = signal(*kind).map_err(RuntimeError::Signals)?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            signal.recv().await;
+            stop.cancel();
+        });
+    }
     Ok(stop)
 }
 

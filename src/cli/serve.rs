@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::signal::unix::SignalKind;
+
 use crate::cli::{CommandError, DONE};
-use crate::runtime::{RuntimeError, Server, stop_signals};
+use crate::runtime::{RuntimeError, Server, stop_on};
 use crate::sync::error::chain;
 use crate::telemetry;
 
@@ -20,7 +22,7 @@ pub(super) fn run(config: &Path) -> Result<u8, CommandError> {
         .build()
         .map_err(|error| CommandError::failed(format!("start the runtime: {error}")))?;
     let served = tokio.block_on(async {
-        let stop = stop_signals()?;
+        let stop = stop_on(&[SignalKind::terminate(), SignalKind::interrupt()])?;
         Server::open(config).await?.run(stop).await
     });
     tokio.shutdown_timeout(THREADS_DEADLINE);

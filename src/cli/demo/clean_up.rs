@@ -20,6 +20,7 @@ use crate::domain::inventory::InventoryItem;
 use crate::domain::object::{INSTANCE_ANNOTATION, ObjectKey};
 use crate::domain::order::prune_order;
 use crate::store::Store;
+use crate::sync::error::chain;
 
 /// Longest time in which what was deleted may take to go: Pods are given time to end.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -27,13 +28,13 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Deletes all that the demo, an installation with a name of its own, has applied, and waits until
-/// it is gone. Headstay must have ended before, or it would put back what is deleted.
+/// it is gone; returns what is not. Headstay must have ended before, or it would put it back.
 pub(super) async fn clean_up(
     folder: &Folder,
     client: &Client,
     instance: &str,
     screen: &mut Screen<'_>,
-) -> Result<(), Broken> {
+) -> Result<Vec<ObjectKey>, Broken> {
     screen.heading("Cleaning up")?;
     let items = inventory(folder).await?;
     let began = Instant::now();
@@ -47,14 +48,15 @@ pub(super) async fn clean_up(
                 going.push((item.object, api));
             }
             Err(error) => {
-                screen.bad(&format!("{}: {}", item.object, crate::sync::error::chain(&error)))?;
+                screen.bad(&format!("{}: {}", item.object, chain(&error)))?;
                 left.push(item.object);
             }
         }
     }
     for (object, api) in going {
         let what = format!("{object} to be gone");
-        while let Ok(Some(_)) = api.get_metadata_opt(&object.name).await {
+        // An error may pass, and is no proof that it is gone.
+        while !matches!(api.get_metadata_opt(&object.name).await, Ok(None)) {
             if began.elapsed() > PATIENCE {
                 left.push(object);
                 break;
@@ -64,17 +66,15 @@ pub(super) async fn clean_up(
         }
     }
     if left.is_empty() {
-        screen.good(&format!(
-            "nothing of the demo is left on the cluster, after {}",
-            took(began.elapsed())
-        ))?;
-        return Ok(());
+        let since = took(began.elapsed());
+        screen.good(&format!("nothing of the demo is left on the cluster, after {since}"))?;
+    } else {
+        screen.note("To delete the rest by hand:")?;
     }
-    screen.note("To delete the rest by hand:")?;
     for object in &left {
         screen.command(&by_hand(object))?;
     }
-    Err(Broken::Left(instance.to_owned()))
+    Ok(left)
 }
 
 async fn inventory(folder: &Folder) -> Result<Vec<InventoryItem>, Broken> {
@@ -117,6 +117,7 @@ async fn delete(
         Ok(known) => known,
         // Its definition is not there (any more), so that it is not either.
         Err(kube::Error::Discovery(_)) => return Ok(None),
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
         Err(error) => return Err(error),
     };
     let api = api(client, &resource, &capabilities.scope, namespace.as_deref());

@@ -25,6 +25,9 @@ pub(super) enum FolderError {
     /// There is something in it.
     #[error("the folder {0} is not empty: name another, or remove what is in it")]
     NotEmpty(PathBuf),
+    /// Its path cannot be part of the URL of a repository.
+    #[error("the folder {0} has blanks, `?` or `#` in its path: name another with --folder")]
+    Unfit(PathBuf),
     /// It cannot be written.
     #[error("write {path}")]
     Write {
@@ -49,7 +52,7 @@ impl Folder {
         let Some(wanted) = wanted else {
             let folder = tempfile::Builder::new().prefix("headstay-demo-").tempdir();
             let made = folder.map(tempfile::TempDir::keep);
-            return made.map(Self).map_err(failed(&std::env::temp_dir()));
+            return fit(made.map_err(failed(&std::env::temp_dir()))?);
         };
         let made = DirBuilder::new().recursive(true).mode(0o700).create(wanted);
         made.map_err(failed(wanted))?;
@@ -57,7 +60,7 @@ impl Folder {
         if fs::read_dir(&full).map_err(failed(&full))?.next().is_some() {
             return Err(FolderError::NotEmpty(full));
         }
-        Ok(Self(full))
+        fit(full)
     }
 
     /// The folder itself.
@@ -91,6 +94,7 @@ impl Folder {
     }
 
     /// The kubeconfig of the sandbox.
+    #[cfg(feature = "sandbox")]
     pub(super) fn kubeconfig(&self) -> PathBuf {
         self.0.join("kubeconfig")
     }
@@ -159,6 +163,13 @@ fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// A folder in which a repository can be.
+fn fit(path: PathBuf) -> Result<Folder, FolderError> {
+    let unfit = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#');
+    let fits = path.to_str().is_some_and(|path| !path.contains(unfit));
+    if fits { Ok(Folder(path)) } else { Err(FolderError::Unfit(path)) }
+}
+
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> FolderError {
     let path = path.to_owned();
     move |source| FolderError::Write { path, source }
@@ -192,16 +203,24 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_no_url_can_have_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["my demo", "demo#1", "demo?"] {
+            let made = Folder::make(Some(&place.path().join(name)));
+            assert!(matches!(made, Err(FolderError::Unfit(_))), "{name}");
+        }
+    }
+
+    #[test]
     fn the_configuration_is_good_whatever_the_folder_is_called() {
         let place = tempfile::tempdir().unwrap();
-        let folder = Folder::make(Some(&place.path().join("it's: a \"demo\" #1"))).unwrap();
-        let cluster = format!("kubeconfig: {}", json!(folder.kubeconfig()));
-        let text = folder.configuration_for(&Shop::new("-x"), "demo", &cluster);
+        let folder = Folder::make(Some(&place.path().join("it's:{a}\"demo\"&1"))).unwrap();
+        folder.make_secret().unwrap();
+        let cluster = "context: \"kind: dev\"";
+        let text = folder.configuration_for(&Shop::new("-x"), "demo", cluster);
         write(&folder.configuration(), &text).unwrap();
         let config = load(&folder.configuration()).unwrap_or_else(|errors| panic!("{errors}"));
         assert_eq!(config.store.sqlite, folder.store());
-        let namespaces: Vec<_> =
-            config.applications.values().map(|a| a.namespace.clone()).collect();
-        assert_eq!(namespaces.len(), 2);
+        assert_eq!(config.applications.len(), APPLICATIONS.len());
     }
 }

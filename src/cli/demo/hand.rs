@@ -1,6 +1,7 @@
 //! The hands of people who have a kubeconfig: they read, edit and delete as `kubectl` does, and
 //! know nothing of Headstay.
 
+#[cfg(feature = "sandbox")]
 use std::path::Path;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
@@ -21,6 +22,7 @@ pub(super) struct Hand {
 
 impl Hand {
     /// By a kubeconfig and its current context.
+    #[cfg(feature = "sandbox")]
     pub(super) async fn by_file(kubeconfig: &Path) -> Result<Self, BoxError> {
         Self::open(Kubeconfig::read_from(kubeconfig)?, None).await
     }

@@ -35,12 +35,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use tokio::signal::unix::SignalKind;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::demo::api::Api;
 use crate::cli::demo::broken::Broken;
-use crate::cli::demo::folder::Folder;
+use crate::cli::demo::folder::{Folder, FolderError};
 use crate::cli::demo::place::{Opened, Place};
 use crate::cli::demo::repository::Repository;
 use crate::cli::demo::screen::Screen;
@@ -48,12 +49,16 @@ use crate::cli::demo::shop::{PRODUCTION, Shop};
 use crate::cli::demo::story::Story;
 use crate::cli::demo::view::View;
 use crate::cli::{CommandError, DONE};
-use crate::runtime::{RuntimeError, Server, stop_signals};
+use crate::runtime::{RuntimeError, Server, stop_on};
 use crate::sync::error::chain;
 use crate::telemetry;
 
 /// How long threads that do not end by themselves are waited for at the end.
 const THREADS_DEADLINE: Duration = Duration::from_secs(1);
+
+/// What ends it: Ctrl-C, `kill`, and the end of the terminal.
+const END: [SignalKind; 3] =
+    [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
 
 /// How to play it.
 #[derive(Args)]
@@ -99,12 +104,18 @@ pub(super) fn run(args: &DemoArgs, out: &mut dyn Write) -> Result<u8, CommandErr
             message: format!("{message}\nThe log is {}", log.display()),
         });
     }
-    screen.note(&format!("All that is left is the folder {}", folder.path().display()))?;
+    screen.heading(&format!("All that is left is the folder {}", folder.path().display()))?;
     Ok(DONE)
 }
 
 fn failed(error: &Broken) -> CommandError {
-    CommandError::failed(format!("demo: {}", chain(error)))
+    let message = format!("demo: {}", chain(error));
+    match error {
+        Broken::Folder(FolderError::NotEmpty(_) | FolderError::Unfit(_)) => {
+            CommandError::wrong_usage(message)
+        }
+        _ => CommandError::failed(message),
+    }
 }
 
 /// Makes everything, tells the story, and ends everything, whatever became of it.
@@ -114,13 +125,17 @@ async fn play(
     place: Place,
     screen: &mut Screen<'_>,
 ) -> Result<(), Broken> {
-    let asked = stop_signals()?;
-    let place = place.open(folder).await?;
+    let asked = stop_on(&END)?;
+    let place = tokio::select! {
+        opened = place.open(folder) => opened?,
+        () = asked.cancelled() => return Err(Broken::Stopped),
+    };
     let told = tell(once, folder, &place, screen, &asked).await;
     if let Err(error) = &told
         && !matches!(error, Broken::Stopped)
     {
-        screen.bad(&chain(error))?;
+        // If nobody reads that, all the same everything is to be ended.
+        _ = screen.bad(&chain(error));
     }
     let ended = place.end(folder, screen).await;
     told.and(ended)

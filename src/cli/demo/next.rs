@@ -40,7 +40,8 @@ pub(super) fn show(
         "sed -i 's/{GREETING}/Good evening/' apps/{PRODUCTION}/{SETTINGS}.yaml"
     ))?;
     screen.command("git commit --all --message 'Good evening' && git push")?;
-    screen.pair("log", &folder.log().display().to_string())?;
+    screen.note("How it is set up, and what it logs:")?;
+    screen.command(&format!("cat {} {}", word(&folder.configuration()), word(&folder.log())))?;
     Ok(())
 }
 

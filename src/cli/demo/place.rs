@@ -6,21 +6,29 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::cli::CommandError;
+use crate::cli::demo::END;
 use crate::cli::demo::broken::Broken;
 use crate::cli::demo::clean_up::clean_up;
 use crate::cli::demo::consent;
 use crate::cli::demo::folder::Folder;
+#[cfg(feature = "sandbox")]
+use crate::cli::demo::folder::write;
 use crate::cli::demo::hand::Hand;
 use crate::cli::demo::repository::quoted;
 use crate::cli::demo::screen::Screen;
 use crate::cli::demo::shop::Shop;
-use crate::runtime::stop_signals;
+use crate::runtime::stop_on;
+#[cfg(feature = "sandbox")]
+use crate::sandbox::{Options, Sandbox, VERSION};
 
 /// Letters of the suffix that keeps a shop apart from others on its cluster.
 const SUFFIX: usize = 5;
 
 /// A place that was chosen; nothing is done to it yet.
 pub(super) enum Place {
+    /// The sandbox, in this process.
+    #[cfg(feature = "sandbox")]
+    Sandbox,
     /// The cluster of a context of the usual kubeconfig.
     Cluster {
         /// The context.
@@ -31,6 +39,15 @@ pub(super) enum Place {
         suffix: String,
     },
 }
+
+/// The place that needs nothing else, in a build that has it.
+const ALONE: Option<Place> = {
+    #[cfg(feature = "sandbox")]
+    let place = Some(Place::Sandbox);
+    #[cfg(not(feature = "sandbox"))]
+    let place = None;
+    place
+};
 
 /// A place that can be reached.
 pub(super) struct Opened {
@@ -48,21 +65,33 @@ pub(super) struct Opened {
     pub(super) kubeconfig: Option<PathBuf>,
     /// How `kubectl` is called then.
     pub(super) kubectl: String,
+    held: Held,
+}
+
+/// What is to be done with a place at the end.
+enum Held {
+    /// It ends, and everything in it.
+    #[cfg(feature = "sandbox")]
+    Sandbox(Sandbox),
+    /// It goes on, without what the demo has put there.
+    Cluster,
 }
 
 impl Place {
-    /// The cluster of a context. Without one there is no place in this build.
+    /// The cluster of a context, or else the sandbox; none when this build has no sandbox.
     pub(super) fn choose(context: Option<&str>) -> Result<Option<Self>, CommandError> {
-        let Some(context) = context else { return Ok(None) };
+        let Some(context) = context else { return Ok(ALONE) };
         let server = consent::server_of(context)?;
         let letters: String = (0..SUFFIX).map(|_| fastrand::lowercase()).collect();
         let suffix = format!("-{letters}");
         Ok(Some(Self::Cluster { context: context.to_owned(), server, suffix }))
     }
 
-    /// Whether whoever is at the terminal agrees.
+    /// Whether whoever is at the terminal agrees, where there is something to agree to.
     pub(super) fn consent(&self, out: &mut dyn Write) -> Result<bool, CommandError> {
         match self {
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox => Ok(true),
             Self::Cluster { context, server, suffix } => {
                 consent::ask(out, context, server, &Shop::new(suffix))
             }
@@ -70,13 +99,39 @@ impl Place {
     }
 
     /// Reaches it.
-    pub(super) async fn open(self, _folder: &Folder) -> Result<Opened, Broken> {
+    #[cfg_attr(not(feature = "sandbox"), expect(unused_variables, reason = "for the sandbox"))]
+    pub(super) async fn open(self, folder: &Folder) -> Result<Opened, Broken> {
         match self {
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox => in_sandbox(folder).await,
             Self::Cluster { context, server, suffix } => {
                 on_cluster(&context, &server, suffix).await
             }
         }
     }
+}
+
+#[cfg(feature = "sandbox")]
+async fn in_sandbox(folder: &Folder) -> Result<Opened, Broken> {
+    let started = Sandbox::start(Options::default()).await;
+    let sandbox = started.map_err(|error| Broken::Access(error.into()))?;
+    let kubeconfig = folder.kubeconfig();
+    write(&kubeconfig, &sandbox.kubeconfig())?;
+    let hand = Hand::by_file(&kubeconfig).await.map_err(Broken::Access)?;
+    Ok(Opened {
+        hand,
+        suffix: String::new(),
+        instance: "demo".to_owned(),
+        keys: format!("kubeconfig: {}", json!(kubeconfig)),
+        description: format!(
+            "the sandbox at {}, in this process and in memory: it answers as Kubernetes \
+             {VERSION} does, but it is no cluster, and no container ever runs",
+            sandbox.url()
+        ),
+        kubeconfig: Some(kubeconfig),
+        kubectl: "kubectl".to_owned(),
+        held: Held::Sandbox(sandbox),
+    })
 }
 
 async fn on_cluster(context: &str, server: &str, suffix: String) -> Result<Opened, Broken> {
@@ -90,17 +145,29 @@ async fn on_cluster(context: &str, server: &str, suffix: String) -> Result<Opene
         description: format!("context {context}: Kubernetes {version} at {server}"),
         kubeconfig: None,
         kubectl: format!("kubectl --context {}", quoted(context)),
+        held: Held::Cluster,
     })
 }
 
 impl Opened {
     /// Takes everything off it again. Headstay must have ended.
     pub(super) async fn end(self, folder: &Folder, screen: &mut Screen<'_>) -> Result<(), Broken> {
-        // The first signal is what led here; another one is about this.
-        let enough = stop_signals()?;
-        tokio::select! {
-            cleaned = clean_up(folder, self.hand.client(), &self.instance, screen) => cleaned,
-            () = enough.cancelled() => Err(Broken::Left(self.instance)),
+        match self.held {
+            #[cfg(feature = "sandbox")]
+            Held::Sandbox(sandbox) => drop(sandbox),
+            Held::Cluster => {
+                // The first signal is what led here; another one is about this.
+                let enough = stop_on(&END)?;
+                let letters = self.suffix.trim_start_matches('-').to_owned();
+                let left = tokio::select! {
+                    left = clean_up(folder, self.hand.client(), &self.instance, screen) => left?,
+                    () = enough.cancelled() => return Err(Broken::Left(letters)),
+                };
+                if !left.is_empty() {
+                    return Err(Broken::Left(letters));
+                }
+            }
         }
+        Ok(())
     }
 }

@@ -24,15 +24,27 @@ const CYAN: &str = "\x1b[36m";
 const PLAIN: &str = "\x1b[0m";
 const ERASE_LINE: &str = "\r\x1b[2K";
 
+/// How it may look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Lines as in a file.
+    Plain,
+    /// On a terminal, a line can be replaced.
+    Lively,
+    /// And have colours.
+    Colourful,
+}
+
 /// Writes the story.
 pub(super) struct Screen<'a> {
     out: &'a mut dyn Write,
-    terminal: bool,
-    colour: bool,
+    look: Look,
     width: usize,
     chapter: u32,
     /// Whether the last line is one that says what is waited for.
     waiting: bool,
+    /// Whether a write has failed. That ends the story, but not what must be done after it.
+    lost: bool,
 }
 
 impl<'a> Screen<'a> {
@@ -44,11 +56,17 @@ impl<'a> Screen<'a> {
         let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
         Self {
             out,
-            terminal: terminal && !dumb,
-            colour: terminal && !dumb && !set("NO_COLOR"),
+            look: if !terminal || dumb {
+                Look::Plain
+            } else if set("NO_COLOR") {
+                Look::Lively
+            } else {
+                Look::Colourful
+            },
             width: columns.unwrap_or(WIDTH).clamp(WIDTH_MIN, WIDTH_MAX),
             chapter: 0,
             waiting: false,
+            lost: false,
         }
     }
 
@@ -156,15 +174,15 @@ impl<'a> Screen<'a> {
 
     /// Says what is waited for, in a line that the next one replaces. Only a terminal is told.
     pub(super) fn waiting(&mut self, what: &str, since: Duration) -> io::Result<()> {
-        if !self.terminal {
+        if self.look == Look::Plain {
             return Ok(());
         }
         let text = format!("… waiting for {what} ({})", took(since));
         let text = crate::cli::table::cut(&text, self.width.saturating_sub(4));
         let text = self.painted(DIM, &text);
-        write!(self.out, "{ERASE_LINE}    {text}")?;
+        self.write(&format!("{ERASE_LINE}    {text}"))?;
         self.waiting = true;
-        self.out.flush()
+        Ok(())
     }
 
     /// Text in lines of the width of the screen.
@@ -177,17 +195,23 @@ impl<'a> Screen<'a> {
         Ok(())
     }
 
-    /// A line as it is.
-    pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
-        if std::mem::take(&mut self.waiting) {
-            write!(self.out, "{ERASE_LINE}")?;
+    fn line(&mut self, text: &str) -> io::Result<()> {
+        let erase = if std::mem::take(&mut self.waiting) { ERASE_LINE } else { "" };
+        self.write(&format!("{erase}{text}\n"))
+    }
+
+    /// Writes at once. Only the first failure is an error; what comes after it is not written.
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if self.lost {
+            return Ok(());
         }
-        writeln!(self.out, "{text}")?;
-        self.out.flush()
+        let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        self.lost = written.is_err();
+        written
     }
 
     fn painted(&self, colour: &str, text: &str) -> String {
-        if self.colour && !colour.is_empty() && !text.is_empty() {
+        if self.look == Look::Colourful && !colour.is_empty() && !text.is_empty() {
             format!("{colour}{text}{PLAIN}")
         } else {
             text.to_owned()
@@ -253,8 +277,8 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn screen(out: &mut Vec<u8>, terminal: bool) -> Screen<'_> {
-        Screen { out, terminal, colour: terminal, width: 20, chapter: 0, waiting: false }
+    fn screen(out: &mut dyn Write, look: Look) -> Screen<'_> {
+        Screen { out, look, width: 20, chapter: 0, waiting: false, lost: false }
     }
 
     #[test]
@@ -281,7 +305,7 @@ mod tests {
     #[test]
     fn a_file_gets_plain_lines_and_nothing_of_what_is_waited_for() {
         let mut out = Vec::new();
-        let mut screen = screen(&mut out, false);
+        let mut screen = screen(&mut out, Look::Plain);
         screen.chapter("A push").unwrap();
         screen.waiting("the cluster", Duration::from_secs(1)).unwrap();
         screen.good("applied within 57 ms, they say").unwrap();
@@ -292,12 +316,33 @@ mod tests {
     #[test]
     fn a_terminal_is_told_what_is_waited_for_until_the_next_line() {
         let mut out = Vec::new();
-        let mut screen = screen(&mut out, true);
+        let mut screen = screen(&mut out, Look::Colourful);
         screen.waiting("it", Duration::from_secs(1)).unwrap();
         screen.note("done").unwrap();
         let shown = String::from_utf8(out).unwrap();
         let waiting = format!("{ERASE_LINE}    {DIM}… waiting for i…{PLAIN}");
         assert_eq!(shown, format!("{waiting}{ERASE_LINE}  done\n"));
+    }
+
+    /// A pipe that nobody reads from any more.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_the_first_write_that_fails_is_an_error() {
+        let mut closed = Closed;
+        let mut screen = screen(&mut closed, Look::Plain);
+        assert!(screen.note("of the story").is_err());
+        assert!(screen.note("of the clean-up").is_ok());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::cli::{history, table};
 /// Syncs that the table at the end shows.
 const HISTORY: u32 = 12;
 /// Columns of the table beside the message.
-const HISTORY_WIDTH: usize = 74;
+const HISTORY_WIDTH: usize = 66;
 
 /// Everybody and everything that has a part in it.
 pub(super) struct Story<'s, 'o> {
@@ -67,8 +67,9 @@ impl Story<'_, '_> {
         let text = format!("Headstay starts and finds {} “{subject}”.", self.head.short());
         self.screen.note(&text)?;
         let mut seen = [(None, None); APPLICATIONS.len()];
-        until(self.screen, "both applications to be healthy", async || {
+        let started = until(self.screen, "both applications to be healthy", async || {
             let status = self.view.api.get("/status").await.map_err(told)?;
+            let mut all = true;
             for (application, (applied, healthy)) in APPLICATIONS.iter().zip(&mut seen) {
                 let now = find(&status["applications"], "name", application);
                 let since = self.began.elapsed();
@@ -78,11 +79,18 @@ impl Story<'_, '_> {
                 if now["healthy"] == self.head.id {
                     healthy.get_or_insert(since);
                 }
+                if now["lastSync"]["state"] == "Failed" {
+                    return Ok(Err(standing(&status)));
+                }
+                all &= healthy.is_some();
             }
-            let all = seen.iter().all(|(_, healthy)| healthy.is_some());
-            if all { Ok(()) } else { Err(standing(&status)) }
+            if all { Ok(Ok(())) } else { Err(standing(&status)) }
         })
         .await?;
+        started.map_err(|seen| {
+            let what = "the first commit was to be applied".to_owned();
+            Broken::Otherwise { what, seen }
+        })?;
         for (application, (applied, healthy)) in APPLICATIONS.into_iter().zip(seen) {
             let path = format!("/syncs?application={application}&trigger=start-up&limit=1");
             let syncs = self.view.api.get(&path).await?;

@@ -114,3 +114,40 @@ pub(super) fn find<'v>(list: &'v Value, key: &str, text: &str) -> &'v Value {
 pub(super) fn told(error: impl std::error::Error) -> String {
     chain(&error)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_sync_tells_in_one_line_where_it_stands() {
+        let waiting = json!({"group": "apps", "kind": "Deployment", "namespace": "shop",
+            "name": "web", "reason": "2 of 3 replicas are ready"});
+        for (sync, line) in [
+            (json!({"state": "Running", "error": null, "waitingFor": []}), "it is Running"),
+            (
+                json!({"state": "Waiting", "error": null, "waitingFor": [waiting]}),
+                "it is Waiting for Deployment.apps shop/web: 2 of 3 replicas are ready",
+            ),
+            (
+                json!({"state": "Failed", "error": {"message": "a.yaml:3: no"}, "waitingFor": []}),
+                "it is Failed: a.yaml:3: no",
+            ),
+        ] {
+            assert_eq!(outcome(&sync), line);
+        }
+    }
+
+    #[test]
+    fn fields_are_told_of_what_was_changed_only() {
+        let object = |action: &str| {
+            json!({"group": "", "kind": "ConfigMap", "namespace": "shop", "name": action,
+                "action": action, "fields": ["/data/a", "/data/b"]})
+        };
+        let sync = json!({"objects": [object("configured"), object("created")]});
+        assert_eq!(actions(&sync, "configured"), ["ConfigMap shop/configured /data/a, /data/b"]);
+        assert_eq!(actions(&sync, "created"), ["ConfigMap shop/created"]);
+    }
+}

@@ -1,8 +1,8 @@
 //! Waiting for what is to come, with a deadline.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::cli::demo::broken::Broken;
 use crate::cli::demo::screen::Screen;
@@ -36,5 +36,33 @@ pub(super) async fn until<T>(
             tell = since + TELL;
         }
         sleep(POLL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::error::chain;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_come_is_told_with_what_was_there_instead() {
+        let mut out = Vec::new();
+        let mut screen = Screen::of_stdout(&mut out);
+        let look = async || Err::<(), _>("2 of 3 replicas".to_owned());
+        let error = until(&mut screen, "the shop to open", look).await.unwrap_err();
+        let told = "waited 120 s in vain for the shop to open; last seen: 2 of 3 replicas";
+        assert_eq!(chain(&error), told);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_late_is_waited_for() {
+        let mut out = Vec::new();
+        let mut screen = Screen::of_stdout(&mut out);
+        let mut looks = 0;
+        let look = async || {
+            looks += 1;
+            if looks == 1000 { Ok(looks) } else { Err("nothing".to_owned()) }
+        };
+        assert_eq!(until(&mut screen, "it", look).await.unwrap(), 1000);
     }
 }
