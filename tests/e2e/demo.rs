@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
+use kube::config::Kubeconfig;
+
 use crate::world::api_server::{ApiServer, User};
 use crate::world::leash;
 use crate::world::repository::Repository;
 use crate::world::wait::{DEADLINE, wait_for};
 
 /// How long the story may take: with what it waits for, and on a busy machine.
-const STORY: Duration = Duration::from_mins(2);
+pub const STORY: Duration = Duration::from_mins(2);
 
 /// Lines that tell that each step came out as it should.
 const TELLING: [&str; 9] = [
@@ -34,9 +36,13 @@ fn on_a_cluster_it_goes_on_until_it_is_interrupted_and_leaves_nothing_there() {
     let api_server = ApiServer::shared();
     let kubernetes = api_server.client();
     let kubeconfig = api_server.kubeconfig(User::Admin);
-    let demo = Demo::start(&["--cluster", "tests", "--yes"], Some(&kubeconfig));
+    let context = Kubeconfig::read_from(&kubeconfig).unwrap().current_context.unwrap();
+    let demo = Demo::start(&["--cluster", &context, "--yes"], Some(&kubeconfig));
 
-    demo.wait_for_line("It goes on until Ctrl-C", || kubernetes.run_pods("shop-production-"));
+    demo.wait_for_line("It goes on until Ctrl-C", || {
+        kubernetes.run_pods("shop-staging-");
+        kubernetes.run_pods("shop-production-");
+    });
     demo.assert_told();
     assert!(demo.push_by_hand().contains("production: applied after"));
 
@@ -53,7 +59,7 @@ fn on_a_cluster_it_goes_on_until_it_is_interrupted_and_leaves_nothing_there() {
 }
 
 /// The program while it plays.
-struct Demo {
+pub struct Demo {
     child: Mutex<Child>,
     reader: Mutex<Option<JoinHandle<()>>>,
     lines: Arc<Mutex<Vec<String>>>,
@@ -61,11 +67,13 @@ struct Demo {
 }
 
 impl Demo {
-    fn start(flags: &[&str], kubeconfig: Option<&Path>) -> Self {
-        let folder = leash::folder("demo").join("of the shop");
+    pub fn start(flags: &[&str], kubeconfig: Option<&Path>) -> Self {
+        let folder = leash::folder("demo").join("it's-the-shop");
         let mut command = Command::new(env!("CARGO_BIN_EXE_headstay"));
         command.arg("demo").args(flags).arg("--folder").arg(&folder);
         command.env("KUBECONFIG", kubeconfig.unwrap_or(Path::new("/nowhere")));
+        // Where people sit behind a proxy, it is for the world outside.
+        command.env("HTTPS_PROXY", "http://127.0.0.1:9");
         command.stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = leash::spawn(&mut command);
         let lines = Arc::<Mutex<Vec<String>>>::default();
@@ -81,7 +89,7 @@ impl Demo {
         Self { child: child.into(), reader: Some(reader).into(), lines, folder }
     }
 
-    fn told(&self) -> String {
+    pub fn told(&self) -> String {
         self.lines.lock().unwrap().join("\n")
     }
 
@@ -99,7 +107,7 @@ impl Demo {
 
     /// Every step came out as it should, and its log has neither errors nor secrets.
     #[track_caller]
-    fn assert_told(&self) {
+    pub fn assert_told(&self) {
         let told = self.told();
         for line in TELLING {
             assert!(told.contains(line), "no `{line}` in:\n{told}");
@@ -139,7 +147,7 @@ impl Demo {
 
     /// Waits until the program has ended and all that it told was read.
     #[track_caller]
-    fn end(&self, within: Duration) -> ExitStatus {
+    pub fn end(&self, within: Duration) -> ExitStatus {
         let status = wait_for("the end of the demo", within, || {
             self.child.lock().unwrap().try_wait().unwrap().ok_or_else(|| self.told())
         });

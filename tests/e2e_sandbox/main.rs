@@ -21,6 +21,8 @@ mod api;
 mod configuration;
 #[path = "../e2e/deliveries.rs"]
 mod deliveries;
+#[path = "../e2e/demo.rs"]
+mod demo;
 #[path = "../e2e/disk.rs"]
 mod disk;
 #[path = "../e2e/drift.rs"]
@@ -35,6 +37,7 @@ mod health;
 #[cfg(debug_assertions)]
 #[path = "../e2e/kill.rs"]
 mod kill;
+mod once;
 #[path = "../e2e/owners.rs"]
 mod owners;
 #[path = "../e2e/prune.rs"]
