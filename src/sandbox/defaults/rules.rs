@@ -115,7 +115,7 @@ fn namespace(fields: &mut Fields) {
     set(fields, "status", json!({}));
 }
 
-/// The template in a CronJob stays as it is.
+/// The template in a `CronJob` stays as it is.
 fn job(fields: &mut Fields) {
     let template = fields.get("spec").map(|spec| &spec["template"]["metadata"]["labels"]);
     let labels = template.filter(|labels| labels.is_object()).cloned();
