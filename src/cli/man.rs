@@ -37,7 +37,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let args = ManArgs { folder: Some(folder.path().to_owned()) };
         assert!(run(&args, &mut Vec::new()).is_ok());
-        for command in Cli::command().get_subcommands() {
+        let commands = Cli::command();
+        let shown = commands.get_subcommands().filter(|command| !command.is_hide_set());
+        for command in shown {
             let page = folder.path().join(format!("headstay-{}.1", command.get_name()));
             let page = std::fs::read_to_string(page).unwrap();
             assert!(page.contains(".SH DESCRIPTION"), "{page}");
