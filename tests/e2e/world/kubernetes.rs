@@ -103,9 +103,9 @@ impl Kubernetes {
             let (namespace, name) = (text("namespace"), text("name"));
             if namespace.starts_with(namespaces) {
                 let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/status");
-                let patch = ("application/merge-patch+json", &json!({"status": running()}));
+                let body = ("application/merge-patch+json", &json!({"status": running()}));
                 // It may have gone meanwhile.
-                self.call("PATCH", &path, Some(patch)).unwrap();
+                self.call("PATCH", &path, Some(body)).unwrap();
             }
         }
     }
