@@ -109,7 +109,7 @@ fn a_private_authority_is_trusted_where_it_is_named_and_for_its_names_only() {
         assert_tells(&sync, told);
         assert_eq!(sync["error"]["phase"], "fetch");
         world.headstay.reconfigure(wrong, right);
-        world.headstay.wait_for_state(sync["id"].as_str().unwrap(), "Succeeded");
+        world.headstay.wait_until_through(sync["id"].as_str().unwrap());
     }
     world.finish();
 }

@@ -291,27 +291,36 @@ impl Headstay {
         });
     }
 
-    /// Waits until a delivery is covered: it names a sync, and that one, or the last of those that
-    /// took over, has succeeded.
+    /// Waits until a delivery is covered: it names a sync, and that one gets through.
     #[track_caller]
     pub fn wait_until_covered(&self, delivery: &str) {
         wait_for(&format!("delivery {delivery} to be covered"), DEADLINE, || {
             let delivery = self.delivery(delivery);
-            let mut id =
-                delivery["syncs"][0]["id"].as_str().ok_or(delivery.to_string())?.to_owned();
-            loop {
-                let sync = self.sync(&id);
-                let state = sync["state"].as_str().unwrap();
-                match &sync["supersededBy"] {
-                    Value::String(next) if state == "Superseded" => id.clone_from(next),
-                    _ if state == "Succeeded" => return Ok(()),
-                    _ => {
-                        assert!(!ENDED.contains(&state), "{delivery} led to {sync:#}");
-                        return Err(sync.to_string());
-                    }
+            let id = delivery["syncs"][0]["id"].as_str().ok_or(delivery.to_string())?;
+            self.gets_through(id)
+        });
+    }
+
+    /// Waits until a sync, or the last of those that took over from it, has succeeded.
+    #[track_caller]
+    pub fn wait_until_through(&self, id: &str) {
+        wait_for(&format!("sync {id} to get through"), DEADLINE, || self.gets_through(id));
+    }
+
+    fn gets_through(&self, id: &str) -> Result<(), String> {
+        let mut id = id.to_owned();
+        loop {
+            let sync = self.sync(&id);
+            let state = sync["state"].as_str().unwrap();
+            match &sync["supersededBy"] {
+                Value::String(next) if state == "Superseded" => id.clone_from(next),
+                _ if state == "Succeeded" => return Ok(()),
+                _ => {
+                    assert!(!ENDED.contains(&state), "it came to {sync:#}");
+                    return Err(sync.to_string());
                 }
             }
-        });
+        }
     }
 
     /// What must hold after every story. Errors that the story is about may be in the log.
