@@ -218,7 +218,7 @@ pub enum ClusterError {
         message: String,
     },
     /// The live object's managed fields name a version that is no longer served;
-    /// [`Cluster::take_over`](super::Cluster::take_over) cures it.
+    /// [`Writer::take_over`](super::Writer::take_over) cures it.
     #[error("{object}: its managed fields name a version that is no longer served: {message}")]
     StaleFields {
         /// What the call was about.

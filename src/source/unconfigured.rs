@@ -26,7 +26,7 @@ const GRACE: SignedDuration = SignedDuration::from_hours(24);
 const SINCE_KEY: &str = "headstay.unconfiguredSince";
 
 impl Source {
-    /// Removes mirrors whose repositories were not configured for [`GRACE`], and notes of the others
+    /// Removes mirrors whose repositories were not configured for `GRACE`, and notes of the others
     /// which are not. Only folders that the mirrors' own configuration shows to be mirrors of ours
     /// are touched, and none while a job has it open.
     pub async fn remove_unconfigured(&self, configured: &BTreeSet<RepositoryName>, now: Timestamp) {

@@ -15,7 +15,7 @@ use crate::domain::stop::Stop;
 use crate::store::{Claim, ClaimKey, Held, Store};
 use crate::sync::context::Context;
 
-/// How long a claim holds without a heartbeat. It must exceed [`WRITE_MAX`] and a few heartbeats, or no
+/// How long a claim holds without a heartbeat. It must exceed `WRITE_MAX` and a few heartbeats, or no
 /// write would ever be allowed.
 pub const LEASE: Duration = Duration::from_mins(3);
 /// Longest time from the permission to write until the write has happened or never will: an attempt,
