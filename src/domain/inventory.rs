@@ -154,11 +154,38 @@ impl ApplicationState {
             left_behind: BTreeMap::new(),
         }
     }
+
+    /// Whether the last complete apply was made from these inputs, so that its inventory has all
+    /// that they name. The commit alone does not say so: the settings may have changed since.
+    pub fn was_made_from(&self, inputs: &str) -> bool {
+        // A partial apply leaves no inputs behind.
+        self.inputs.as_deref() == Some(inputs)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_apply_was_made_from_its_inputs_and_not_from_its_commit() {
+        let commit = Commit {
+            id: "a".repeat(40).parse().unwrap(),
+            author: String::new(),
+            message: String::new(),
+            committed_at: Timestamp::UNIX_EPOCH,
+        };
+        for (applied, inputs, made) in [
+            (None, None, false),
+            (Some(commit.clone()), None, false),
+            (Some(commit.clone()), Some("the path before"), false),
+            (Some(commit), Some("as it is"), true),
+        ] {
+            let new = ApplicationState::new("shop".parse().unwrap());
+            let state = ApplicationState { applied, inputs: inputs.map(Into::into), ..new };
+            assert_eq!(state.was_made_from("as it is"), made, "{inputs:?}");
+        }
+    }
 
     #[test]
     fn only_what_the_timer_alone_found_is_unannounced() {

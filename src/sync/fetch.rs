@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::Application;
 use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::plan::Inputs;
 use crate::domain::sync::Phase;
@@ -25,7 +26,7 @@ impl Target {
     /// Whether the last complete apply was made from the same inputs, so that neither rendering
     /// nor the cluster can tell anything new.
     pub(super) fn is_applied(&self, scene: &Scene<'_>) -> bool {
-        scene.state.inputs.as_ref() == Some(&self.inputs) && !scene.options().dry_run
+        scene.state.was_made_from(&self.inputs) && !scene.options().dry_run
     }
 }
 
@@ -67,7 +68,7 @@ async fn find(scene: &Scene<'_>) -> Result<Target, SyncError> {
         }
         _ => false,
     };
-    let inputs = inputs(scene, &commit.id).await?;
+    let inputs = inputs(scene, &scene.application, scene.prunes(), &commit.id).await?;
     Ok(Target { commit, rewind, inputs })
 }
 
@@ -84,16 +85,20 @@ fn revisions_in_use(scene: &Scene<'_>) -> Vec<Revision> {
         .collect()
 }
 
-async fn inputs(scene: &Scene<'_>, commit: &CommitId) -> Result<String, SyncError> {
-    let application = &scene.application;
+/// What a commit means for an application of the repository, in one digest.
+pub(super) async fn inputs(
+    scene: &Scene<'_>,
+    application: &Application,
+    prunes: bool,
+    commit: &CommitId,
+) -> Result<String, SyncError> {
     let tree = scene.context.source.tree_id(&scene.repository, commit, &application.path).await?;
     let namespace = application.namespace.as_deref().unwrap_or_default();
     let labels = format!("{:?}", application.sync.create_namespace);
     // What a refusal depends on beside Git counts as well: it is not to be held against a commit
     // after the configuration was put right.
     let rules = format!(
-        "{} {} {:?} {:?}",
-        scene.prunes(),
+        "{prunes} {} {:?} {:?}",
         application.sync.allow_empty,
         application.sync.prune_limit,
         scene.config.clusters.get(&application.cluster).map(|cluster| &cluster.access),

@@ -12,6 +12,7 @@ use crate::domain::object::ObjectKey;
 use crate::domain::plan;
 use crate::source::error::{SourceError, TreeProblem};
 use crate::sync::error::SyncError;
+use crate::sync::fetch;
 use crate::sync::render;
 use crate::sync::scene::Scene;
 
@@ -108,23 +109,17 @@ fn neighbours<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = &'a Application>
     })
 }
 
-/// Whether the inventory of an application says all that it names at a commit: it has applied that
-/// commit, or one at which its files were the same.
+/// Whether the inventory of an application says all that it names at a commit: its last complete
+/// apply was made from what that commit means for it as it is configured now.
 async fn is_settled(
     scene: &Scene<'_>,
     other: &Application,
     state: Option<&ApplicationState>,
     commit: &CommitId,
 ) -> bool {
-    // A partial apply leaves no inputs behind.
-    let state = state.filter(|state| state.inputs.is_some());
-    let Some(applied) = state.and_then(|state| state.applied.as_ref()) else { return false };
-    if applied.id == *commit {
-        return true;
-    }
-    let tree = |commit| scene.context.source.tree_id(&scene.repository, commit, &other.path);
-    let (then, now) = (tree(&applied.id).await, tree(commit).await);
-    matches!((then, now), (Ok(then), Ok(now)) if then == now)
+    let Some(state) = state else { return false };
+    let inputs = fetch::inputs(scene, other, other.sync.prune, commit).await;
+    inputs.is_ok_and(|inputs| state.was_made_from(&inputs))
 }
 
 /// What an application names at a commit.

@@ -205,6 +205,35 @@ fn nothing_is_pruned_that_an_application_may_take_whose_files_cannot_be_read() {
 }
 
 #[test]
+fn what_moves_by_a_change_of_paths_waits_for_the_one_that_now_has_it() {
+    let world = shop_and_stock("workers: 4");
+    world.repository.commit(&[("apps/till/till.yaml", Some(&config_map("till", "blue")))]);
+    let settings = world.config_map_path("settings");
+    let uid = || world.kubernetes.get(&settings).map(|object| object["metadata"]["uid"].clone());
+    let before = uid();
+    let applied = || world.headstay.get("/api/v1/applications/stock")["applied"]["id"].clone();
+    let asked = world.headstay.post("/api/v1/applications/stock/sync", &json!({}));
+    world.headstay.wait_for_state(asked["id"].as_str().unwrap(), "Succeeded");
+    assert_eq!(applied(), world.repository.head("main").unwrap(), "it is at the commit already");
+
+    // At one commit `settings` becomes that of `stock`, which takes it when a person says so.
+    world.headstay.reconfigure("sync: {interval: 1h,", "sync: {automated: false, interval: 1h,");
+    world.headstay.reconfigure("path: apps/stock", "path: apps/shop");
+    world.headstay.reconfigure("\"main\"\n    path: apps/shop", "\"main\"\n    path: apps/till");
+    wait_until("shop to keep it for stock", DEADLINE, || {
+        kept(&world, "settings") == Some(json!("forNeighbour"))
+    });
+    assert_eq!(uid(), before);
+
+    let asked = world.headstay.post("/api/v1/applications/stock/sync", &json!({}));
+    world.headstay.wait_for_state(asked["id"].as_str().unwrap(), "Succeeded");
+    wait_until("shop to let it go", DEADLINE, || kept(&world, "settings").is_none());
+    assert_eq!(uid(), before);
+    assert_eq!(owner(&world, "settings"), "stock");
+    world.finish();
+}
+
+#[test]
 fn what_somebody_else_made_is_not_ours_although_the_program_died_over_it() {
     let world = World::start();
     let theirs = json!({"metadata": {"name": "given"}, "data": {"colour": "red"}});
