@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
 use crate::store::Retention;
 use crate::store::error::StoreError;
 use crate::sync::context::Context;
+use crate::sync::error::chain;
 
 /// How often history that is beyond its retention, and mirrors that are of no use, are looked for.
 const RETENTION_PERIOD: Duration = Duration::from_mins(10);
@@ -19,14 +21,24 @@ pub(super) async fn expire(context: Context, stop: CancellationToken) {
             _ = ticks.tick() => {}
             () = stop.cancelled() => return,
         }
-        if let Err(error) = expire_once(&context).await {
-            tracing::warn!(%error, "could not remove old history");
-        }
+        expire_once(&context).await;
     }
 }
 
-async fn expire_once(context: &Context) -> Result<(), StoreError> {
+/// Each step by itself: on a full disk the first one fails, and the others make room.
+async fn expire_once(context: &Context) {
     let config = context.config.load();
+    if let Err(error) = expire_history(context, &config).await {
+        tracing::warn!(error = %chain(&error), "could not remove old history");
+    }
+    let configured = config.repositories.keys().cloned().collect();
+    context.source.remove_unconfigured(&configured, context.store.now()).await;
+    if let Err(error) = retain_commits(context, &config).await {
+        tracing::warn!(error = %chain(&error), "could not let go of the commits of old history");
+    }
+}
+
+async fn expire_history(context: &Context, config: &Config) -> Result<(), StoreError> {
     let retention = config.server.retention;
     let age = jiff::SignedDuration::try_from(retention.age).unwrap_or(jiff::SignedDuration::MAX);
     let older_than = context.store.now().saturating_sub(age).unwrap_or(jiff::Timestamp::MIN);
@@ -42,16 +54,14 @@ async fn expire_once(context: &Context) -> Result<(), StoreError> {
             "old history removed"
         );
     }
-    let configured = config.repositories.keys().cloned().collect();
-    context.source.remove_unconfigured(&configured, context.store.now()).await;
+    Ok(())
+}
+
+/// Every mirror keeps what any history names: an application may have followed another repository
+/// before, or have left the configuration for a while.
+async fn retain_commits(context: &Context, config: &Config) -> Result<(), StoreError> {
+    let commits = context.store.commits().await?;
     for repository in config.repositories.values() {
-        let followers: Vec<_> = config
-            .applications
-            .values()
-            .filter(|application| application.repository == repository.name)
-            .map(|application| application.name.clone())
-            .collect();
-        let commits = context.store.commits(&followers).await?;
         if let Err(error) = context.source.retain(repository, &commits).await {
             tracing::debug!(%error, repository = %repository.name, "no commits to let go");
         }

@@ -243,14 +243,15 @@ impl Source {
         .await
     }
 
-    /// Keeps these commits and what was pinned lately, and no longer any other; tidies the mirror up where that is due.
+    /// Keeps these commits and what was pinned lately, and no longer any other; tidies the mirror up
+    /// where that is due. A mirror that is being fetched into is left for the next time.
     pub async fn retain(
         &self,
         repository: &Repository,
         commits: &BTreeSet<CommitId>,
     ) -> Result<(), SourceError> {
         let (commits, place) = (commits.clone(), self.place(&repository.name));
-        let turn = place.rounds.clone().lock_owned().await;
+        let Ok(turn) = place.rounds.clone().try_lock_owned() else { return Ok(()) };
         let pinning = Arc::clone(&place);
         self.read_mirror(repository, move |git, name| {
             let mut recent = pinning.pins.lock().unwrap_or_else(PoisonError::into_inner);

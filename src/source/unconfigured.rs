@@ -28,13 +28,13 @@ const SINCE_KEY: &str = "headstay.unconfiguredSince";
 impl Source {
     /// Removes mirrors whose repositories were not configured for `GRACE`, and notes of the others
     /// which are not. Only folders that the mirrors' own configuration shows to be mirrors of ours
-    /// are touched, and none while a job has it open.
+    /// are touched, and none while a job has it open: its turn comes the next time.
     pub async fn remove_unconfigured(&self, configured: &BTreeSet<RepositoryName>, now: Timestamp) {
         let folder = self.inner.folder.clone();
         let Ok(names) = spawn_blocking(move || mirrors(&folder)).await else { return };
         for name in names {
             let (place, is_configured) = (self.place(&name), configured.contains(&name));
-            let mut rounds = place.rounds.clone().lock_owned().await;
+            let Ok(mut rounds) = place.rounds.clone().try_lock_owned() else { continue };
             let job = spawn_blocking(move || {
                 let weighed = place.mirror.alone(|mirror| weigh(mirror, is_configured, now));
                 if let Ok(true) = weighed {
@@ -103,13 +103,18 @@ fn weigh(mirror: &Mirror, is_configured: bool, now: Timestamp) -> Result<bool, F
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::sync::Arc;
+    use std::time::Duration;
 
     use tempfile::TempDir;
 
     use super::*;
-    use crate::config::RepositoryAuth;
+    use crate::config::{Repository, RepositoryAuth};
     use crate::domain::commit::Revision;
     use crate::source::testing::{Remote, repository};
+
+    /// After this long something hangs.
+    const DEADLINE: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn a_mirror_goes_a_day_after_its_repository_left_the_configuration() {
@@ -134,6 +139,30 @@ mod tests {
         assert!(!after(50, &[]).await);
         let fetched = source.fetch(&fleet, &main, begin).await.unwrap();
         assert!(fetched.performed && mirror.exists(), "what came of earlier fetches is forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_mirror_that_is_fetched_into_holds_up_no_other() {
+        let (remote, data) = (Remote::new(), TempDir::new().unwrap());
+        remote.commit("main", &[("a.yaml", "a: 1")]);
+        let fleet = repository(remote.path().to_str().unwrap(), RepositoryAuth::None);
+        let other = Arc::new(Repository { name: "other".parse().unwrap(), ..(*fleet).clone() });
+        let (source, main) = (Source::new(data.path()), [Revision::parse("main")]);
+        for repository in [&fleet, &other] {
+            source.fetch(repository, &main, Timestamp::now()).await.unwrap();
+        }
+        let _turn = source.place(&fleet.name).rounds.clone().lock_owned().await;
+        for hours in [0, 25] {
+            let now = Timestamp::now() + SignedDuration::from_hours(hours);
+            let (none, kept) = (BTreeSet::new(), BTreeSet::new());
+            let rounds = async {
+                source.remove_unconfigured(&none, now).await;
+                source.retain(&fleet, &kept).await.unwrap();
+            };
+            tokio::time::timeout(DEADLINE, rounds).await.expect("nobody waits for the fetch");
+        }
+        let mirror = |name: &str| data.path().join("repositories").join(name).exists();
+        assert_eq!((mirror("fleet.git"), mirror("other.git")), (true, false));
     }
 
     #[tokio::test]

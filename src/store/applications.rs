@@ -80,15 +80,11 @@ impl Store {
         work.await.map_err(failed("read the applications"))
     }
 
-    /// Every commit of these applications that is referred to: by the history, as wanted, applied
-    /// or healthy, or by the inventory. Their mirrors must keep them.
-    pub async fn commits(
-        &self,
-        applications: &[ApplicationName],
-    ) -> Result<BTreeSet<CommitId>, StoreError> {
+    /// Every commit that is referred to: by the history, as wanted, applied or healthy, or by an
+    /// inventory, also of applications that left the configuration. The mirrors must keep them.
+    pub async fn commits(&self) -> Result<BTreeSet<CommitId>, StoreError> {
         let work = async {
-            let rows =
-                sqlx::query(COMMITS).bind(json(applications)?).fetch_all(self.readers()).await?;
+            let rows = sqlx::query(COMMITS).fetch_all(self.readers()).await?;
             rows.iter().map(|row| parsed(row, "id")).collect::<Result<_, _>>()
         };
         work.await.map_err(failed("read which commits are in use"))
@@ -236,13 +232,8 @@ ON CONFLICT (name) DO UPDATE SET
     checked_at = ifnull(?8, checked_at)";
 
 const COMMITS: &str = "
-WITH asked AS (SELECT value AS name FROM json_each(?1))
-SELECT git_commit ->> 'id' AS id FROM syncs
-    WHERE application IN (SELECT name FROM asked) AND git_commit IS NOT NULL
-UNION SELECT wanted ->> 'id' FROM applications
-    WHERE name IN (SELECT name FROM asked) AND wanted IS NOT NULL
-UNION SELECT applied ->> 'id' FROM applications
-    WHERE name IN (SELECT name FROM asked) AND applied IS NOT NULL
-UNION SELECT healthy FROM applications
-    WHERE name IN (SELECT name FROM asked) AND healthy IS NOT NULL
-UNION SELECT git_commit FROM inventory WHERE application IN (SELECT name FROM asked)";
+SELECT git_commit ->> 'id' AS id FROM syncs WHERE git_commit IS NOT NULL
+UNION SELECT wanted ->> 'id' FROM applications WHERE wanted IS NOT NULL
+UNION SELECT applied ->> 'id' FROM applications WHERE applied IS NOT NULL
+UNION SELECT healthy FROM applications WHERE healthy IS NOT NULL
+UNION SELECT git_commit FROM inventory";

@@ -93,10 +93,10 @@ async fn old_history_goes_and_what_is_in_use_stays() {
 async fn what_is_left_behind_is_remembered_as_long_as_history() {
     let world = World::new().await;
     world.configure(&[("shop", "main"), ("blog", "main"), ("till", "main")]).await;
-    for application in ["shop", "blog", "till"] {
+    for (application, digit) in [("shop", 'a'), ("blog", 'b'), ("till", 'c')] {
         world.enqueue(application, Trigger::Webhook).await;
         let applied_at = Some(world.store.now());
-        let applied = vec![item("web", 'a')];
+        let applied = vec![item("web", digit)];
         world.run(Outcome { applied, applied_at, ..outcome(SyncState::Succeeded) }).await;
     }
     // `shop` leaves, `blog` moves.
@@ -106,6 +106,8 @@ async fn what_is_left_behind_is_remembered_as_long_as_history() {
     let expired = world.store.expire(retention(Timestamp::MIN)).await.unwrap();
     assert_eq!(expired, Expired::default());
     assert_eq!(world.inventory("shop", "main").await.len(), 1);
+    let commits = async || world.store.commits().await.unwrap();
+    assert_eq!(commits().await, ['a', 'b', 'c'].map(commit_id).into(), "the mirrors keep them");
 
     let expired = world.store.expire(retention(Timestamp::MAX)).await.unwrap();
     assert_eq!(expired, Expired { syncs: 1, deliveries: 0, left_behind: 2 });
@@ -114,4 +116,5 @@ async fn what_is_left_behind_is_remembered_as_long_as_history() {
     assert_eq!(known, [(&name("blog"), 0), (&name("till"), 0)]);
     assert!(world.inventory("shop", "main").await.is_empty());
     assert_eq!(world.inventory("till", "main").await.len(), 1, "it is where it was");
+    assert_eq!(commits().await, [commit_id('c')].into());
 }
