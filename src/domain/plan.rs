@@ -76,7 +76,7 @@ pub struct PruneBounds<'a> {
     /// Number of objects.
     pub objects: u32,
     /// Whether no object of this kind may be pruned unasked.
-    pub guarded: &'a dyn Fn(&GroupKind) -> bool,
+    pub guarded: &'a (dyn Fn(&GroupKind) -> bool + Sync),
 }
 
 /// Says which bound pruning these objects would break, or none.

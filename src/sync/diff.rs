@@ -23,6 +23,7 @@ use crate::domain::sync::{Action, BlockedPlan, ObjectResult, Phase};
 use crate::sync::checked::{Change, Checked};
 use crate::sync::error::{SyncError, chain};
 use crate::sync::fetch::Target;
+use crate::sync::handover::{self, Claims};
 use crate::sync::record::{Record, Refused};
 use crate::sync::scene::Scene;
 
@@ -80,9 +81,14 @@ async fn block(
         objects: limit.objects,
         guarded: &|kind| limit.kinds.iter().any(|name| name.matches(kind)),
     };
-    let Some(reason) = plan::beyond_prune_limit(&prune, scene.inventory.len(), &bounds) else {
+    let beyond = |prune: &[_]| plan::beyond_prune_limit(prune, scene.inventory.len(), &bounds);
+    if beyond(&prune).is_none() {
         return Ok(None);
-    };
+    }
+    // What is handed over is not deleted, and needs no yes.
+    let Claims { taken, expected } = handover::claims(scene, &target.commit.id, &prune).await?;
+    prune.retain(|object| !taken.contains_key(object) && !expected.contains_key(object));
+    let Some(reason) = beyond(&prune) else { return Ok(None) };
     let hash = plan::hash(&target.commit.id, &prune);
     if scene.claim.sync.approved.as_ref() == Some(&hash) {
         return Ok(None);

@@ -123,6 +123,38 @@ fn what_moves_to_another_application_is_handed_over_and_not_deleted() {
 }
 
 #[test]
+fn what_is_handed_over_needs_no_yes_although_it_is_more_than_may_be_pruned() {
+    let world = shop_and_stock("workers: 4");
+    world.apply(&[("apps/shop/till.yaml", Some(&config_map("till", "blue")))]);
+    let moved = ["shelf", "drawer"];
+    let drawer = config_map("drawer", "grey");
+    let pushed = world.push(&[("apps/stock/drawer.yaml", Some(&drawer))]);
+    world.headstay.wait_for_state(pushed.sync_of("stock"), "Succeeded");
+    let uids = || {
+        moved.map(|name| {
+            let object = world.kubernetes.get(&world.config_map_path(name)).unwrap();
+            object["metadata"]["uid"].clone()
+        })
+    };
+    let before = uids();
+
+    let shelf = config_map("shelf", "grey");
+    let pushed = world.push(&[
+        ("apps/stock/shelf.yaml", None),
+        ("apps/stock/drawer.yaml", None),
+        ("apps/stock/rest.yaml", Some(&config_map("rest", "grey"))),
+        ("apps/shop/shelf.yaml", Some(&shelf)),
+        ("apps/shop/drawer.yaml", Some(&drawer)),
+    ]);
+    for application in ["stock", "shop"] {
+        world.headstay.wait_for_state(pushed.sync_of(application), "Succeeded");
+    }
+    assert_eq!(uids(), before);
+    assert_eq!(moved.map(|name| owner(&world, name)), ["shop", "shop"].map(Value::from));
+    world.finish();
+}
+
+#[test]
 fn what_moves_to_an_application_that_waits_for_a_yes_stays_until_it_is_given() {
     let world = shop_and_stock("workers: 4");
     let pushed = world.push(&[
