@@ -16,8 +16,8 @@ use crate::store::{ApplicationChange, Store};
 impl Store {
     /// Says which applications there are, each with the cluster that it is kept on. One that has
     /// moved begins anew there: nothing is applied yet, and what waits for the health of the old
-    /// place, or would prune there, ends. To be called at the start and whenever the configuration
-    /// has changed.
+    /// place or for a yes to its plan, or would prune there, ends. So does that of an application
+    /// that left. To be called at the start and whenever the configuration has changed.
     pub async fn configure(
         &self,
         applications: &[(ApplicationName, ClusterName)],
@@ -25,9 +25,10 @@ impl Store {
         let now = micros(self.now());
         let work = async {
             let list = json(applications)?;
-            let moved = json(&moved())?;
+            let moved = json(&gone("the application has moved to another cluster"))?;
+            let left = json(&gone("the application has left the configuration"))?;
             let mut tx = self.begin().await?;
-            let end = sqlx::query(END_OF_MOVED).bind(&list).bind(now).bind(&moved);
+            let end = sqlx::query(END_OF_GONE).bind(&list).bind(now).bind(&moved).bind(&left);
             end.execute(&mut *tx).await?;
             for statement in [PLACE, LEAVE, ADOPT] {
                 sqlx::query(statement).bind(&list).bind(now).execute(&mut *tx).await?;
@@ -91,12 +92,12 @@ impl Store {
     }
 }
 
-/// Why a sync ends whose application has moved.
-fn moved() -> Failure {
+/// Why a sync ends whose application is no more where it was.
+fn gone(why: &str) -> Failure {
     Failure {
         phase: Phase::Health,
         class: FailureClass::Permanent,
-        message: "the application has moved to another cluster".to_owned(),
+        message: why.to_owned(),
         details: Vec::new(),
     }
 }
@@ -173,12 +174,13 @@ const SELECT: &str = select_application!("ORDER BY a.name");
 const SELECT_ONE: &str = select_application!("WHERE a.name = ?1");
 
 /// Syncs that speak of a place where their application is no more.
-const END_OF_MOVED: &str = "
-UPDATE syncs SET state = 'Cancelled', ended_at = ?2, error = ?3, next_attempt_at = NULL
-WHERE (state = 'Waiting' OR (state IN ('Queued', 'Retrying') AND step = 'Prune'))
-  AND application IN (
+const END_OF_GONE: &str = "
+UPDATE syncs SET state = 'Cancelled', ended_at = ?2, next_attempt_at = NULL,
+    error = iif(application IN (SELECT value ->> 0 FROM json_each(?1)), ?3, ?4)
+WHERE (state IN ('Waiting', 'Blocked') OR (state IN ('Queued', 'Retrying') AND step = 'Prune'))
+  AND (application NOT IN (SELECT value ->> 0 FROM json_each(?1)) OR application IN (
     SELECT a.name FROM json_each(?1) AS k JOIN applications AS a ON a.name = k.value ->> 0
-    WHERE a.cluster NOT IN ('', k.value ->> 1))";
+    WHERE a.cluster NOT IN ('', k.value ->> 1)))";
 
 /// A row without a cluster is from before these were known: it is taken to be of this one.
 const PLACE: &str = "

@@ -21,7 +21,7 @@ impl Store {
     ///
     /// Three outcomes are not taken literally: a sync that a person wanted to stop is `Cancelled`
     /// unless it has ended; one that would go on although its application has moved to another
-    /// cluster meanwhile begins anew there; and one that would go back to the queue gives way to
+    /// cluster meanwhile, or has left the configuration, begins anew; and one that would go back to the queue gives way to
     /// the one that was queued in its slot meanwhile.
     pub async fn finish(&self, key: ClaimKey, mut outcome: Outcome) -> Result<bool, StoreError> {
         let now = self.now();
@@ -78,8 +78,10 @@ struct Held {
     told_since: bool,
     /// Commits in a row that no webhook announced, before it.
     unannounced: u32,
-    /// The cluster that its application is kept on now; none: it left the configuration.
+    /// The cluster that its application is kept on now.
     cluster: Option<String>,
+    /// Whether its application left the configuration.
+    left: bool,
     /// The sync that was queued in its slot meanwhile.
     rival: Option<SyncId>,
 }
@@ -99,6 +101,7 @@ impl Held {
             told_since: row.try_get("told_since")?,
             unannounced: row.try_get("unannounced")?,
             cluster: row.try_get("cluster")?,
+            left: row.try_get("left")?,
             rival: rows::parsed_or_none(row, "rival")?,
         })
     }
@@ -112,7 +115,7 @@ impl Held {
     fn has_moved_from(&self, outcome: &Outcome) -> bool {
         match (&self.cluster, &outcome.cluster) {
             (Some(now), Some(then)) => now != then.as_str(),
-            _ => false,
+            _ => self.left,
         }
     }
 }
@@ -205,7 +208,8 @@ const HELD: &str = "
 SELECT s.application, s.trigger, s.step, s.cancel_requested, s.phases, s.summary,
     iif(s.step = 'Prune', (SELECT results FROM sync_results WHERE sync = s.id), NULL) AS results,
     EXISTS (SELECT 1 FROM sync_deliveries WHERE sync = s.id) AS announced,
-    a.cluster, ifnull(a.announced_at >= s.queued_at, 0) AS told_since,
+    a.cluster, a.cluster IS NULL AND a.cluster_since IS NOT NULL AS left,
+    ifnull(a.announced_at >= s.queued_at, 0) AS told_since,
     ifnull(a.unannounced, 0) AS unannounced,
     (SELECT r.id FROM syncs AS r
      WHERE r.application = s.application AND r.slot = s.slot

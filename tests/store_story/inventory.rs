@@ -3,7 +3,8 @@
 use headstay::domain::health::{Health, HealthStatus};
 use headstay::domain::inventory::InventoryItem;
 use headstay::domain::sync::{Action, SyncState, Trigger};
-use headstay::store::{ApplicationChange, Outcome, WaitingEnd};
+use headstay::store::{ApplicationChange, Outcome, Step, WaitingEnd};
+use jiff::Timestamp;
 
 use crate::world::{World, cluster, commit, commit_id, item, key, name, outcome, plan, result};
 
@@ -128,6 +129,37 @@ async fn a_move_leaves_the_inventory_behind_and_begins_anew() {
     assert!(shop().await.left_behind.is_empty());
     world.run(Outcome { forget: vec![key("late")], ..outcome(SyncState::Succeeded) }).await;
     assert_eq!(world.inventory("shop", "main").await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_an_application_that_leaves_has_open_ends() {
+    let world = World::new().await;
+    world.configure(&[("shop", "main"), ("blog", "main")]).await;
+    let prune = Outcome {
+        step: Step::Prune,
+        next_attempt_at: Some(Timestamp::MAX),
+        ..outcome(SyncState::Retrying)
+    };
+    let blocked = Outcome { plan: Some(plan("h")), ..outcome(SyncState::Blocked) };
+    let mut open = Vec::new();
+    for outcome in [outcome(SyncState::Waiting), blocked, prune] {
+        open.push(world.enqueue("shop", Trigger::Webhook).await);
+        world.run(outcome).await;
+    }
+    let elsewhere = world.enqueue("blog", Trigger::Webhook).await;
+    world.run(outcome(SyncState::Waiting)).await;
+    let running = world.enqueue("shop", Trigger::Webhook).await;
+    let claim = world.claim().await.unwrap();
+
+    world.configure(&[("blog", "main")]).await;
+    for id in open {
+        let sync = world.store.sync(id).await.unwrap().unwrap();
+        assert_eq!((sync.state, sync.next_attempt_at), (SyncState::Cancelled, None));
+        assert!(sync.error.unwrap().message.contains("left the configuration"));
+    }
+    assert_eq!(world.state(elsewhere).await, SyncState::Waiting);
+    assert!(world.store.finish(claim.key, outcome(SyncState::Waiting)).await.unwrap());
+    assert_eq!(world.state(running).await, SyncState::Queued, "to find that it is gone");
 }
 
 #[tokio::test]
