@@ -217,13 +217,15 @@ SELECT s.application, s.trigger, s.step, s.cancel_requested, s.phases, s.summary
 FROM syncs AS s LEFT JOIN applications AS a ON a.name = s.application
 WHERE s.id = ?1 AND s.fence = ?2 AND s.state = 'Running'";
 
-/// A plan that is shown anew was not approved, whatever was approved before.
+/// A plan that is shown anew was not approved, whatever was approved before. Attempts are counted
+/// per step, and who gives its claim back has not failed.
 const RECORD: &str = "
 UPDATE syncs SET state = ?2, step = ?3, lease_until = NULL,
     rewind = iif(?4 IS NULL, rewind, ?5), git_commit = ifnull(?4, git_commit),
     due_at = ?6, next_attempt_at = ?7, deadline = ?8, applied_at = ifnull(?9, applied_at),
     ended_at = ?10, waiting_for = ?11, phases = ?12, error = ?13, plan = ?14, summary = ?15,
     inputs = ifnull(?16, inputs),
+    attempt = iif(?2 = 'Queued', 0, attempt),
     approved = iif(?2 = 'Blocked', NULL, approved)
 WHERE id = ?1";
 

@@ -89,6 +89,19 @@ async fn a_retry_waits_unless_somebody_is_told_of_news() {
 }
 
 #[tokio::test]
+async fn attempts_are_counted_per_step() {
+    let world = World::new().await;
+    world.enqueue("shop", Trigger::Webhook).await;
+    let retry = Outcome { next_attempt_at: Some(Timestamp::MIN), ..outcome(SyncState::Retrying) };
+    let healthy_at_once = Outcome { step: Step::Prune, ..outcome(SyncState::Queued) };
+    for (attempt, end) in [(1, retry), (2, healthy_at_once), (1, outcome(SyncState::Succeeded))] {
+        let claim = world.claim().await.unwrap();
+        assert_eq!(claim.sync.attempt, attempt, "{:?}", claim.step);
+        assert!(world.store.finish(claim.key, end).await.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_retry_gives_way_to_what_was_queued_meanwhile() {
     let world = World::new().await;
     let old = world.enqueue("shop", Trigger::Webhook).await;
