@@ -77,6 +77,11 @@ impl Faults {
         self.with(|planned| planned.drain(..).filter(|planned| !planned.happened).count())
     }
 
+    /// How many of them may yet happen.
+    pub fn left(&self) -> usize {
+        self.with(|planned| planned.len())
+    }
+
     /// Ends all watches that are on their way. Their clients may come back where they were.
     pub fn end_watches(&self) {
         self.watches.send_modify(|round| *round += 1);
@@ -141,6 +146,6 @@ mod tests {
             "PATCH /api/v1/a",
         ];
         assert_eq!(seen.map(happens), [false, false, true, true, false]);
-        assert_eq!(faults.clear(), 0);
+        assert_eq!((faults.left(), faults.clear()), (0, 0));
     }
 }

@@ -121,7 +121,8 @@ pub(super) async fn apply(
     if scene.application.sync.on_error == OnError::Hold {
         record.fail_on_failed_objects()?;
     }
-    record.time(Phase::Apply, establish(scene, &foundations)).await?;
+    let established = scene.lease.unless_stopped(establish(scene, &foundations));
+    record.time(Phase::Apply, established).await??;
     record.wrote_definitions |=
         foundations.iter().any(|desired| desired.key.kind == "CustomResourceDefinition");
     Ok(items)

@@ -2,6 +2,7 @@
 //! of a stage is written.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::stream::{self, StreamExt};
 use serde_json::Value;
@@ -116,7 +117,8 @@ pub(super) async fn dry_run(
     stage: Vec<Desired>,
     taken: &Taken,
 ) -> Result<Vec<Checked>, SyncError> {
-    let answers = record.time(Phase::Diff, ask(scene, stage, taken)).await;
+    let asked = scene.lease.unless_stopped(ask(scene, stage, taken));
+    let answers = record.time(Phase::Diff, asked).await?;
     let mut checked = Vec::new();
     let mut refused = Vec::new();
     for answer in answers {
@@ -164,10 +166,12 @@ async fn ask(
     stage: Vec<Desired>,
     taken: &Taken,
 ) -> Vec<Result<Checked, Refused>> {
+    let silence = AtomicBool::new(false);
     let owned = scene.owned();
     let at_once = scene.config.server.limits.calls_per_cluster.max(1);
     stream::iter(stage)
         .map(|desired| {
+            let silence = &silence;
             let item = owned.get(&desired.key).copied();
             let other = taken.get(&desired.key);
             async move {
@@ -180,7 +184,11 @@ async fn ask(
                         permanent: false,
                     });
                 }
-                check(scene, desired, item).await
+                // Each further question would hold the worker for as long, and get no answer either.
+                if silence.load(Ordering::Relaxed) {
+                    return Err(Refused::unasked(desired.key));
+                }
+                check(scene, desired, item, silence).await
             }
         })
         .buffered(at_once)
@@ -188,11 +196,12 @@ async fn ask(
         .await
 }
 
-/// Asks about one object.
+/// Asks about one object; notes when nothing came back.
 async fn check(
     scene: &Scene<'_>,
     desired: Desired,
     item: Option<&InventoryItem>,
+    silence: &AtomicBool,
 ) -> Result<Checked, Refused> {
     let directives = desired.directives();
     if directives.apply == directives::ApplyMode::Ignore {
@@ -200,10 +209,13 @@ async fn check(
         return Ok(Checked::new(desired, change));
     }
     let applied_before = item.is_some_and(|item| item.hash.is_some());
-    let refuse = |error: &ClusterError| Refused {
-        object: desired.key.clone(),
-        message: chain(error),
-        permanent: error.is_permanent(),
+    let refuse = |error: &ClusterError| {
+        silence.fetch_or(error.is_silence(), Ordering::Relaxed);
+        Refused {
+            object: desired.key.clone(),
+            message: chain(error),
+            permanent: error.is_permanent(),
+        }
     };
     let force = force(directives.apply);
     let (wanted, live) = if applied_before {

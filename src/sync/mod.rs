@@ -110,7 +110,7 @@ async fn start(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncE
     }
     let _worker = scene.take_worker(record).await?;
     let scene = &scene;
-    let drifted = look::look(scene, record).await?;
+    let drifted = scene.lease.unless_stopped(look::look(scene, record)).await??;
     match bring(scene, record, target, &drifted).await {
         // A commit that cannot be applied must not keep what was applied from being held.
         Err(error) if error.leaves_the_applied_state() && !drifted.is_empty() => {
@@ -158,7 +158,8 @@ async fn bring(
         return Ok(Ended::Held);
     }
     let desired = render::render(scene, record, &target.commit.id).await?;
-    let plan = diff::plan(scene, record, &target, desired, drifted).await?;
+    let plan = diff::plan(scene, record, &target, desired, drifted);
+    let plan = scene.lease.unless_stopped(plan).await??;
     if let Some(blocked) = plan.blocked {
         return Ok(Ended::Blocked(blocked));
     }

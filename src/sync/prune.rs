@@ -1,6 +1,7 @@
 //! The prune stage: what Git no longer names is deleted, after the new state was seen to work.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::stream::{self, StreamExt};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::domain::directives;
 use crate::domain::fields;
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::name::ApplicationName;
-use crate::domain::object::ObjectKey;
+use crate::domain::object::{ObjectKey, Resource};
 use crate::domain::order;
 use crate::domain::stop::Stop;
 use crate::domain::sync::{Action, ObjectResult, Phase};
@@ -65,13 +66,24 @@ async fn prune_group(
     takers: &HashMap<ObjectKey, ApplicationName>,
     named: &HashSet<&str>,
 ) -> Vec<(ObjectKey, Verdict)> {
+    let silence = AtomicBool::new(false);
     let at_once = scene.config.server.limits.calls_per_cluster.max(1);
     let items = group.into_iter().filter_map(|key| Some((kept.get(&key)?.version.clone(), key)));
     stream::iter(items.collect::<Vec<_>>())
-        .map(|(version, object)| async move {
-            let taker = takers.get(&object);
-            let verdict = prune_one(scene, &object, &version, taker, named).await;
-            (object, verdict)
+        .map(|(version, object)| {
+            let silence = &silence;
+            async move {
+                let taker = takers.get(&object);
+                // As in the diff: the others would hold the worker for as long.
+                if taker.is_none() && silence.load(Ordering::Relaxed) {
+                    return (object, Verdict::Unasked);
+                }
+                let verdict = prune_one(scene, &object, &version, taker, named).await;
+                if matches!(&verdict, Verdict::Failed(error) if error.is_silence()) {
+                    silence.store(true, Ordering::Relaxed);
+                }
+                (object, verdict)
+            }
         })
         .buffered(at_once)
         .collect()
@@ -95,7 +107,9 @@ enum Verdict {
     Kept,
     /// It could not be deleted.
     Failed(ClusterError),
-    /// It was not begun.
+    /// It was not begun: the API server did not answer about another one.
+    Unasked,
+    /// It was not begun: the sync has to stop.
     Stopped(Stop),
 }
 
@@ -109,16 +123,9 @@ async fn prune_one(
     if let Some(taker) = taker {
         return Verdict::Released(format!("handed over to application {taker}"));
     }
-    let cluster = &scene.cluster;
-    let resource = match cluster.resource_for(&object.group_kind(), version).await {
-        Ok(Some(resource)) => resource,
-        Ok(None) => return Verdict::Released("its kind is no longer served".into()),
-        Err(error) => return Verdict::Failed(error),
-    };
-    let live = match cluster.get(&resource, object).await {
-        Ok(Some(live)) => live,
-        Ok(None) => return Verdict::Pruned,
-        Err(error) => return Verdict::Failed(error),
+    let (resource, live) = match find(scene, object, version).await {
+        Ok(found) => found,
+        Err(verdict) => return verdict,
     };
     if let Some(verdict) = spare(scene, &live, named) {
         return verdict;
@@ -127,7 +134,8 @@ async fn prune_one(
     let uid = metadata["uid"].as_str().unwrap_or_default();
     let gate = || scene.lease.may_write();
     failpoint("prune:before");
-    let deleted = cluster
+    let deleted = scene
+        .cluster
         .writer(&gate)
         .delete(&resource, object, uid, metadata["resourceVersion"].as_str())
         .await;
@@ -137,6 +145,25 @@ async fn prune_one(
         Err(ClusterError::Stopped(stop)) => Verdict::Stopped(stop),
         Err(error) => Verdict::Failed(error),
     }
+}
+
+/// The live object and how it is reached, or what is to be said of it without.
+async fn find(
+    scene: &Scene<'_>,
+    object: &ObjectKey,
+    version: &str,
+) -> Result<(Resource, Value), Verdict> {
+    scene.lease.may_write().map_err(Verdict::Stopped)?;
+    let look = async {
+        let resource = scene.cluster.resource_for(&object.group_kind(), version).await?;
+        let Some(resource) = resource else {
+            return Ok(Err(Verdict::Released("its kind is no longer served".into())));
+        };
+        let live = scene.cluster.get(&resource, object).await?;
+        Ok(live.map(|live| (resource, live)).ok_or(Verdict::Pruned))
+    };
+    let found = scene.lease.unless_stopped(look).await.map_err(Verdict::Stopped)?;
+    found.map_err(Verdict::Failed)?
 }
 
 /// Reasons not to delete a live object.
@@ -167,6 +194,7 @@ fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
                 permanent: false,
             });
         }
+        Verdict::Unasked => return record.refuse(Refused::unasked(item.object.clone())),
         // The sync goes back to the queue, and its next run looks at it anew.
         Verdict::Stopped(_) => return,
     };

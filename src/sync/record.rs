@@ -21,6 +21,14 @@ pub(super) struct Refused {
     pub(super) permanent: bool,
 }
 
+impl Refused {
+    /// Nothing was asked about it, for the API server did not answer about another one.
+    pub(super) fn unasked(object: ObjectKey) -> Self {
+        let message = "not asked: the API server did not answer about another object".to_owned();
+        Self { object, message, permanent: false }
+    }
+}
+
 /// The phases, commit and results of a sync while it runs.
 pub(super) struct Record {
     /// Durations, each phase once, in the order of their first beginning.

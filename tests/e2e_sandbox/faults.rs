@@ -65,6 +65,50 @@ fn whatever_goes_wrong_at_a_step_the_end_is_what_git_says_and_stays() {
 }
 
 #[test]
+fn a_sync_that_waits_for_an_api_server_that_hangs_ends_when_the_program_is_to_end() {
+    let mut story = Story::begin();
+    for (what, request) in [
+        ("a look that hangs", "GET /api/v1/namespaces/NAMESPACE/configmaps?"),
+        ("a dry run that hangs", "PATCH /api/v1/namespaces/NAMESPACE/configmaps/made"),
+        (
+            "a read before a deletion that hangs",
+            "GET /api/v1/namespaces/NAMESPACE/configmaps/made-",
+        ),
+    ] {
+        story.plan(request, 0, 1, Effect::Delay(Duration::from_mins(60)));
+        story.push(what);
+        wait_for(what, DEADLINE, || match story.faults().left() {
+            0 => Ok(()),
+            left => Err(left.to_string()),
+        });
+        story.world.headstay.terminate();
+        story.world.headstay.restart();
+        story.assert_settled(what);
+    }
+    story.world.finish();
+}
+
+#[test]
+fn an_api_server_that_does_not_answer_is_not_asked_about_the_other_objects() {
+    let api_server = Arc::new(ApiServer::own());
+    let limits = "callsPerCluster: 1";
+    let world = Setup { api_server, limits, ..Setup::default() }.start();
+    let request = format!("PATCH {}", world.config_map_path("first"));
+    let faults = world.api_server.sandbox().faults();
+    faults.plan(Fault { request, skip: 0, times: 1000, effect: Effect::HangUp });
+    let pushed = world.push(&[
+        ("apps/shop/first.yaml", Some(&config_map("first", "red"))),
+        ("apps/shop/second.yaml", Some(&config_map("second", "red"))),
+    ]);
+    world.headstay.wait_for_sync("an error that tells what was not asked", |sync| {
+        sync["id"] == pushed.sync && sync["error"].to_string().contains("second: not asked")
+    });
+    faults.clear();
+    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    world.finish();
+}
+
+#[test]
 fn a_list_that_is_behind_undoes_nothing() {
     let mut story = Story::begin();
     for writes_ago in [1, 5, 50] {
