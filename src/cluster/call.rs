@@ -14,7 +14,7 @@ use kube::client::Body;
 use kube::core::Status;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::error::ClusterError;
@@ -88,11 +88,21 @@ pub(super) struct Answer<T = Value> {
     pub(super) warnings: Vec<String>,
 }
 
+/// A successful answer as it came, with its turn, so that no more of them are held at once than
+/// calls are made.
+struct Raw<'a> {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    _turn: SemaphorePermit<'a>,
+}
+
 /// Sends calls.
 pub(super) struct Caller {
     client: Client,
     permits: Semaphore,
-    /// When an answer came last, whatever it was; none after a call without one.
+    /// When an answer came last, be it a refusal; none after a call without one, or with a failure of
+    /// the API server.
     answered: Mutex<Option<Instant>>,
     reads: AtomicU64,
     dry_runs: AtomicU64,
@@ -138,6 +148,18 @@ impl Caller {
         &self,
         call: &Call<'_>,
     ) -> Result<Answer<T>, ClusterError> {
+        let Raw { status, headers, body, _turn } = self.repeat(call).await?;
+        let value = serde_json::from_slice(&body)
+            .map_err(|_| unexpected(call, "it is not the JSON that was asked for"))?;
+        Ok(Answer { status, value, warnings: warnings(&headers) })
+    }
+
+    /// As [`send`](Self::send), for an answer of which nothing is kept.
+    pub(super) async fn ask(&self, call: &Call<'_>) -> Result<(), ClusterError> {
+        self.repeat(call).await.map(drop)
+    }
+
+    async fn repeat(&self, call: &Call<'_>) -> Result<Raw<'_>, ClusterError> {
         let began = Instant::now();
         for delay in RETRY_DELAYS {
             let error = match self.attempt(call).await {
@@ -155,21 +177,14 @@ impl Caller {
         self.attempt(call).await
     }
 
-    async fn attempt<T: DeserializeOwned>(
-        &self,
-        call: &Call<'_>,
-    ) -> Result<Answer<T>, ClusterError> {
-        let unexpected = |message: &str| ClusterError::Unexpected {
-            object: Box::new(call.object.clone()),
-            message: message.to_owned(),
-        };
+    async fn attempt(&self, call: &Call<'_>) -> Result<Raw<'_>, ClusterError> {
         let turn = timeout(TURN_TIMEOUT, self.permits.acquire()).await;
         let turn = turn.map_err(|_| ClusterError::NoTurn {
             object: Box::new(call.object.clone()),
             after: TURN_TIMEOUT,
         });
         // The semaphore is never closed.
-        let _permit = turn?.map_err(|_| unexpected("shutting down"))?;
+        let turn = turn?.map_err(|_| unexpected(call, "shutting down"))?;
         let counter = match call.purpose {
             Purpose::Read => &self.reads,
             Purpose::DryRun => &self.dry_runs,
@@ -183,12 +198,10 @@ impl Caller {
         if !status.is_success() {
             return Err(classify(&refusal(status, &headers, &body), &call.object));
         }
-        let value = serde_json::from_slice(&body)
-            .map_err(|_| unexpected("it is not the JSON that was asked for"))?;
-        Ok(Answer { status, value, warnings: warnings(&headers) })
+        Ok(Raw { status, headers, body, _turn: turn })
     }
 
-    /// Whether an answer, whatever it is, came within this time, and every call since had one.
+    /// Whether an answer, be it a refusal, came within this time, and every call since had one.
     pub(super) fn answered_within(&self, time: Duration) -> bool {
         let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         answered.is_some_and(|at| at.elapsed() < time)
@@ -205,7 +218,8 @@ impl Caller {
         };
         let answer = timeout(CALL_TIMEOUT, self.deliver(call)).await.map_err(late).flatten();
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        *answered = answer.is_ok().then(Instant::now);
+        let served = matches!(&answer, Ok((status, ..)) if !status.is_server_error());
+        *answered = served.then(Instant::now);
         drop(answered);
         answer
     }
@@ -253,6 +267,11 @@ fn repeatable(call: &Call<'_>, error: &ClusterError) -> bool {
         ClusterError::Expired { .. } => false,
         error => error.is_transient(),
     }
+}
+
+fn unexpected(call: &Call<'_>, message: &str) -> ClusterError {
+    let (object, message) = (Box::new(call.object.clone()), message.to_owned());
+    ClusterError::Unexpected { object, message }
 }
 
 fn broken(call: &Call<'_>, source: Box<dyn Error + Send + Sync>) -> ClusterError {

@@ -44,7 +44,7 @@ pub enum ClusterError {
         /// The time that it had.
         after: Duration,
     },
-    /// No answer when the API server was asked whether it is there.
+    /// No answer, or none but a failure, when the API server was asked whether it can serve.
     #[error(transparent)]
     Silent(Arc<Self>),
     /// It was not sent: the calls before it took too long.
@@ -331,6 +331,11 @@ impl ClusterError {
             self,
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Silent(_) | Self::NoTurn { .. }
         )
+    }
+
+    /// Whether the API server answered, but only that it cannot serve.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::ServerBusy { .. })
     }
 
     /// When the API server wants to be asked again, if it said so.

@@ -1,5 +1,5 @@
-//! Whether an API server answers at all: asked by who wants to know before it holds anything that
-//! others need.
+//! Whether an API server can serve: asked by who wants to know before it holds anything that others
+//! need.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use http::Method;
+
 use crate::cluster::Cluster;
+use crate::cluster::call::{Call, Purpose};
 use crate::cluster::error::ClusterError;
+use crate::domain::object::ObjectKey;
 
 /// How long an answer tells that the API server is there. A sync that begins later asks again, while
 /// it fetches.
@@ -32,8 +36,8 @@ struct Silence {
 
 impl Cluster {
     /// Returns at once when the API server has just answered a call, be it with a refusal; else asks
-    /// it something that costs nothing. Who comes meanwhile shares the question, also when there is
-    /// no answer.
+    /// it whether it is ready, which it is not while it waits for its own store. Who comes meanwhile
+    /// shares the question, also when there is no answer.
     pub async fn answers(&self) -> Result<(), ClusterError> {
         let (caller, presence) = (&self.shared.caller, &self.shared.presence);
         let ended_before = presence.ended.load(Ordering::SeqCst);
@@ -47,16 +51,36 @@ impl Cluster {
         if let Some(shared) = silence.as_ref().filter(|silence| silence.number > ended_before) {
             return Err(ClusterError::Silent(Arc::clone(&shared.error)));
         }
-        let asked = self.version().await;
+        let asked = self.readiness().await;
         let number = presence.ended.fetch_add(1, Ordering::SeqCst) + 1;
         match asked {
-            Err(error) if error.is_silence() => {
+            Err(error) if error.is_silence() || error.is_failure() => {
                 let error = Arc::new(error);
                 *silence = Some(Silence { number, error: Arc::clone(&error) });
                 Err(ClusterError::Silent(error))
             }
+            // Who may not ask for it was answered, too.
             _ => Ok(()),
         }
+    }
+
+    async fn readiness(&self) -> Result<(), ClusterError> {
+        let object = ObjectKey {
+            group: String::new(),
+            kind: "APIServer".into(),
+            namespace: None,
+            name: "/readyz".into(),
+        };
+        let call = Call {
+            object,
+            purpose: Purpose::Read,
+            method: Method::GET,
+            uri: "/readyz".into(),
+            accept: "*/*",
+            body: None,
+            repeat_conflict: true,
+        };
+        self.shared.caller.ask(&call).await
     }
 }
 
@@ -77,6 +101,16 @@ mod tests {
         assert_eq!(sent.lock().unwrap().len(), 1);
         cluster.answers().await.unwrap_err();
         assert_eq!(sent.lock().unwrap().len(), 2, "who comes later wants another try");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_fails_is_no_better_than_a_silent_one() {
+        let (caller, sent) = server(4, Some(StatusCode::INTERNAL_SERVER_ERROR));
+        let cluster = Cluster::of(caller);
+        for _ in 0..2 {
+            assert!(matches!(cluster.answers().await, Err(ClusterError::Silent(_))));
+        }
+        assert!(sent.lock().unwrap().iter().all(|path| path == "/readyz"));
     }
 
     #[tokio::test(start_paused = true)]
