@@ -53,8 +53,9 @@ pub(super) async fn prune(scene: &Scene<'_>, record: &mut Record) -> Result<Ende
             note(record, item, verdict);
         }
         stopped?;
+        // A definition or a namespace that went now would take along what was refused.
+        record.fail_on_failed_objects()?;
     }
-    record.fail_on_failed_objects()?;
     Ok(Ended::Pruned)
 }
 

@@ -109,6 +109,29 @@ fn an_api_server_that_does_not_answer_is_not_asked_about_the_other_objects() {
 }
 
 #[test]
+fn what_cannot_be_deleted_keeps_what_others_stand_on() {
+    let world = Setup { api_server: Arc::new(ApiServer::own()), ..Setup::default() }.start();
+    let class = "{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: high}, \
+                 value: 7}";
+    let (first, high) = ("apps/shop/first.yaml", "apps/shop/high.yaml");
+    world.apply(&[(first, Some(&config_map("first", "red"))), (high, Some(class))]);
+    let request = format!("DELETE {}", world.config_map_path("first"));
+    let faults = world.api_server.sandbox().faults();
+    faults.plan(Fault { request, skip: 0, times: 1000, effect: Effect::Refuse(403) });
+
+    let pushed = world.push(&[(first, None), (high, None)]);
+    world.headstay.wait_for_sync("the deletion to be refused", |sync| {
+        sync["id"] == pushed.sync && sync["error"].to_string().contains("first")
+    });
+    let class = || world.kubernetes.get("/apis/scheduling.k8s.io/v1/priorityclasses/high");
+    assert!(class().is_some(), "what comes after it waits for it");
+    faults.clear();
+    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    assert_eq!((world.colour("first"), class()), (None, None));
+    world.finish();
+}
+
+#[test]
 fn a_list_that_is_behind_undoes_nothing() {
     let mut story = Story::begin();
     for writes_ago in [1, 5, 50] {
