@@ -16,7 +16,8 @@ use crate::sync::render;
 use crate::sync::scene::Scene;
 
 /// Puts the drifted objects back, from the commits that they were applied from. The mirror has
-/// those, so this works while Git is down.
+/// those, so this works while Git is down. A commit that cannot be put back holds up no other one;
+/// the first error is returned.
 pub(super) async fn heal(
     scene: &Scene<'_>,
     record: &mut Record,
@@ -29,16 +30,34 @@ pub(super) async fn heal(
         }
     }
     // The failure of the wanted commit is told; refusals while healing come on top of it.
-    let before = std::mem::take(&mut record.results);
+    let mut told = std::mem::take(&mut record.results);
+    let mut healed = Ok(());
     for (commit, keys) in commits {
-        let mut desired = render::render(scene, record, &commit).await?;
-        desired.retain(|object| keys.contains(&object.key));
-        for stage in order::stages(desired) {
-            let checked = diff::dry_run(scene, record, &commit, stage, &diff::Taken::new()).await?;
-            apply::apply(scene, record, &commit, checked).await?;
+        let one = put_back(scene, record, &commit, &keys).await;
+        told.append(&mut record.results);
+        if matches!(one, Err(SyncError::Stopped(_))) {
+            healed = one;
+            break;
         }
+        healed = healed.and(one);
     }
-    record.results.splice(0..0, before);
+    record.results = told;
+    healed
+}
+
+/// Puts objects back to what a commit says of them.
+async fn put_back(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    commit: &CommitId,
+    keys: &HashSet<ObjectKey>,
+) -> Result<(), SyncError> {
+    let mut desired = scene.lease.unless_stopped(render::render(scene, record, commit)).await??;
+    desired.retain(|object| keys.contains(&object.key));
+    for stage in order::stages(desired) {
+        let checked = diff::dry_run(scene, record, commit, stage, &diff::Taken::new()).await?;
+        apply::apply(scene, record, commit, checked).await?;
+    }
     Ok(())
 }
 

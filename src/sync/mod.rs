@@ -157,7 +157,8 @@ async fn bring(
         heal::heal(scene, record, drifted).await?;
         return Ok(Ended::Held);
     }
-    let desired = render::render(scene, record, &target.commit.id).await?;
+    let rendered = scene.lease.unless_stopped(render::render(scene, record, &target.commit.id));
+    let desired = rendered.await??;
     let plan = diff::plan(scene, record, &target, desired, drifted);
     let plan = scene.lease.unless_stopped(plan).await??;
     if let Some(blocked) = plan.blocked {

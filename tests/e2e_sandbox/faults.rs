@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headstay::sandbox::fault::{Effect, Fault};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::api_server::ApiServer;
 use crate::world::manifests::{config_map, deployment};
-use crate::world::wait::{DEADLINE, wait_for};
+use crate::world::wait::{DEADLINE, wait_for, wait_until};
 use crate::world::{Setup, World};
 
 /// A step of a sync: what it is called, a part of its requests, and how many of those come first.
@@ -77,6 +77,8 @@ fn a_sync_that_waits_for_an_api_server_that_hangs_ends_when_the_program_is_to_en
     ] {
         story.plan(request, 0, 1, Effect::Delay(Duration::from_mins(60)));
         story.push(what);
+        // A push alone does not look at what was applied before.
+        story.world.headstay.request_sync();
         wait_for(what, DEADLINE, || match story.faults().left() {
             0 => Ok(()),
             left => Err(left.to_string()),
@@ -128,6 +130,37 @@ fn what_cannot_be_deleted_keeps_what_others_stand_on() {
     faults.clear();
     world.headstay.wait_for_state(&pushed.sync, "Succeeded");
     assert_eq!((world.colour("first"), class()), (None, None));
+    world.finish();
+}
+
+#[test]
+fn what_cannot_be_healed_leaves_nothing_else_unhealed() {
+    let api_server = Arc::new(ApiServer::own());
+    let world = Setup { api_server, interval: "2s", ..Setup::default() }.start();
+    let mut applied = ["one", "two"].map(|name| {
+        let path = format!("apps/shop/{name}.yaml");
+        let sync = world.apply(&[(&path, Some(&config_map(name, "blue")))]);
+        (sync["commit"]["id"].as_str().unwrap().to_owned(), name)
+    });
+    // In the order in which they are healed.
+    applied.sort();
+    let [first, second] = applied.map(|(_, name)| name);
+    world.push(&[("apps/shop/broken.yaml", Some("{"))]);
+    let request = format!("PATCH {}", world.config_map_path(first));
+    let faults = world.api_server.sandbox().faults();
+    // The first is the change by hand.
+    faults.plan(Fault { request, skip: 1, times: 1000, effect: Effect::Refuse(403) });
+
+    for name in [first, second] {
+        let drift = json!({"data": {"colour": "red"}});
+        world.kubernetes.edit(&world.config_map_path(name), &drift);
+    }
+    wait_until("the other one to be healed", DEADLINE, || {
+        world.colour(second).as_deref() == Some("blue")
+    });
+    assert_eq!(world.colour(first).as_deref(), Some("red"));
+    faults.clear();
+    wait_until("both to be healed", DEADLINE, || world.colour(first).as_deref() == Some("blue"));
     world.finish();
 }
 
