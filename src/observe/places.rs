@@ -45,23 +45,32 @@ pub(super) enum Kind {
 pub(super) struct Places {
     clusters: Clusters,
     kinds: HashMap<(ClusterId, GroupKind, String), Resource>,
+    /// Clusters whose connections were looked at in this round.
+    looked_at: HashSet<ClusterName>,
     /// Clusters that did not answer in this round.
     silent: HashSet<ClusterName>,
 }
 
 impl Places {
     pub(super) fn new(clusters: Clusters) -> Self {
-        Self { clusters, kinds: HashMap::new(), silent: HashSet::new() }
+        let (looked_at, silent) = (HashSet::new(), HashSet::new());
+        Self { clusters, kinds: HashMap::new(), looked_at, silent }
     }
 
-    /// The cluster of this configuration; none when it cannot be connected now.
+    /// The cluster of this configuration; none when it cannot be connected now. Once in a round the
+    /// files of its connection are looked at: certificates are rotated, and no sync may be due.
     pub(super) async fn reach(&mut self, config: &config::Cluster) -> Option<Place> {
-        let connection = if let Some(known) = self.clusters.known(config) {
-            known
-        } else {
-            let (clusters, config) = (self.clusters.clone(), config.clone());
-            let name = config.name.clone();
-            self.ask(&name, async move { clusters.connection(&config).await }).await?
+        let known = self.clusters.known(config);
+        let connection = match known {
+            Some(known) if self.looked_at.contains(&config.name) => known,
+            known => {
+                self.looked_at.insert(config.name.clone());
+                let (clusters, config) = (self.clusters.clone(), config.clone());
+                let name = config.name.clone();
+                let looked = self.ask(&name, async move { clusters.connection(&config).await });
+                // What is there serves until there is another one.
+                looked.await.or(known)?
+            }
         };
         let Connection { cluster, generation, .. } = connection;
         Some(Place { id: ClusterId { name: config.name.clone(), generation }, cluster })
@@ -85,8 +94,9 @@ impl Places {
         }
     }
 
-    /// Forgets kinds, and asks silent clusters again from now on.
+    /// Forgets kinds, and looks at connections and asks silent clusters again from now on.
     pub(super) fn begin_round(&mut self, kept: impl Fn(&ClusterId, &Resource) -> bool) {
+        self.looked_at.clear();
         self.silent.clear();
         self.kinds.retain(|(cluster, ..), resource| kept(cluster, resource));
     }
@@ -118,8 +128,45 @@ impl Places {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+    use tokio::time::advance;
+
     use super::*;
+    use crate::config::ClusterAccess;
     use crate::config::secret::SecretError;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_kubeconfig_is_noticed_in_the_next_round() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kubeconfig");
+        let write = |token: &str| {
+            let content = json!({
+                "current-context": "here",
+                "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+                "clusters": [{"name": "here", "cluster": {"server": "http://127.0.0.1:1"}}],
+                "users": [{"name": "me", "user": {"token": token}}],
+            });
+            std::fs::write(&path, content.to_string()).unwrap();
+        };
+        let access = ClusterAccess::Kubeconfig { path: Some(path.clone()), context: None };
+        let config =
+            config::Cluster { name: "main".parse().unwrap(), access, labels: BTreeMap::new() };
+        let mut places = Places::new(Clusters::new(1));
+        write("first");
+        assert_eq!(places.reach(&config).await.unwrap().id.generation, 1);
+        write("second");
+        // Longer than the files of a connection are left alone.
+        advance(Duration::from_mins(1)).await;
+        assert_eq!(places.reach(&config).await.unwrap().id.generation, 1, "once in a round");
+        places.begin_round(|_, _| true);
+        assert_eq!(places.reach(&config).await.unwrap().id.generation, 2);
+        std::fs::remove_file(&path).unwrap();
+        advance(Duration::from_mins(1)).await;
+        places.begin_round(|_, _| true);
+        assert_eq!(places.reach(&config).await.unwrap().id.generation, 2, "there is no better one");
+    }
 
     #[tokio::test]
     async fn a_silent_cluster_is_not_asked_again_in_the_same_round() {
