@@ -78,10 +78,8 @@ struct Held {
     told_since: bool,
     /// Commits in a row that no webhook announced, before it.
     unannounced: u32,
-    /// The cluster that its application is kept on now.
-    cluster: Option<String>,
-    /// Whether its application left the configuration.
-    left: bool,
+    /// Where its application is kept now.
+    place: Place,
     /// The sync that was queued in its slot meanwhile.
     rival: Option<SyncId>,
 }
@@ -100,8 +98,7 @@ impl Held {
             announced: row.try_get("announced")?,
             told_since: row.try_get("told_since")?,
             unannounced: row.try_get("unannounced")?,
-            cluster: row.try_get("cluster")?,
-            left: row.try_get("left")?,
+            place: Place::read(row)?,
             rival: rows::parsed_or_none(row, "rival")?,
         })
     }
@@ -113,10 +110,32 @@ impl Held {
 
     /// Whether the outcome speaks of a cluster on which the application is no more.
     fn has_moved_from(&self, outcome: &Outcome) -> bool {
-        match (&self.cluster, &outcome.cluster) {
-            (Some(now), Some(then)) => now != then.as_str(),
-            _ => self.left,
+        match (&self.place, &outcome.cluster) {
+            (Place::On(now), Some(then)) => now != then.as_str(),
+            (Place::Nowhere, Some(_)) => true,
+            _ => false,
         }
+    }
+}
+
+/// Where an application is kept, as of the last `Store::configure`.
+enum Place {
+    /// On this cluster.
+    On(String),
+    /// It left the configuration.
+    Nowhere,
+    /// The store was not told of it.
+    Unknown,
+}
+
+impl Place {
+    fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        let (cluster, since) = (row.try_get("cluster")?, row.try_get("cluster_since")?);
+        Ok(match (cluster, since) {
+            (Some(cluster), _) => Self::On(cluster),
+            (None, Some::<i64>(_)) => Self::Nowhere,
+            (None, None) => Self::Unknown,
+        })
     }
 }
 
@@ -208,8 +227,7 @@ const HELD: &str = "
 SELECT s.application, s.trigger, s.step, s.cancel_requested, s.phases, s.summary,
     iif(s.step = 'Prune', (SELECT results FROM sync_results WHERE sync = s.id), NULL) AS results,
     EXISTS (SELECT 1 FROM sync_deliveries WHERE sync = s.id) AS announced,
-    a.cluster, a.cluster IS NULL AND a.cluster_since IS NOT NULL AS left,
-    ifnull(a.announced_at >= s.queued_at, 0) AS told_since,
+    a.cluster, a.cluster_since, ifnull(a.announced_at >= s.queued_at, 0) AS told_since,
     ifnull(a.unannounced, 0) AS unannounced,
     (SELECT r.id FROM syncs AS r
      WHERE r.application = s.application AND r.slot = s.slot
