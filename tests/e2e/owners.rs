@@ -312,6 +312,7 @@ fn what_stays_behind_on_another_cluster_is_told_and_is_owned_again_after_a_retur
     assert_eq!(world.colour("extra").as_deref(), Some("red"));
     let told = world.headstay.condition("LeftBehind").unwrap();
     assert!(told.starts_with("2 objects are no longer managed on cluster test"), "{told}");
+    assert!(told.contains("If both are one API server under two names, do not delete"), "{told}");
     assert_eq!(world.headstay.application()["inventory"].as_array().unwrap().len(), 1);
 
     let back = moves("second", "test");

@@ -181,8 +181,9 @@ fn left_behind(application: &Application, cluster: &ClusterName, objects: u64) -
     let objects =
         if objects == 1 { "1 object is".to_owned() } else { format!("{objects} objects are") };
     format!(
-        "{objects} no longer managed on cluster {cluster}, since the application is kept on {now}: \
-         delete there what has the label {APPLICATION_LABEL}={name}, or move the application back \
-         (told for as long as history is kept, server.retention.age)"
+        "{objects} no longer managed on cluster {cluster}, since the application is kept on {now}. \
+         If both are one API server under two names, do not delete by label: what Git names is \
+         managed as on {now}. Else delete there what has the label {APPLICATION_LABEL}={name}, or \
+         move the application back (told for as long as history is kept, server.retention.age)"
     )
 }
