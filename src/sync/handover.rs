@@ -26,7 +26,7 @@ pub(super) struct Claims {
 }
 
 /// Asks the inventories, and Git for what the applications that are not at this commit yet name
-/// there. Only those that follow the same revision are asked: nobody else takes part in a move.
+/// there. Only those that are led to the same commit are asked: nobody else takes part in a move.
 pub(super) async fn claims(
     scene: &Scene<'_>,
     commit: &CommitId,
@@ -54,7 +54,9 @@ pub(super) async fn claims(
         if open.is_empty() {
             break;
         }
-        if is_settled(scene, other, states.get(&other.name).copied(), commit).await {
+        if !follows_along(scene, other).await
+            || is_settled(scene, other, states.get(&other.name).copied(), commit).await
+        {
             continue;
         }
         let (name, short) = (&other.name, commit.short());
@@ -99,14 +101,28 @@ pub(super) async fn let_go(
     Ok(())
 }
 
-/// The other applications of the cluster that follow the same revision.
+/// The other applications of the cluster whose files are in the same repository, by whatever name.
 fn neighbours<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = &'a Application> {
-    let ours = &scene.application;
+    let (ours, repositories) = (&scene.application, &scene.config.repositories);
     scene.config.applications.values().map(|other| &**other).filter(|other| {
         other.name != ours.name
-            && (&other.cluster, &other.repository, &other.revision)
-                == (&ours.cluster, &ours.repository, &ours.revision)
+            && other.cluster == ours.cluster
+            && repositories
+                .get(&other.repository)
+                .is_some_and(|repository| repository.url == scene.repository.url)
     })
+}
+
+/// Whether what another application follows is what ours does: the same revision, or one that leads
+/// to the same commit now (`main` and `refs/heads/main`).
+async fn follows_along(scene: &Scene<'_>, other: &Application) -> bool {
+    let ours = &scene.application;
+    if other.revision == ours.revision {
+        return true;
+    }
+    let resolve = |revision| scene.context.source.resolve(&scene.repository, revision);
+    let (theirs, ours) = tokio::join!(resolve(&other.revision), resolve(&ours.revision));
+    matches!((theirs, ours), (Ok(theirs), Ok(ours)) if theirs.id == ours.id)
 }
 
 /// Whether the inventory of an application says all that it names at a commit: its last complete

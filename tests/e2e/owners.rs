@@ -7,11 +7,12 @@ use crate::world::manifests::config_map;
 use crate::world::wait::{DEADLINE, wait_until};
 use crate::world::{Setup, World, assert_tells};
 
-/// A second application on the same repository and namespace.
+/// A second application on the same repository and namespace. What it follows is what the first
+/// does, by another name.
 const STOCK: &str = "
   - name: stock
     repository: fleet
-    revision: main
+    revision: refs/heads/main
     path: apps/stock
     cluster: test
     namespace: NAMESPACE
