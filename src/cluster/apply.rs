@@ -3,7 +3,8 @@
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::cluster::call::{Answer, Call, Purpose, time_limit};
+use crate::cluster::answer::Answer;
+use crate::cluster::call::{Call, Purpose, time_limit};
 use crate::cluster::error::ClusterError;
 use crate::cluster::path;
 use crate::cluster::read::JSON;

@@ -6,17 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WARNING};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::Client;
 use kube::client::Body;
-use kube::core::Status;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::cluster::answer::{Answer, Raw, parse, refusal, warnings};
 use crate::cluster::error::ClusterError;
 use crate::cluster::status::classify;
 use crate::config::secret::SecretError;
@@ -37,9 +36,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// No further attempt once a call has taken this long.
 const RETRY_WINDOW: Duration = Duration::from_secs(20);
 /// Largest answer, in bytes.
-const MAX_ANSWER: usize = 64 << 20;
-/// Most warnings of one answer that are kept.
-const MAX_WARNINGS: usize = 16;
+pub(super) const MAX_ANSWER: usize = 64 << 20;
 
 /// How many calls were made to a cluster since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,22 +76,6 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<(&'static str, Vec<u8>)>,
     /// Whether a 409 is worth another attempt: not when the call carries a precondition.
     pub(super) repeat_conflict: bool,
-}
-
-/// A successful answer.
-pub(super) struct Answer<T = Value> {
-    pub(super) status: StatusCode,
-    pub(super) value: T,
-    pub(super) warnings: Vec<String>,
-}
-
-/// A successful answer as it came, with its turn, so that no more of them are held at once than
-/// calls are made.
-struct Raw<'a> {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-    _turn: SemaphorePermit<'a>,
 }
 
 /// Sends calls.
@@ -144,13 +125,14 @@ impl Caller {
     }
 
     /// As [`send`](Self::send), for an answer of which only a part is kept.
-    pub(super) async fn send_for<T: DeserializeOwned>(
+    pub(super) async fn send_for<T: DeserializeOwned + Send + 'static>(
         &self,
         call: &Call<'_>,
     ) -> Result<Answer<T>, ClusterError> {
         let Raw { status, headers, body, _turn } = self.repeat(call).await?;
-        let value = serde_json::from_slice(&body)
-            .map_err(|_| unexpected(call, "it is not the JSON that was asked for"))?;
+        let value = parse(body).await;
+        let value =
+            value.ok_or_else(|| unexpected(call, "it is not the JSON that was asked for"))?;
         Ok(Answer { status, value, warnings: warnings(&headers) })
     }
 
@@ -218,7 +200,10 @@ impl Caller {
         };
         let answer = timeout(CALL_TIMEOUT, self.deliver(call)).await.map_err(late).flatten();
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        let served = matches!(&answer, Ok((status, ..)) if !status.is_server_error());
+        let served = match &answer {
+            Ok((status, ..)) => !status.is_server_error(),
+            Err(error) => matches!(error, ClusterError::AnswerTooLarge { .. }),
+        };
         *answered = served.then(Instant::now);
         drop(answered);
         answer
@@ -288,38 +273,6 @@ fn unsent(call: &Call<'_>, error: kube::Error) -> ClusterError {
     }
 }
 
-/// The `Status` of a refusal; proxies and unserved paths answer with a plain text instead.
-fn refusal(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
-    let mut status = serde_json::from_slice::<Status>(body)
-        .ok()
-        .filter(Status::is_failure)
-        .unwrap_or_else(|| Status::failure(String::from_utf8_lossy(body).trim(), ""));
-    status.code = code.as_u16();
-    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    if let Some(after) = after {
-        let details = status.details.get_or_insert_with(|| kube::core::response::StatusDetails {
-            name: String::new(),
-            group: String::new(),
-            kind: String::new(),
-            uid: String::new(),
-            causes: Vec::new(),
-            retry_after_seconds: 0,
-        });
-        details.retry_after_seconds = details.retry_after_seconds.max(after);
-    }
-    status
-}
-
-/// The texts of `Warning: 299 - "text"`.
-fn warnings(headers: &HeaderMap) -> Vec<String> {
-    let text = |value: &HeaderValue| {
-        let value = value.to_str().ok()?;
-        let quoted = value.split_once('"')?.1.rsplit_once('"')?.0;
-        Some(quoted.replace("\\\"", "\"").replace("\\\\", "\\"))
-    };
-    headers.get_all(WARNING).iter().filter_map(text).take(MAX_WARNINGS).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicBool;
@@ -375,22 +328,5 @@ mod tests {
         let no_turn = |ended: &Result<Answer, _>| matches!(ended, Err(ClusterError::NoTurn { .. }));
         assert!(no_turn(&ended[3]) && !no_turn(&ended[1]));
         assert!(!sent.lock().unwrap().contains(&"/4".to_owned()));
-    }
-
-    #[test]
-    fn warnings_are_the_quoted_texts() {
-        let mut headers = HeaderMap::new();
-        headers.append(WARNING, HeaderValue::from_static(r#"299 - "unknown field \"x\"""#));
-        headers.append(WARNING, HeaderValue::from_static("nonsense"));
-        assert_eq!(warnings(&headers), [r#"unknown field "x""#]);
-    }
-
-    #[test]
-    fn a_plain_text_becomes_a_status_and_keeps_retry_after() {
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("3"));
-        let status = refusal(StatusCode::TOO_MANY_REQUESTS, &headers, b"Too many requests\n");
-        assert_eq!((status.code, status.message.as_str()), (429, "Too many requests"));
-        assert_eq!(status.details.unwrap().retry_after_seconds, 3);
     }
 }

@@ -3,6 +3,7 @@
 //! Every call is bounded (see [`call`]), and every refusal becomes an [`error::ClusterError`] whose
 //! variant says whether to try again.
 
+mod answer;
 pub mod apply;
 pub mod call;
 mod connection;
@@ -19,9 +20,11 @@ pub mod status;
 mod testing;
 pub mod watch;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 
-use crate::cluster::call::{Answer, Call, Caller, Calls, Gate};
+use crate::cluster::answer::Answer;
+use crate::cluster::call::{Call, Caller, Calls, Gate};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ClusterError;
 use crate::cluster::files::Files;
@@ -38,6 +41,8 @@ struct Shared {
     caller: Caller,
     discovery: Discovery,
     presence: Presence,
+    /// The lists (path and query) that are known to be too large for one answer.
+    paged: Mutex<HashSet<String>>,
 }
 
 impl Cluster {
@@ -55,7 +60,8 @@ impl Cluster {
 
     fn of(caller: Caller) -> Self {
         let (discovery, presence) = (Discovery::default(), Presence::default());
-        Self { shared: Arc::new(Shared { caller, discovery, presence }) }
+        let paged = Mutex::default();
+        Self { shared: Arc::new(Shared { caller, discovery, presence, paged }) }
     }
 
     /// The cluster for who may write to it: `gate` is asked right before each attempt of each

@@ -1,11 +1,14 @@
 //! Reading live objects.
 
+use std::sync::PoisonError;
+
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::cluster::call::{Answer, Call, Purpose};
+use crate::cluster::answer::Answer;
+use crate::cluster::call::{Call, Purpose};
 use crate::cluster::error::ClusterError;
 use crate::cluster::path;
 use crate::domain::object::{ObjectKey, Resource};
@@ -53,17 +56,24 @@ impl Cluster {
     }
 
     /// The version of every object of a kind that a label selector matches, in a namespace or (none)
-    /// in all. It is one call, however many they are, and as new as the API server's own state: a
-    /// list from its cache may be older than what we wrote last.
+    /// in all. It is one call, unless they are too many for one answer, and as new as the API server's
+    /// own state: a list from its cache may be older than what we wrote last.
     pub async fn list_versions(
         &self,
         resource: &Resource,
         namespace: Option<&str>,
         selector: &str,
     ) -> Result<Vec<LiveVersion>, ClusterError> {
-        match self.list_pages(resource, namespace, selector, None).await {
-            Err(ClusterError::AnswerTooLarge { .. }) => {}
-            listed => return listed,
+        let paged = || self.shared.paged.lock().unwrap_or_else(PoisonError::into_inner);
+        let collection = path::collection(resource, namespace);
+        let whole = path::with_query(&collection, &[("labelSelector", selector)]);
+        let needs_pages = paged().contains(&whole);
+        if !needs_pages {
+            match self.list_pages(resource, namespace, selector, None).await {
+                // Lists seldom shrink: what was thrown away is not asked for again at each look.
+                Err(ClusterError::AnswerTooLarge { .. }) => paged().insert(whole),
+                listed => return listed,
+            };
         }
         let mut restarts = 0;
         loop {
@@ -221,5 +231,41 @@ fn take_items(list: &mut Value) -> Vec<Value> {
     match list.get_mut("items").map(Value::take) {
         Some(Value::Array(items)) => items,
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{Request, Response, StatusCode};
+    use kube::client::Body;
+
+    use super::*;
+    use crate::cluster::call::MAX_ANSWER;
+    use crate::cluster::testing::answering;
+
+    #[tokio::test]
+    async fn a_list_that_was_too_large_is_asked_for_in_pages_from_then_on() {
+        let (caller, sent) = answering(1, |request: &Request<Body>| {
+            let paged = request.uri().query().is_some_and(|query| query.contains("limit="));
+            let small = || br#"{"metadata": {}, "items": []}"#.to_vec();
+            let body = if paged { small() } else { vec![b' '; MAX_ANSWER + 1] };
+            Response::builder().status(StatusCode::OK).body(Body::from(body)).ok()
+        });
+        let cluster = Cluster::of(caller);
+        let resource = Resource {
+            group: String::new(),
+            version: "v1".into(),
+            kind: "ConfigMap".into(),
+            plural: "configmaps".into(),
+            namespaced: true,
+        };
+        for calls in [2, 3] {
+            let listed = cluster.list_versions(&resource, Some("shop"), "a=b").await.unwrap();
+            assert_eq!((listed, sent.lock().unwrap().len()), (Vec::new(), calls));
+        }
+        let hour = Duration::from_mins(60);
+        assert!(cluster.shared.caller.answered_within(hour));
     }
 }
