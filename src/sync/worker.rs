@@ -20,8 +20,8 @@ use crate::sync::error::chain;
 use crate::sync::lease::{LEASE, Lease, Leases};
 
 /// Most syncs that are claimed at once: so many may wait for hosts that hang before one whose hosts
-/// are well has to wait. One that waits costs a task and a few kilobytes.
-const CLAIMS_MAX: usize = 1024;
+/// are well has to wait. One that waits costs a task and a few kilobytes, and in a fetch a thread.
+pub const CLAIMS_MAX: usize = 1024;
 /// How long it sleeps at most when nobody rings: rows may become claimable in silence.
 const POLL: Duration = Duration::from_secs(5);
 /// How long it waits for a store that does not answer.
