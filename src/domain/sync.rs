@@ -15,7 +15,7 @@ pub enum SyncState {
     Queued,
     /// A worker has it.
     Running,
-    /// All is applied; it waits for health. It holds no worker and no slot.
+    /// All is applied; it waits for health. It holds no worker, and keeps no other sync waiting.
     Waiting,
     /// An attempt failed for a reason that can pass; the next attempt has a time.
     Retrying,

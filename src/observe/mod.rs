@@ -1,5 +1,5 @@
 //! The observer: watches what applications own, judges their health, and ends the syncs that wait
-//! for it. It holds no slot of any application and writes to no cluster.
+//! for it. It keeps no sync from being claimed and writes to no cluster.
 //!
 //! One task owns all state. Watches (one per cluster, kind and, where rights are narrow, namespace)
 //! send what they see over one bounded channel; the task marks the applications that are touched,

@@ -111,7 +111,7 @@ async fn execute(context: Context, claim: Claim, leases: Arc<Leases>, stop: Canc
     if waits {
         context.queue.ring_waiting();
     }
-    // The slot of the application is free: its next sync may be claimable now.
+    // The application has no sync that runs: its next one may be claimable now.
     context.queue.ring();
 }
 
