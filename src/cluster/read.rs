@@ -265,7 +265,7 @@ mod tests {
             let listed = cluster.list_versions(&resource, Some("shop"), "a=b").await.unwrap();
             assert_eq!((listed, sent.lock().unwrap().len()), (Vec::new(), calls));
         }
-        let hour = Duration::from_mins(60);
+        let hour = Duration::from_hours(1);
         assert!(cluster.shared.caller.answered_within(hour));
     }
 }

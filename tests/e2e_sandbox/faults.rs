@@ -75,7 +75,7 @@ fn a_sync_that_waits_for_an_api_server_that_hangs_ends_when_the_program_is_to_en
             "GET /api/v1/namespaces/NAMESPACE/configmaps/made-",
         ),
     ] {
-        story.plan(request, 0, 1, Effect::Delay(Duration::from_mins(60)));
+        story.plan(request, 0, 1, Effect::Delay(Duration::from_hours(1)));
         story.push(what);
         // A push alone does not look at what was applied before.
         story.world.headstay.request_sync();
@@ -94,7 +94,7 @@ fn a_sync_that_waits_for_an_api_server_that_hangs_ends_when_the_program_is_to_en
 fn an_api_server_that_does_not_answer_is_not_asked_about_the_other_objects() {
     let api_server = Arc::new(ApiServer::own());
     let limits = "callsPerCluster: 1";
-    let world = Setup { api_server, limits, ..Setup::default() }.start();
+    let world = Setup { limits, api_server, ..Setup::default() }.start();
     let request = format!("PATCH {}", world.config_map_path("first"));
     let faults = world.api_server.sandbox().faults();
     faults.plan(Fault { request, skip: 0, times: 1000, effect: Effect::HangUp });
@@ -137,30 +137,31 @@ fn what_cannot_be_deleted_keeps_what_others_stand_on() {
 fn what_cannot_be_healed_leaves_nothing_else_unhealed() {
     let api_server = Arc::new(ApiServer::own());
     let world = Setup { api_server, interval: "2s", ..Setup::default() }.start();
-    let mut applied = ["one", "two"].map(|name| {
+    let mut applied = ["one", "two", "three"].map(|name| {
         let path = format!("apps/shop/{name}.yaml");
         let sync = world.apply(&[(&path, Some(&config_map(name, "blue")))]);
         (sync["commit"]["id"].as_str().unwrap().to_owned(), name)
     });
     // In the order in which they are healed.
     applied.sort();
-    let [first, second] = applied.map(|(_, name)| name);
+    let [first, second, last] = applied.map(|(_, name)| name);
     world.push(&[("apps/shop/broken.yaml", Some("{"))]);
-    let request = format!("PATCH {}", world.config_map_path(first));
     let faults = world.api_server.sandbox().faults();
-    // The first is the change by hand.
-    faults.plan(Fault { request, skip: 1, times: 1000, effect: Effect::Refuse(403) });
-
     for name in [first, second] {
+        let request = format!("PATCH {}", world.config_map_path(name));
+        // The first request is the change by hand.
+        faults.plan(Fault { request, skip: 1, times: 1000, effect: Effect::Refuse(403) });
+    }
+
+    for name in [first, second, last] {
         let drift = json!({"data": {"colour": "red"}});
         world.kubernetes.edit(&world.config_map_path(name), &drift);
     }
-    wait_until("the other one to be healed", DEADLINE, || {
-        world.colour(second).as_deref() == Some("blue")
-    });
-    assert_eq!(world.colour(first).as_deref(), Some("red"));
+    let is = |name: &str, colour: &str| world.colour(name).as_deref() == Some(colour);
+    wait_until("the last one to be healed", DEADLINE, || is(last, "blue"));
+    assert!(is(first, "red") && is(second, "red"));
     faults.clear();
-    wait_until("both to be healed", DEADLINE, || world.colour(first).as_deref() == Some("blue"));
+    wait_until("all to be healed", DEADLINE, || is(first, "blue") && is(second, "blue"));
     world.finish();
 }
 
