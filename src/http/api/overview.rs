@@ -28,8 +28,11 @@ pub(super) struct Known {
     decisive: Option<Sync>,
 }
 
-/// How many syncs of a commit are read to find the one that was to apply it.
-const SYNCS_OF_A_COMMIT: u32 = 10;
+/// How many syncs of a commit, or of a state, are read to find the one that says where the
+/// application stands.
+const SYNCS_LOOKED_AT: u32 = 10;
+/// What a sync is in while it is accepted and has no result; it may have no commit yet.
+const UNDER_WAY: [SyncState; 3] = [SyncState::Running, SyncState::Queued, SyncState::Retrying];
 
 /// Reads the syncs that tell of an application.
 pub(super) async fn know(
@@ -41,20 +44,37 @@ pub(super) async fn know(
         Some(id) => store.sync(id).await?,
         None => None,
     };
-    let mut decisive = last_sync.clone();
-    if let Some(wanted) = &state.wanted
-        && last_sync.as_ref().is_some_and(is_beside)
-    {
-        let filter = SyncFilter {
-            application: Some(application.name.clone()),
-            commit: Some(wanted.id.clone()),
-            ..SyncFilter::default()
-        };
-        let page = Page { cursor: None, limit: SYNCS_OF_A_COMMIT };
-        let syncs = store.syncs(&filter, page).await?.items;
-        decisive = syncs.into_iter().find(|sync| !is_beside(sync)).or(decisive);
-    }
+    let decisive = match &last_sync {
+        Some(last) if is_beside(last) => {
+            let earlier = before(store, &state).await?;
+            // Where nothing else is known, a look that is under way is told at least.
+            earlier.or_else(|| last_sync.clone().filter(|last| !last.state.is_ended()))
+        }
+        _ => last_sync.clone(),
+    };
     Ok(Known { application, state, last_sync, decisive })
+}
+
+/// The sync that says where an application stands although a later one says nothing of it: one that
+/// is under way, else the one that was to apply the wanted commit.
+async fn before(store: &Store, state: &ApplicationState) -> Result<Option<Sync>, StoreError> {
+    let of_application =
+        SyncFilter { application: Some(state.name.clone()), ..SyncFilter::default() };
+    let mut filters: Vec<_> = UNDER_WAY
+        .map(|state| SyncFilter { state: Some(state), ..of_application.clone() })
+        .into_iter()
+        .collect();
+    if let Some(wanted) = &state.wanted {
+        filters.push(SyncFilter { commit: Some(wanted.id.clone()), ..of_application });
+    }
+    for filter in filters {
+        let page = Page { cursor: None, limit: SYNCS_LOOKED_AT };
+        let syncs = store.syncs(&filter, page).await?.items;
+        if let Some(sync) = syncs.into_iter().find(|sync| !is_beside(sync)) {
+            return Ok(Some(sync));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a sync says nothing of where its application stands: a dry run, a check that is under
@@ -186,4 +206,33 @@ fn left_behind(application: &Application, cluster: &ClusterName, objects: u64) -
          managed as on {now}. Else delete there what has the label {APPLICATION_LABEL}={name}, or \
          move the application back (told for as long as history is kept, server.retention.age)"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::name::ApplicationName;
+    use crate::domain::sync::{SyncOptions, SyncRequest, Trigger};
+
+    fn wish(trigger: Trigger) -> SyncRequest {
+        let application = "shop".parse().unwrap();
+        SyncRequest { application, trigger, actor: None, options: SyncOptions::default() }
+    }
+
+    #[tokio::test]
+    async fn a_push_that_is_worked_on_decides_although_a_check_came_later() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let store = Store::open(&folder.path().join("headstay.db")).await.unwrap();
+        let push = store.enqueue(wish(Trigger::Webhook)).await.unwrap().id;
+        store.claim(Duration::from_mins(1)).await.unwrap().unwrap();
+        let check = store.enqueue(wish(Trigger::Timer)).await.unwrap().id;
+
+        let name: ApplicationName = "shop".parse().unwrap();
+        assert!(is_beside(&store.sync(check).await.unwrap().unwrap()));
+        let state = ApplicationState::new(name);
+        let decisive = before(&store, &state).await.unwrap().unwrap();
+        assert_eq!((decisive.id, standing(&state, Some(&decisive))), (push, "Syncing"));
+    }
 }
