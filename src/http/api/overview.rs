@@ -9,7 +9,7 @@ use crate::config::{Application, Config};
 use crate::domain::inventory::ApplicationState;
 use crate::domain::name::ClusterName;
 use crate::domain::object::APPLICATION_LABEL;
-use crate::domain::sync::{Phase, Sync, SyncState};
+use crate::domain::sync::{FailureClass, Phase, Sync, SyncState};
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::store::error::StoreError;
@@ -78,11 +78,15 @@ async fn before(store: &Store, state: &ApplicationState) -> Result<Option<Sync>,
 }
 
 /// Whether a sync says nothing of where its application stands: a dry run, a check that is under
-/// way, or one that only put back what had drifted.
+/// way, one that only put back what had drifted, or a wish for a revision that does not exist.
 fn is_beside(sync: &Sync) -> bool {
     let healed = sync.commit.is_none() && sync.error.is_none();
     let looks = sync.trigger.is_check() && (healed || !sync.state.is_ended());
-    sync.options.dry_run || looks
+    let mistaken = sync.options.revision.is_some()
+        && sync.commit.is_none()
+        && sync.state == SyncState::Failed
+        && sync.error.as_ref().is_some_and(|error| error.class == FailureClass::Permanent);
+    sync.options.dry_run || looks || mistaken
 }
 
 /// Reads what is known of every configured application, by name.
@@ -212,9 +216,11 @@ fn left_behind(application: &Application, cluster: &ClusterName, objects: u64) -
 mod tests {
     use std::time::Duration;
 
+    use jiff::Timestamp;
+
     use super::*;
-    use crate::domain::name::ApplicationName;
-    use crate::domain::sync::{SyncOptions, SyncRequest, Trigger};
+    use crate::domain::name::SyncId;
+    use crate::domain::sync::{Failure, SyncOptions, SyncRequest, Trigger};
 
     fn wish(trigger: Trigger) -> SyncRequest {
         let application = "shop".parse().unwrap();
@@ -229,10 +235,35 @@ mod tests {
         store.claim(Duration::from_mins(1)).await.unwrap().unwrap();
         let check = store.enqueue(wish(Trigger::Timer)).await.unwrap().id;
 
-        let name: ApplicationName = "shop".parse().unwrap();
         assert!(is_beside(&store.sync(check).await.unwrap().unwrap()));
-        let state = ApplicationState::new(name);
+        let state = ApplicationState::new("shop".parse().unwrap());
         let decisive = before(&store, &state).await.unwrap().unwrap();
         assert_eq!((decisive.id, standing(&state, Some(&decisive))), (push, "Syncing"));
+    }
+
+    #[test]
+    fn a_revision_that_does_not_exist_says_nothing_of_the_application() {
+        let failed = |revision: Option<&str>, class| {
+            let mut wish = wish(Trigger::Manual);
+            wish.options.revision = revision.map(str::to_owned);
+            let id = SyncId::from_uuid(uuid::Uuid::nil());
+            let mut sync = Sync::asked_for(id, wish, Timestamp::UNIX_EPOCH);
+            sync.state = SyncState::Failed;
+            sync.error = Some(Failure {
+                phase: Phase::Fetch,
+                class,
+                message: "there is no such branch or tag".to_owned(),
+                details: Vec::new(),
+            });
+            sync
+        };
+        let (permanent, transient) = (FailureClass::Permanent, FailureClass::Transient);
+        for (revision, class, beside) in [
+            (Some("mian"), permanent, true),
+            (Some("main"), transient, false),
+            (None, permanent, false),
+        ] {
+            assert_eq!(is_beside(&failed(revision, class)), beside, "{revision:?}, {class:?}");
+        }
     }
 }
