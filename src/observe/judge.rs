@@ -42,7 +42,10 @@ pub(super) async fn judge(
         // Not everything is listed yet: the event that completes the list comes back here.
         return Ok(());
     };
-    let overall = health::worst(verdicts.iter().map(|verdict| verdict.health.status));
+    let overall = overall(
+        known.as_ref().is_some_and(|state| state.applied.is_some()),
+        verdicts.iter().map(|verdict| verdict.health.status),
+    );
     let changed: Vec<_> = verdicts
         .iter()
         .filter(|verdict| {
@@ -72,6 +75,14 @@ pub(super) async fn judge(
     }
     observer.waiting.insert(name.clone(), sync);
     Ok(())
+}
+
+/// The health of an application. That it has no objects is well only where that was applied.
+fn overall(applied: bool, mut all: impl Iterator<Item = HealthStatus>) -> HealthStatus {
+    match all.next() {
+        None if !applied => HealthStatus::Unknown,
+        first => health::worst(first.into_iter().chain(all)),
+    }
 }
 
 /// The commit that was applied in full and is not known to have been healthy: its sync may have
@@ -200,6 +211,18 @@ fn explain(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_what_was_never_applied_nothing_is_known() {
+        use HealthStatus::{Healthy, Missing, Unknown};
+        for (applied, all, expected) in [
+            (false, vec![], Unknown),
+            (true, vec![], Healthy),
+            (false, vec![Healthy, Missing], Missing),
+        ] {
+            assert_eq!(overall(applied, all.iter().copied()), expected, "{applied} {all:?}");
+        }
+    }
 
     #[test]
     fn nothing_is_believed_that_was_seen_before_the_apply() {
