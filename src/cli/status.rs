@@ -5,7 +5,8 @@ use std::io::Write;
 use crate::cli::client::Client;
 use crate::cli::{ClientArgs, CommandError, DONE, FAILED, Output, table};
 
-/// Shows all applications; exit code 1 when one of them failed or is not healthy.
+/// Shows all applications; exit code 1 when one of them failed or is not healthy, or the
+/// store cannot be written to.
 pub(super) fn run(args: &ClientArgs, out: &mut dyn Write) -> Result<u8, CommandError> {
     let status = Client::new(args).get("/status")?;
     let empty = Vec::new();
@@ -35,6 +36,9 @@ pub(super) fn run(args: &ClientArgs, out: &mut dyn Write) -> Result<u8, CommandE
                 writeln!(out, "\n{}: {kind}: {message}", table::text(&application["name"]))?;
             }
         }
+        if let Some(error) = status["store"]["error"].as_str() {
+            writeln!(out, "\nnothing is taken in or synced until this is mended: {error}")?;
+        }
         if let Some(error) = status["configuration"]["error"].as_str() {
             writeln!(
                 out,
@@ -42,9 +46,10 @@ pub(super) fn run(args: &ClientArgs, out: &mut dyn Write) -> Result<u8, CommandE
             )?;
         }
     }
+    let full = status["store"]["writable"] == false;
     let broken = applications.iter().any(|application| {
         application["syncState"] == "Failed"
             || matches!(application["health"].as_str(), Some("Degraded" | "Missing"))
     });
-    Ok(if broken { FAILED } else { DONE })
+    Ok(if broken || full { FAILED } else { DONE })
 }

@@ -22,6 +22,8 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, Probl
         return Err(unready("headstay is starting or shutting down"));
     }
     app.context.store.queue_depth().await.map_err(|_| unready("the store does not answer"))?;
+    let writable = app.context.store.check_writable().await;
+    writable.map_err(|_| unready("the store cannot be written to: is its disk full?"))?;
     Ok("ok\n")
 }
 

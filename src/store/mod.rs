@@ -35,6 +35,7 @@ mod retention;
 mod rows;
 mod syncs;
 mod waiting;
+mod writable;
 mod writer;
 
 use std::fs::File;
@@ -54,6 +55,7 @@ use crate::domain::object::ObjectKey;
 use crate::domain::sync::{
     BlockedPlan, Failure, ObjectResult, PhaseDuration, Sync, SyncState, Trigger, WaitingFor,
 };
+use crate::store::writable::Writable;
 use crate::store::writer::Arrivals;
 
 /// The store. Clones share one file.
@@ -65,6 +67,7 @@ struct Inner {
     writer: SqlitePool,
     readers: SqlitePool,
     arrivals: Arrivals,
+    writable: Writable,
     /// The task that writes what arrives; none once the store is closed.
     task: Mutex<Option<JoinHandle<()>>>,
     /// Held, not used: it is unlocked when it is dropped.

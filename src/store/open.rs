@@ -14,6 +14,7 @@ use sqlx::{Connection, SqlitePool};
 use tokio::sync::Mutex;
 
 use crate::store::error::StoreError;
+use crate::store::writable::Writable;
 use crate::store::writer::Arrivals;
 use crate::store::{Inner, Store};
 
@@ -47,7 +48,14 @@ impl Store {
         })?;
         let (arrivals, task) = Arrivals::spawn(writer.clone());
         let task = Mutex::new(Some(task));
-        Ok(Self(Arc::new(Inner { writer, readers: readers(path), arrivals, task, _lock: lock })))
+        Ok(Self(Arc::new(Inner {
+            writer,
+            readers: readers(path),
+            arrivals,
+            writable: Writable::default(),
+            task,
+            _lock: lock,
+        })))
     }
 
     /// Ends every write that was begun, then closes the file; what is asked for later is refused.

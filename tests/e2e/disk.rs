@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use crate::world::manifests::config_map;
+use crate::world::wait::{DEADLINE, wait_for};
 use crate::world::webhook::Webhook;
 
 const SETTINGS: &str = "apps/shop/settings.yaml";
@@ -25,7 +26,14 @@ fn a_full_disk_refuses_deliveries_and_takes_them_when_it_has_room() {
     let stranger = Webhook { signature: None, ..push.clone() };
     assert_ne!(world.headstay.deliver(&stranger).status, 202);
     assert_eq!(world.headstay.api("GET", "/healthz", None).status, 200);
-    assert_eq!(world.headstay.status()["applications"][0]["health"], "Healthy");
+    wait_for("a probe that says so", DEADLINE, || {
+        let probe = world.headstay.api("GET", "/readyz", None);
+        if probe.status == 503 { Ok(()) } else { Err(format!("{probe:?}")) }
+    });
+    let status = world.headstay.status();
+    assert_eq!(status["store"]["writable"], false, "{status}");
+    assert!(status["store"]["error"].as_str().unwrap().contains("disk"), "{status}");
+    assert_eq!(status["applications"][0]["health"], "Healthy");
     assert_eq!(world.colour("settings").as_deref(), Some("blue"));
 
     world.headstay.limit_files("unlimited");
@@ -33,6 +41,11 @@ fn a_full_disk_refuses_deliveries_and_takes_them_when_it_has_room() {
     assert_eq!(answer.status, 202, "{answer:?}");
     let sync = answer.body["syncs"][0]["id"].as_str().unwrap();
     world.headstay.wait_for_state(sync, "Succeeded");
+    wait_for("the end of the warning", DEADLINE, || {
+        let store = &world.headstay.status()["store"];
+        if store["writable"] == true { Ok(()) } else { Err(store.to_string()) }
+    });
+    assert_eq!(world.headstay.api("GET", "/readyz", None).status, 200);
     assert_eq!(world.colour("settings").as_deref(), Some("red"));
     world.finish_despite(EXPECTED);
 }
