@@ -157,8 +157,7 @@ pub(super) async fn dry_run(
 
 async fn find_taken(scene: &Scene<'_>, desired: &[Desired]) -> Result<Taken, SyncError> {
     let keys: Vec<_> = desired.iter().map(|object| object.key.clone()).collect();
-    let owners = scene.other_owners(&keys).await?.into_iter().filter(|owner| owner.applied);
-    Ok(owners.map(|owner| (owner.object, owner.application)).collect())
+    scene.taken(&keys).await
 }
 
 async fn ask(

@@ -73,7 +73,7 @@ async fn objects(scene: &Scene<'_>, commit: &CommitId) -> Result<Vec<Desired>, S
 }
 
 /// The application's namespace, if it is to be made, and neither Git nor another application has
-/// it.
+/// it. Applications may share a namespace: the first makes it.
 async fn own_namespace(
     scene: &Scene<'_>,
     manifests: &[Manifest],
@@ -87,9 +87,7 @@ async fn own_namespace(
         manifest.value["kind"] == "Namespace" && manifest.value["metadata"]["name"] == **name
     });
     let key = ObjectKey::of_namespace(name);
-    // Applications may share a namespace: the first makes it.
-    let owners = scene.other_owners(std::slice::from_ref(&key)).await?;
-    if declared || owners.iter().any(|owner| owner.applied) {
+    if declared || !scene.taken(std::slice::from_ref(&key)).await?.is_empty() {
         return Ok(None);
     }
     let mut value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});

@@ -10,6 +10,7 @@ use crate::domain::object::ObjectKey;
 use crate::domain::sync::{Phase, SyncOptions, Trigger};
 use crate::store::{Claim, Owner};
 use crate::sync::context::Context;
+use crate::sync::diff::Taken;
 use crate::sync::error::SyncError;
 use crate::sync::lease::Lease;
 use crate::sync::record::Record;
@@ -120,6 +121,28 @@ impl<'a> Scene<'a> {
     pub(super) async fn other_owners(&self, keys: &[ObjectKey]) -> Result<Vec<Owner>, SyncError> {
         let Application { name, cluster, .. } = &*self.application;
         Ok(self.context.store.owners(keys, cluster, name).await?)
+    }
+
+    /// Those of these objects that are to be left to another application: it has applied them.
+    pub(super) async fn taken(&self, keys: &[ObjectKey]) -> Result<Taken, SyncError> {
+        let owners = self.other_owners(keys).await?.into_iter();
+        let holders = owners.filter(|owner| owner.applied && !self.keeps_from(owner));
+        Ok(holders.map(|owner| (owner.object, owner.application)).collect())
+    }
+
+    /// Whether an object stays ours although another application has applied it, too. Two that begin
+    /// at once both make the namespace that they share, and both own it: the first by name keeps it,
+    /// and the other hands it over.
+    fn keeps_from(&self, other: &Owner) -> bool {
+        let makes = |application: &Application| {
+            let namespace = application.namespace.as_deref().map(ObjectKey::of_namespace);
+            application.sync.create_namespace.is_some() && namespace.as_ref() == Some(&other.object)
+        };
+        let held = self.inventory.iter().find(|item| item.object == other.object);
+        self.application.name < other.application
+            && held.is_some_and(|item| item.hash.is_some() && item.kept.is_none())
+            && makes(&self.application)
+            && self.config.applications.get(&other.application).is_some_and(|other| makes(other))
     }
 
     /// Wraps an error of the cluster with the cluster's name.

@@ -203,6 +203,64 @@ fn a_watch_that_fails_is_begun_again_and_the_wait_for_health_ends() {
     story.world.finish();
 }
 
+/// Two applications that make the namespace that they share.
+const EAST_AND_WEST: &str = "
+  - &east
+    name: east
+    repository: fleet
+    revision: main
+    path: apps/east
+    cluster: test
+    namespace: NAMESPACE-shared
+    sync: {interval: 1s, createNamespace: true, retry: {initial: 1s, max: 2s}}
+  - {<<: *east, name: west, path: apps/west}
+";
+
+#[test]
+fn a_namespace_that_two_applications_make_at_once_is_left_to_one_of_them() {
+    let api_server = Arc::new(ApiServer::own());
+    let world = Setup { applications: EAST_AND_WEST, api_server, ..Setup::default() }.start();
+    let path = format!("/api/v1/namespaces/{}-shared", world.namespace);
+    // Each asks about it before the other one has it.
+    let effect = Effect::Delay(Duration::from_millis(500));
+    let request = format!("PATCH {path}");
+    world.api_server.sandbox().faults().plan(Fault { request, skip: 0, times: 2, effect });
+    let push = |colour| {
+        let [settings, stock] = ["settings", "stock"].map(|name| config_map(name, colour));
+        let pushed = world.push(&[
+            ("apps/east/settings.yaml", Some(&settings)),
+            ("apps/west/stock.yaml", Some(&stock)),
+        ]);
+        ["east", "west"].map(|name| {
+            let sync = world.headstay.wait_for_state(pushed.sync_of(name), "Succeeded");
+            names(sync["objects"].as_array().unwrap(), "/kind")
+        })
+    };
+    let owners = || {
+        let mut owners =
+            vec![world.kubernetes.get(&path).unwrap()["metadata"]["labels"]
+            ["headstay.dev/application"]
+            .clone()];
+        for name in ["east", "west"] {
+            let application = world.headstay.get(&format!("/api/v1/applications/{name}"));
+            if names(application["inventory"].as_array().unwrap(), "/kind").contains("Namespace") {
+                owners.push(name.into());
+            }
+        }
+        owners
+    };
+
+    assert!(push("red").iter().all(|kinds| kinds.contains("Namespace")), "both made it");
+    let uid = world.kubernetes.get(&path).unwrap()["metadata"]["uid"].clone();
+    for colour in ["green", "blue"] {
+        wait_until("the first by name to own it alone", DEADLINE, || owners() == ["east", "east"]);
+        push(colour);
+    }
+    assert_eq!(owners(), ["east", "east"]);
+    assert_eq!(world.kubernetes.get(&path).unwrap()["metadata"]["uid"], uid);
+    world.finish();
+}
+
 /// A world on a sandbox of its own. Every push changes one ConfigMap and one Deployment, makes one
 /// ConfigMap, and removes the one that the push before it made.
 struct Story {
