@@ -237,6 +237,20 @@ pub(super) async fn overtake(
     query.execute(connection).await.map(drop)
 }
 
+/// Ends the blocked syncs of the slot of one that blocks now, in favour of it: of the plans for one
+/// wish only the newest waits for a yes.
+pub(super) async fn replace_blocked(
+    connection: &mut SqliteConnection,
+    id: SyncId,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(BLOCKED_BESIDE).bind(id.to_string());
+    for row in query.fetch_all(&mut *connection).await? {
+        give_way(connection, parsed(&row, "id")?, id, now).await?;
+    }
+    Ok(())
+}
+
 /// Ends a sync in favour of another one of the same slot, which then covers its deliveries, too,
 /// and goes on in the name of the more telling trigger.
 pub(super) async fn give_way(
@@ -327,6 +341,11 @@ WHERE application = ?2 AND id <> ?1
        OR (state IN ('Blocked', 'Retrying') AND id < ?1
            AND EXISTS (SELECT 1 FROM syncs AS newer WHERE newer.id = ?1
                        AND (newer.options ->> 'revision' IS NULL OR newer.slot = syncs.slot))))";
+
+const BLOCKED_BESIDE: &str = "
+SELECT s.id FROM syncs AS s JOIN syncs AS newer ON newer.id = ?1
+WHERE s.application = newer.application AND s.slot = newer.slot AND s.state = 'Blocked'
+  AND s.id <> newer.id";
 
 const SUPERSEDE: &str = "
 UPDATE syncs SET state = 'Superseded', superseded_by = ?2, ended_at = ?3, next_attempt_at = NULL,

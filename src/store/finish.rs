@@ -9,7 +9,7 @@ use sqlx::{Row, SqliteConnection};
 use crate::domain::inventory::{Finding, unannounced};
 use crate::domain::name::{ApplicationName, SyncId};
 use crate::domain::sync::{ObjectResult, PhaseDuration, Summary, SyncState, Trigger};
-use crate::store::claims::{give_way, overtake};
+use crate::store::claims::{give_way, overtake, replace_blocked};
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{
     self, from_json, from_json_or_null, from_word, json, json_or_null, micros, parsed,
@@ -18,6 +18,8 @@ use crate::store::{ApplicationChange, ClaimKey, Outcome, Step, Store, applicatio
 
 impl Store {
     /// Ends a claim. False: it was lost before, and nothing of the outcome is recorded.
+    ///
+    /// One that is blocked takes the place of those of its slot that are blocked already.
     ///
     /// Three outcomes are not taken literally: a sync that a person wanted to stop is `Cancelled`
     /// unless it has ended; one that would go on although its application has moved to another
@@ -181,6 +183,9 @@ async fn record(
         give_way(connection, id, rival, now).await?;
     }
     let state = if rival.is_some() { SyncState::Superseded } else { state };
+    if state == SyncState::Blocked {
+        replace_blocked(connection, id, now).await?;
+    }
     let next_attempt_at = outcome.next_attempt_at.filter(|_| state == SyncState::Retrying);
     sqlx::query(RECORD)
         .bind(id.to_string())

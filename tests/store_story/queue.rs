@@ -10,7 +10,7 @@ use headstay::store::error::StoreError;
 use headstay::store::{Approval, Cancellation, Outcome, Page, Step, Store, SyncFilter, WaitingEnd};
 use jiff::Timestamp;
 
-use crate::world::{LEASE, World, cluster, commit_id, name, outcome, plan, wish};
+use crate::world::{LEASE, World, cluster, commit_id, delivery, name, outcome, plan, wish};
 
 /// A time that these tests do not live to see.
 const LATER: Timestamp = Timestamp::constant(200_000_000_000, 0);
@@ -200,6 +200,31 @@ async fn the_wait_for_health_ends_well() {
     assert_eq!(world.state(id).await, SyncState::Succeeded);
     let shop = world.store.applications().await.unwrap().remove(0);
     assert_eq!((shop.healthy, shop.last_sync), (Some(commit_id('a')), Some(id)));
+}
+
+#[tokio::test]
+async fn of_the_blocked_syncs_of_a_slot_only_the_newest_waits_for_a_yes() {
+    let world = World::new().await;
+    let blocked = |hash| Outcome { plan: Some(plan(hash)), ..outcome(SyncState::Blocked) };
+    let pruned = SyncRequest {
+        options: SyncOptions { prune: Some(true), ..SyncOptions::default() },
+        ..wish("shop", Trigger::Manual)
+    };
+    let other = world.store.enqueue(pruned).await.unwrap().id;
+    world.run(blocked("h0")).await;
+    let push = vec![wish("shop", Trigger::Webhook)];
+    let told = world.store.accept(delivery("d-1"), push).await.unwrap();
+    let old = world.run(blocked("h1")).await;
+    world.enqueue("shop", Trigger::Timer).await;
+    let new = world.run(blocked("h2")).await;
+
+    let old = world.store.sync(old).await.unwrap().unwrap();
+    assert_eq!((old.state, old.superseded_by), (SyncState::Superseded, Some(new)));
+    assert!(old.ended_at.is_some(), "retention reaches it");
+    let new = world.store.sync(new).await.unwrap().unwrap();
+    assert_eq!((new.state, new.trigger), (SyncState::Blocked, Trigger::Webhook));
+    assert_eq!(new.deliveries, [told.id]);
+    assert_eq!(world.state(other).await, SyncState::Blocked, "another slot");
 }
 
 #[tokio::test]
