@@ -16,8 +16,9 @@ use crate::store::error::StoreError;
 
 /// How often due checks are looked for: the finest interval that makes sense.
 const TICK: Duration = Duration::from_millis(250);
-/// How far a check may be moved from its time, to both sides, so that checks spread.
-const JITTER: f64 = 0.1;
+/// How much earlier than its interval a check may come, so that checks spread; never later, or what
+/// is promised within one interval would not be.
+const JITTER: f64 = 0.2;
 
 /// Asks for a check of each application once per interval, until `shutdown`.
 pub async fn run(config: Arc<Live>, store: Store, queue: Queue, shutdown: CancellationToken) {
@@ -68,7 +69,7 @@ pub fn check(application: ApplicationName, trigger: Trigger) -> SyncRequest {
 
 /// When the next check is due; `chance` in 0..1 spreads it.
 fn next(now: Timestamp, interval: Duration, chance: f64) -> Timestamp {
-    let spread = interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * chance.clamp(0.0, 1.0));
+    let spread = interval.mul_f64(1.0 - JITTER * chance.clamp(0.0, 1.0));
     let spread = SignedDuration::try_from(spread).unwrap_or(SignedDuration::MAX);
     now.saturating_add(spread).unwrap_or(Timestamp::MAX)
 }
@@ -78,8 +79,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn checks_spread_around_their_interval() {
+    fn checks_spread_within_their_interval() {
         let at = |chance| next(Timestamp::UNIX_EPOCH, Duration::from_mins(10), chance).as_second();
-        assert_eq!([at(0.0), at(0.5), at(1.0)], [540, 600, 660]);
+        assert_eq!([at(0.0), at(0.5), at(1.0)], [600, 540, 480]);
     }
 }
