@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::client::Client;
 use crate::cli::{ClientArgs, CommandError, DONE, Output, table};
 use crate::domain::name::ApplicationName;
+use crate::store::Page;
 
 /// Most of a message that is shown, in characters: one long error would widen every row.
 const MESSAGE_WIDTH: usize = 80;
@@ -17,7 +18,11 @@ pub(super) struct HistoryArgs {
     /// Only syncs of this application
     application: Option<ApplicationName>,
     /// How many
-    #[arg(long, default_value_t = 20)]
+    #[arg(
+        long,
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(Page::LIMIT_MAX)),
+    )]
     limit: u32,
     #[command(flatten)]
     client: ClientArgs,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::domain::delivery::Delivery;
 use crate::http::App;
-use crate::http::api::{self, page, parse};
+use crate::http::api::{self, page, parse_id};
 use crate::http::problem::Problem;
 
 #[derive(Deserialize)]
@@ -21,7 +21,7 @@ pub(in crate::http) async fn list(
     State(app): State<App>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let page = page(query.limit, query.cursor);
+    let page = page(query.limit, query.cursor)?;
     Ok(api::list(&app.context.store.deliveries(page).await?))
 }
 
@@ -30,6 +30,6 @@ pub(in crate::http) async fn one(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<Delivery>, Problem> {
-    let delivery = app.context.store.delivery(parse("id", &id)?).await?;
+    let delivery = app.context.store.delivery(parse_id("delivery", &id)?).await?;
     delivery.map(Json).ok_or_else(|| Problem::not_found(format!("delivery {id}")))
 }

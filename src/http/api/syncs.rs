@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::domain::sync::Sync;
 use crate::http::App;
-use crate::http::api::{self, page, parse, parse_word};
+use crate::http::api::{self, page, parse, parse_id, parse_word};
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::store::{Approval, Cancellation, SyncFilter};
@@ -34,12 +34,12 @@ pub(in crate::http) async fn list(
         trigger: query.trigger.map(|trigger| parse_word("trigger", &trigger)).transpose()?,
         commit: query.commit.map(|commit| parse("commit", &commit)).transpose()?,
     };
-    let page = page(query.limit, query.cursor);
+    let page = page(query.limit, query.cursor)?;
     Ok(api::list(&app.context.store.syncs(&filter, page).await?))
 }
 
 async fn find(app: &App, id: &str) -> Result<Sync, Problem> {
-    let sync = app.context.store.sync(parse("id", id)?).await?;
+    let sync = app.context.store.sync(parse_id("sync", id)?).await?;
     sync.ok_or_else(|| Problem::not_found(format!("sync {id}")))
 }
 
@@ -61,7 +61,7 @@ pub(in crate::http) async fn approve(
     Path(id): Path<String>,
     Extension(Caller(actor)): Extension<Caller>,
 ) -> Result<(StatusCode, Json<Sync>), Problem> {
-    let approval = app.context.store.approve(parse("id", &id)?, &actor).await?;
+    let approval = app.context.store.approve(parse_id("sync", &id)?, &actor).await?;
     match approval {
         Approval::Approved => {
             tracing::info!(sync = id, actor, "the plan of a blocked sync was approved");
@@ -82,7 +82,7 @@ pub(in crate::http) async fn cancel(
     Path(id): Path<String>,
     Extension(Caller(actor)): Extension<Caller>,
 ) -> Result<(StatusCode, Json<Sync>), Problem> {
-    match app.context.store.cancel(parse("id", &id)?, &actor).await? {
+    match app.context.store.cancel(parse_id("sync", &id)?, &actor).await? {
         Cancellation::NotFound => Err(Problem::not_found(format!("sync {id}"))),
         Cancellation::Ended(state) => Err(Problem::new(
             StatusCode::CONFLICT,
