@@ -123,6 +123,10 @@ impl CommandError {
 
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
+        // Who reads the output has enough, as `head` has: that is no failure.
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self { code: DONE, message: "nobody reads on".to_owned() };
+        }
         Self::failed(format!("write the output: {error}"))
     }
 }
@@ -146,8 +150,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Man(args) => man::run(&args, &mut out),
     };
     let code = ended.unwrap_or_else(|error| {
-        // Nothing better can be done where even this fails.
-        _ = writeln!(std::io::stderr(), "headstay: {}", error.message);
+        if error.code != DONE {
+            // Nothing better can be done where even this fails.
+            _ = writeln!(std::io::stderr(), "headstay: {}", error.message);
+        }
         error.code
     });
     ExitCode::from(code)
@@ -155,10 +161,22 @@ pub fn run(cli: Cli) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Error, ErrorKind};
+
     use clap::CommandFactory;
+
+    use super::{CommandError, DONE, FAILED};
 
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_reader_that_has_enough_is_no_failure() {
+        for (kind, code) in [(ErrorKind::BrokenPipe, DONE), (ErrorKind::StorageFull, FAILED)] {
+            let error = CommandError::from(Error::from(kind));
+            assert_eq!(error.code, code, "{kind}");
+        }
     }
 }
