@@ -117,7 +117,9 @@ impl SyncError {
     /// Everything that there is to tell, a line each.
     pub fn detail(&self) -> String {
         let failure = self.failure(Phase::Diff);
-        std::iter::once(failure.message).chain(failure.details).collect::<Vec<_>>().join("\n")
+        // The message has the first of them.
+        let others = failure.details.into_iter().skip(1);
+        std::iter::once(failure.message).chain(others).collect::<Vec<_>>().join("\n")
     }
 
     /// The failure as it is recorded.
@@ -129,9 +131,12 @@ impl SyncError {
             _ => Vec::new(),
         };
         let mut message = chain(self);
-        // A single cause belongs into the line that people read first.
-        if let [only] = details.as_slice() {
-            message = format!("{message}: {only}");
+        // The first cause belongs into the line that people read first.
+        if let Some((first, others)) = details.split_first() {
+            message = format!("{message}: {first}");
+            if !others.is_empty() {
+                message = format!("{message} (and {} more)", others.len());
+            }
         }
         Failure { phase, class: self.class(), message, details }
     }
@@ -156,6 +161,20 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_line_that_people_read_first_has_the_first_cause() {
+        let causes = ["a.yaml:1: no kind", "b.yaml:2: no name", "b.yaml:9: no name"];
+        for (failed, message) in [
+            (1, "1 object could not be applied: a.yaml:1: no kind"),
+            (3, "3 objects could not be applied: a.yaml:1: no kind (and 2 more)"),
+        ] {
+            let details: Vec<_> = causes[..failed].iter().map(|&cause| cause.to_owned()).collect();
+            let error = SyncError::Objects { failed, permanent: true, details: details.clone() };
+            let failure = error.failure(Phase::Diff);
+            assert_eq!((failure.message.as_str(), failure.details), (message, details));
+        }
+    }
 
     #[test]
     fn only_what_the_configuration_names_may_come_to_be_there() {
