@@ -195,8 +195,8 @@ impl SyncRequest {
     }
 }
 
-/// A part of a sync that is timed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A part of a sync that is timed; in the order in which they are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
     /// From the wish to a worker.

@@ -210,7 +210,8 @@ async fn record(
     Ok(())
 }
 
-/// The phases of a sync after a claim. One that began with the prune adds to what was before.
+/// The phases of a sync after a claim, in their order. One that began with the prune adds to what
+/// was before.
 pub(super) fn merge_phases(
     old: &[PhaseDuration],
     new: &[PhaseDuration],
@@ -218,7 +219,9 @@ pub(super) fn merge_phases(
 ) -> Vec<PhaseDuration> {
     let stays =
         |old: &&PhaseDuration| step == Step::Prune && new.iter().all(|new| new.phase != old.phase);
-    old.iter().filter(stays).chain(new).cloned().collect()
+    let mut phases: Vec<_> = old.iter().filter(stays).chain(new).cloned().collect();
+    phases.sort_by_key(|timed| timed.phase);
+    phases
 }
 
 /// The results of a sync after a claim. One that began with the prune adds to what was before.

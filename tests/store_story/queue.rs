@@ -169,7 +169,8 @@ async fn the_wait_for_health_ends_in_a_prune_that_comes_first() {
     let world = World::new().await;
     let phase = |phase, us| vec![PhaseDuration { phase, duration_ms: Ms(us) }];
     let id = world.enqueue("shop", Trigger::Webhook).await;
-    let waiting = Outcome { phases: phase(Phase::Apply, 5), ..outcome(SyncState::Waiting) };
+    let applied = [phase(Phase::Queue, 3), phase(Phase::Apply, 5)].concat();
+    let waiting = Outcome { phases: applied, ..outcome(SyncState::Waiting) };
     world.run(waiting).await;
     assert_eq!(world.store.waiting().await.unwrap().len(), 1);
     world.enqueue("shop", Trigger::Timer).await;
@@ -181,13 +182,12 @@ async fn the_wait_for_health_ends_in_a_prune_that_comes_first() {
 
     let claim = world.claim().await.unwrap();
     assert_eq!((claim.key.sync, claim.step), (id, Step::Prune));
-    let done = Outcome { phases: phase(Phase::Prune, 9), ..outcome(SyncState::Succeeded) };
+    let pruned = [phase(Phase::Queue, 4), phase(Phase::Prune, 9)].concat();
+    let done = Outcome { phases: pruned, ..outcome(SyncState::Succeeded) };
     assert!(world.store.finish(claim.key, done).await.unwrap());
     let phases = world.store.sync(id).await.unwrap().unwrap().phases;
-    assert_eq!(
-        phases,
-        [phase(Phase::Apply, 5), phase(Phase::Health, 7), phase(Phase::Prune, 9)].concat()
-    );
+    let of_all = [(Phase::Queue, 4), (Phase::Apply, 5), (Phase::Health, 7), (Phase::Prune, 9)];
+    assert_eq!(phases, of_all.map(|(of, us)| phase(of, us)).concat());
 }
 
 #[tokio::test]
