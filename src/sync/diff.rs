@@ -136,7 +136,7 @@ pub(super) async fn dry_run(
     let hold = scene.application.sync.on_error == OnError::Hold;
     tracing::info!(
         application = %scene.application.name, %commit, refused = refused.len(), hold,
-        "the cluster refused objects in a dry run"
+        "objects did not pass their dry run"
     );
     for refusal in refused {
         record.refuse(refusal);
