@@ -368,6 +368,13 @@ pub(super) async fn preview(
             Err(refusal) => refused.push((refusal.object, refusal.message)),
         }
     }
+    // An API server that is away refuses nothing: that is no difference.
+    if !refused.is_empty()
+        && let Err(error) = scene.cluster.version().await
+        && error.is_transient()
+    {
+        return Err(scene.cluster_error()(error));
+    }
     Ok(Preview { commit: target.commit.id.clone(), objects, refused, stale })
 }
 

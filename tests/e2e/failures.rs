@@ -99,6 +99,8 @@ fn a_push_arrives_when_the_api_server_is_back() {
     let pushed = world.push(&[(SETTINGS, Some(&config_map("settings", "red")))]);
     let sync = world.headstay.wait_for_state(&pushed.sync, "Retrying");
     assert_eq!(sync["error"]["class"], "transient");
+    let diff = world.headstay.api("GET", "/api/v1/applications/shop/diff", None);
+    assert_eq!(diff.status, 502, "an API server that is away is no difference: {diff:?}");
     world.api_server.start();
 
     world.headstay.wait_for_state(&pushed.sync, "Succeeded");
