@@ -40,6 +40,14 @@ pub(super) fn run(args: &SyncArgs, out: &mut dyn Write) -> Result<u8, CommandErr
     let body = json!({"revision": args.revision, "dryRun": args.dry_run, "prune": args.prune});
     let mut sync = client.post(&format!("/applications/{}/sync", args.application), &body)?;
     let id = table::text(&sync["id"]);
+    if args.wait && client.get("/status")?["suspended"] == true {
+        // Beside the output, which may be JSON. Nothing better can be done where this fails.
+        _ = writeln!(
+            std::io::stderr(),
+            "headstay: sync {id} waits, because server.suspend is set: nothing is written until it \
+             is unset"
+        );
+    }
     while args.wait && !is_at_rest(&sync) {
         std::thread::sleep(PAUSE);
         sync = client.get(&format!("/syncs/{id}"))?;
