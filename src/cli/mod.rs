@@ -101,7 +101,7 @@ struct ClientArgs {
 enum Output {
     /// For people
     Text,
-    /// As the API answers
+    /// For programs; of a running server, as its API answers
     Json,
 }
 
