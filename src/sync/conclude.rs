@@ -31,9 +31,15 @@ pub(super) struct Applied {
 }
 
 /// The commit's inputs are those of the last complete apply: only the revision advances.
-pub(super) async fn advance(scene: &Scene<'_>, target: Target) -> Result<Applied, SyncError> {
+pub(super) async fn advance(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    target: Target,
+) -> Result<Applied, SyncError> {
     let kept = scene.inventory.iter().filter(|item| item.kept.is_some());
     let mut stale: Vec<_> = kept.cloned().collect();
+    let wanted = scene.inventory.len() - stale.len();
+    record.unchanged = u32::try_from(wanted).unwrap_or(u32::MAX);
     handover::let_go(scene, &target.commit.id, &mut stale).await?;
     Ok(weigh(scene, target, Vec::new(), stale))
 }

@@ -151,7 +151,7 @@ async fn bring(
 ) -> Result<Ended, SyncError> {
     let target = target.inspect_err(|_| record.phase = Phase::Fetch)?;
     if drifted.is_empty() && target.is_applied(scene) {
-        return Ok(Ended::Applied(conclude::advance(scene, target).await?));
+        return Ok(Ended::Applied(conclude::advance(scene, record, target).await?));
     }
     if waits_for_a_person(scene, &target).await? {
         heal::heal(scene, record, drifted).await?;

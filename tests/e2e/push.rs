@@ -62,10 +62,14 @@ fn a_commit_that_comes_again_moves_nothing() {
     let before = world.resource_versions();
 
     let again = world.announce(pushed.commit);
-    world.headstay.wait_for_state(&again.sync, "Succeeded");
+    let again = world.headstay.wait_for_state(&again.sync, "Succeeded");
     let asked = world.headstay.request_sync();
     let asked = world.headstay.wait_for_state(&asked, "Succeeded");
 
+    for sync in [&again, &asked] {
+        // `settings` was there before.
+        assert_eq!(sync["summary"]["unchanged"], files.len() + 1);
+    }
     assert_eq!(asked["trigger"], "manual");
     assert_eq!(asked["actor"], "tests");
     assert_eq!(world.resource_versions(), before);
