@@ -369,11 +369,8 @@ pub(super) async fn preview(
         }
     }
     // An API server that is away refuses nothing: that is no difference.
-    if !refused.is_empty()
-        && let Err(error) = scene.cluster.version().await
-        && error.is_transient()
-    {
-        return Err(scene.cluster_error()(error));
+    if !refused.is_empty() {
+        scene.cluster.answers().await.map_err(scene.cluster_error())?;
     }
     Ok(Preview { commit: target.commit.id.clone(), objects, refused, stale })
 }
