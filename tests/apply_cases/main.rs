@@ -9,7 +9,8 @@
 mod case;
 mod engine;
 mod real;
-
+#[path = "../e2e/world/kube_apiserver.rs"]
+mod server;
 mod world;
 
 use serde_json::Value;

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::Server;
 use crate::case::{Answer, Ask, Case, Verb, merge_patch};
-use crate::world::api_server;
+use crate::world::api_server::ApiServer;
 use crate::world::kubernetes::Kubernetes;
 use crate::world::wait::{DEADLINE, wait_until};
 
@@ -24,10 +24,10 @@ pub struct Real {
 }
 
 impl Real {
-    /// Starts a real kube-apiserver.
+    /// Starts a real kube-apiserver, without controllers: nothing changes by itself.
     pub fn start() -> Self {
-        let (client, processes) = api_server::start();
-        Self::with(client, Box::new(processes))
+        let server = ApiServer::without_controllers();
+        Self::with(server.client(), Box::new(server))
     }
 
     /// Starts a sandbox in which nothing goes on by itself.
