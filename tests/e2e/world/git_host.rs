@@ -58,10 +58,7 @@ impl GitHost {
 
     /// Refuses connections.
     pub fn down(&self) {
-        let listening = self.listening.lock().unwrap().take().unwrap();
-        listening.abort();
-        // The port is closed only when the task is gone.
-        assert!(runtime().block_on(listening).unwrap_err().is_cancelled());
+        close(&self.listening);
     }
 
     /// Takes connections again.
@@ -162,4 +159,12 @@ fn read_cgi(output: &[u8]) -> Response<Body> {
 pub fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Runtime::new().unwrap())
+}
+
+/// Ends a task that takes connections.
+pub fn close(listening: &Mutex<Option<JoinHandle<()>>>) {
+    let listening = listening.lock().unwrap().take().unwrap();
+    listening.abort();
+    // The port is closed only when the task is gone.
+    assert!(runtime().block_on(listening).unwrap_err().is_cancelled());
 }

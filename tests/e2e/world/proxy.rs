@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::world::api_server::free_port;
-use crate::world::git_host::runtime;
+use crate::world::git_host::{close, runtime};
 
 /// One proxy on a port of its own.
 pub struct Proxy {
@@ -37,10 +37,7 @@ impl Proxy {
 
     /// Refuses connections.
     pub fn down(&self) {
-        let listening = self.listening.lock().unwrap().take().unwrap();
-        listening.abort();
-        // The port is closed only when the task is gone.
-        assert!(runtime().block_on(listening).unwrap_err().is_cancelled());
+        close(&self.listening);
     }
 
     /// Takes connections again.

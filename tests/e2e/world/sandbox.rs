@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use headstay::sandbox::{Options, Sandbox, World};
-use tokio::runtime::Runtime;
 
 use crate::world::api_server::{User, free_port};
+use crate::world::git_host::runtime;
 use crate::world::kubernetes::Kubernetes;
 use crate::world::leash;
 
@@ -64,9 +64,4 @@ impl ApiServer {
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
     }
-}
-
-fn runtime() -> &'static Runtime {
-    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-    &RUNTIME
 }
