@@ -23,8 +23,8 @@ impl Store {
     ///
     /// Three outcomes are not taken literally: a sync that a person wanted to stop is `Cancelled`
     /// unless it has ended; one that would go on although its application has moved to another
-    /// cluster meanwhile, or has left the configuration, begins anew; and one that would go back to the queue gives way to
-    /// the one that was queued in its slot meanwhile.
+    /// cluster meanwhile, or has left the configuration, begins anew; and one that would go back to
+    /// the queue gives way to the one that was queued in its slot meanwhile.
     pub async fn finish(&self, key: ClaimKey, mut outcome: Outcome) -> Result<bool, StoreError> {
         let now = self.now();
         let work = async {
