@@ -114,8 +114,8 @@ fn what_moves_to_another_application_is_handed_over_and_not_deleted() {
         let text = config_map("settings", colour);
         let [old, new] = [from, to].map(|name| format!("apps/{name}/settings.yaml"));
         let pushed = world.push(&[(&*old, None), (&*new, Some(&*text))]);
-        world.headstay.wait_for_state(pushed.sync_of(to), "Succeeded");
-        world.headstay.wait_for_state(pushed.sync_of(from), "Succeeded");
+        world.headstay.wait_until_through(pushed.sync_of(to));
+        world.headstay.wait_until_through(pushed.sync_of(from));
         assert_eq!(uid(), before, "from {from} to {to}");
         assert_eq!(world.colour("settings").as_deref(), Some(colour));
         assert_eq!(owner(&world, "settings"), to);
@@ -148,7 +148,7 @@ fn what_is_handed_over_needs_no_yes_although_it_is_more_than_may_be_pruned() {
         ("apps/shop/drawer.yaml", Some(&drawer)),
     ]);
     for application in ["stock", "shop"] {
-        world.headstay.wait_for_state(pushed.sync_of(application), "Succeeded");
+        world.headstay.wait_until_through(pushed.sync_of(application));
     }
     assert_eq!(uids(), before);
     assert_eq!(moved.map(|name| owner(&world, name)), ["shop", "shop"].map(Value::from));
