@@ -26,22 +26,6 @@ const METADATA_LIST: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 impl Cluster {
-    /// The version of the API server (`v1.33.1`); also tells whether it answers.
-    pub async fn version(&self) -> Result<String, ClusterError> {
-        let object = ObjectKey {
-            group: String::new(),
-            kind: "APIServer".into(),
-            namespace: None,
-            name: "/version".into(),
-        };
-        let answer = self.fetch(object.clone(), "/version".into(), JSON).await?;
-        let version = answer.value["gitVersion"].as_str().map(str::to_owned);
-        version.ok_or_else(|| ClusterError::Unexpected {
-            object: Box::new(object),
-            message: "no version in it".into(),
-        })
-    }
-
     /// The live object; none if it is not there.
     pub async fn get(
         &self,

@@ -14,7 +14,6 @@ use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::read::{every, name_kind};
 use crate::cluster::status::classify;
-use crate::domain::live::LiveMeta;
 use crate::domain::object::{ObjectKey, Resource};
 
 /// Objects that are asked for at once when a watch begins.
@@ -40,8 +39,8 @@ pub enum WatchEvent {
 /// A live object as a watch keeps it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Live {
-    /// Its metadata, with the hash of the fields that are ours.
-    pub meta: LiveMeta,
+    /// Its name.
+    pub key: ObjectKey,
     /// The object, without `metadata.managedFields`, which is often the largest part of it.
     pub object: Value,
 }
@@ -102,9 +101,9 @@ fn seen(
 
 fn live(resource: &Resource, mut object: Value) -> Option<Live> {
     name_kind(&mut object, resource);
-    let meta = LiveMeta::of(resource, &object)?;
+    let key = resource.key_of(&object)?;
     object["metadata"].as_object_mut()?.remove("managedFields");
-    Some(Live { meta, object })
+    Some(Live { key, object })
 }
 
 /// An object as it comes. `DynamicObject` would read all of its metadata into types of their own,

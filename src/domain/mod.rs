@@ -9,7 +9,6 @@ pub mod fields;
 pub mod file;
 pub mod health;
 pub mod inventory;
-pub mod live;
 pub mod manifest;
 pub mod matching;
 pub mod name;

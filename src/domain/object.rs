@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Field manager of every write.
 pub const FIELD_MANAGER: &str = "headstay";
@@ -110,6 +111,17 @@ impl Resource {
     /// Its group and kind.
     pub fn group_kind(&self) -> GroupKind {
         GroupKind { group: self.group.clone(), kind: self.kind.clone() }
+    }
+
+    /// Names a live object of this kind; none when it has no name.
+    pub fn key_of(&self, live: &Value) -> Option<ObjectKey> {
+        let text = |key: &str| live["metadata"][key].as_str().filter(|text| !text.is_empty());
+        Some(ObjectKey {
+            group: self.group.clone(),
+            kind: self.kind.clone(),
+            namespace: text("namespace").map(str::to_owned),
+            name: text("name")?.to_owned(),
+        })
     }
 }
 

@@ -63,7 +63,7 @@ impl Sightings {
             }
             Seen::Listed(live) => {
                 let sighting = sight(&live);
-                kind.listing.insert(live.meta.key, sighting);
+                kind.listing.insert(live.key, sighting);
                 BTreeSet::new()
             }
             Seen::Complete => {
@@ -77,11 +77,11 @@ impl Sightings {
             Seen::Applied(live) => {
                 let sighting = sight(&live);
                 let touched = sighting.application.clone();
-                kind.objects.insert(live.meta.key, sighting);
+                kind.objects.insert(live.key, sighting);
                 touched.into_iter().collect()
             }
             Seen::Deleted(live) => {
-                let gone = kind.objects.remove(&live.meta.key);
+                let gone = kind.objects.remove(&live.key);
                 gone.and_then(|sighting| sighting.application).into_iter().collect()
             }
         }
@@ -108,13 +108,17 @@ impl Sightings {
 }
 
 fn sight(live: &Live) -> Sighting {
-    let label = live.meta.labels.get(APPLICATION_LABEL);
+    let metadata = &live.object["metadata"];
+    let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
+    let generation = metadata["generation"].as_i64();
     Sighting {
-        uid: live.meta.uid.clone(),
-        resource_version: live.meta.resource_version.clone(),
-        generation: live.meta.generation,
-        health: health::assess(&live.object, live.meta.generation),
+        uid: text("uid"),
+        resource_version: text("resourceVersion"),
+        generation,
+        health: health::assess(&live.object, generation),
         pods: health::selector::selects_pods(&live.object),
-        application: label.and_then(|name| name.parse().ok()),
+        application: metadata["labels"][APPLICATION_LABEL]
+            .as_str()
+            .and_then(|name| name.parse().ok()),
     }
 }
