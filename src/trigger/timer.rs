@@ -24,13 +24,22 @@ const JITTER: f64 = 0.2;
 pub async fn run(config: Arc<Live>, store: Store, queue: Queue, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = shutdown.cancelled() => return,
         }
-        if let Err(error) = ask(&config.load(), &store, &queue).await {
-            tracing::warn!(%error, "the timer could not ask for checks");
+        match ask(&config.load(), &store, &queue).await {
+            Err(error) if !failing => {
+                tracing::warn!(%error, "the timer cannot ask for checks; it goes on trying");
+                failing = true;
+            }
+            Ok(()) if failing => {
+                tracing::info!("the timer asks for checks again");
+                failing = false;
+            }
+            _ => {}
         }
     }
 }
