@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -80,9 +81,20 @@ struct TriggerLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ApplicationLabels {
+struct HealthLabels {
     application: String,
     health: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ApplicationLabels {
+    application: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FetchLabels {
+    repository: String,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -110,8 +122,9 @@ pub struct Metrics {
     phases: Durations<PhaseLabels>,
     applied: Durations<TriggerLabels>,
     queue: Family<StateLabels, Gauge>,
-    health: Family<ApplicationLabels, Gauge>,
-    fetches: Counter,
+    health: Family<HealthLabels, Gauge>,
+    checked_at: Family<ApplicationLabels, Gauge<f64, AtomicU64>>,
+    fetches: Family<FetchLabels, Counter>,
     calls: Family<CallLabels, Counter>,
     config_ok: Gauge,
     suspended: Gauge,
@@ -150,7 +163,15 @@ impl Metrics {
         let health = Family::default();
         let text = "1 for the health that an application has";
         registry.register("application_health", text, health.clone());
-        let fetches = Counter::default();
+        let checked_at = Family::<ApplicationLabels, Gauge<f64, AtomicU64>>::default();
+        let text = "When an application was last compared with Git, in Unix time";
+        registry.register_with_unit(
+            "application_checked_timestamp",
+            text,
+            Unit::Seconds,
+            checked_at.clone(),
+        );
+        let fetches = Family::default();
         registry.register("fetches", "Fetches from Git since the start", fetches.clone());
         let calls = Family::default();
         registry.register("cluster_calls", "Calls to API servers since the start", calls.clone());
@@ -171,6 +192,7 @@ impl Metrics {
             applied,
             queue,
             health,
+            checked_at,
             fetches,
             calls,
             config_ok,
@@ -215,13 +237,23 @@ impl Metrics {
     pub fn set_health(&self, applications: impl IntoIterator<Item = (String, &'static str)>) {
         self.health.clear();
         for (application, health) in applications {
-            self.health.get_or_create(&ApplicationLabels { application, health }).set(1);
+            self.health.get_or_create(&HealthLabels { application, health }).set(1);
         }
     }
 
-    /// Says how many fetches there were, which is counted elsewhere.
-    pub fn set_fetches(&self, count: u64) {
-        self.fetches.inner().store(count, Ordering::Relaxed);
+    /// Sets when every application was last checked; those that are not named are forgotten.
+    pub fn set_checked_at(&self, applications: impl IntoIterator<Item = (String, Timestamp)>) {
+        self.checked_at.clear();
+        for (application, at) in applications {
+            let seconds = at.as_duration().as_secs_f64();
+            self.checked_at.get_or_create(&ApplicationLabels { application }).set(seconds);
+        }
+    }
+
+    /// Says how many fetches from a repository there were, which is counted elsewhere.
+    pub fn set_fetches(&self, repository: &str, outcome: &'static str, count: u64) {
+        let labels = FetchLabels { repository: repository.to_owned(), outcome };
+        self.fetches.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
     }
 
     /// Says how many calls a cluster took, which is counted elsewhere.

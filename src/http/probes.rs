@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::domain::inventory::ApplicationState;
 use crate::domain::sync::SyncState;
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -39,13 +40,15 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Problem>
     metrics.set_queue(SyncState::Blocked, depth.blocked);
     let config = context.config.load();
     let applications = context.store.applications().await?;
-    metrics.set_health(
-        applications
-            .iter()
-            .filter(|state| config.applications.contains_key(&state.name))
-            .map(|state| (state.name.to_string(), state.health.as_str())),
-    );
-    metrics.set_fetches(context.source.fetches());
+    let configured =
+        || applications.iter().filter(|state| config.applications.contains_key(&state.name));
+    let name = |state: &ApplicationState| state.name.to_string();
+    metrics.set_health(configured().map(|state| (name(state), state.health.as_str())));
+    metrics.set_checked_at(configured().filter_map(|state| Some((name(state), state.checked_at?))));
+    for (repository, fetches) in context.source.fetches() {
+        metrics.set_fetches(repository.as_str(), "succeeded", fetches.succeeded);
+        metrics.set_fetches(repository.as_str(), "failed", fetches.failed);
+    }
     metrics.set_suspended(config.server.suspend);
     metrics.set_configuration_in_force(context.config.refusal().is_none());
     for (cluster, calls) in context.clusters.calls() {

@@ -70,7 +70,6 @@ struct Inner {
     /// What is known of each repository; entries stay until the process ends.
     places: Mutex<HashMap<RepositoryName, Arc<Place>>>,
     tokens: Tokens,
-    fetches: AtomicU64,
     limits: Limits,
 }
 
@@ -81,6 +80,9 @@ struct Place {
     rounds: Arc<AsyncMutex<Rounds>>,
     /// Fetches that have ended, whatever came of them.
     ended: AtomicU64,
+    /// Those of them for which the remote was asked: that succeeded, and that failed.
+    succeeded: AtomicU64,
+    failed: AtomicU64,
     /// Something in the mirror could not be read: the next fetch makes it anew.
     damaged: AtomicBool,
     /// Held while pins are written: refs are locked by files, and who finds one does not wait.
@@ -98,6 +100,15 @@ pub struct Fetched {
     pub duration: Duration,
 }
 
+/// How often the remote of a repository was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetches {
+    /// Fetches that brought the mirror up to date.
+    pub succeeded: u64,
+    /// Those that did not.
+    pub failed: u64,
+}
+
 impl Source {
     /// Mirrors go to `<data>/repositories/<name>.git`.
     pub fn new(data: &Path) -> Self {
@@ -111,7 +122,6 @@ impl Source {
                 folder: data.join("repositories"),
                 places: Mutex::default(),
                 tokens: Tokens::default(),
-                fetches: AtomicU64::new(0),
                 limits,
             }),
         }
@@ -269,9 +279,15 @@ impl Source {
         Ok(())
     }
 
-    /// How often a remote was asked since the process started.
-    pub fn fetches(&self) -> u64 {
-        self.inner.fetches.load(Ordering::Relaxed)
+    /// How often the remotes were asked since the process started.
+    pub fn fetches(&self) -> Vec<(RepositoryName, Fetches)> {
+        let places = self.inner.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counted = places.iter().map(|(name, place)| {
+            let (succeeded, failed) = (count(&place.succeeded), count(&place.failed));
+            (name.clone(), Fetches { succeeded, failed })
+        });
+        counted.collect()
     }
 
     fn place(&self, name: &RepositoryName) -> Arc<Place> {
@@ -282,6 +298,8 @@ impl Source {
                 mirror: Mirror::new(path),
                 rounds: Arc::default(),
                 ended: AtomicU64::new(0),
+                succeeded: AtomicU64::new(0),
+                failed: AtomicU64::new(0),
                 damaged: AtomicBool::new(false),
                 pins: Mutex::default(),
                 client: Mutex::default(),
@@ -349,11 +367,12 @@ impl Inner {
         if !damaged && place.mirror.holds(&url, revisions) {
             return Ok(false);
         }
-        self.fetches.fetch_add(1, Ordering::Relaxed);
         let mut client = place.client.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = Link::open(repository, endpoint.clone(), &mut client, &self.tokens)?;
+        let link = Link::open(repository, endpoint.clone(), &mut client, &self.tokens);
         drop(client);
-        let result = place.mirror.fetch(&url, &link, revisions, damaged);
+        let result = link.and_then(|link| place.mirror.fetch(&url, &link, revisions, damaged));
+        let count = if result.is_ok() { &place.succeeded } else { &place.failed };
+        count.fetch_add(1, Ordering::Relaxed);
         match &result {
             Ok(()) => {
                 place.damaged.store(false, Ordering::SeqCst);

@@ -16,7 +16,7 @@ use crate::world::manifests::config_map;
 use crate::world::webhook::Webhook;
 
 /// Labels that Prometheus itself sets.
-const SCRAPED: [&str; 1] = ["job"];
+const SCRAPED: [&str; 2] = ["job", "instance"];
 
 #[test]
 fn alerts_and_dashboard_ask_for_what_is_measured() {
