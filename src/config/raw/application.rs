@@ -13,13 +13,14 @@ use crate::domain::retry::RetryPolicy;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Application {
-    /// Its name.
+    /// Names it in the history, and in the label `headstay.dev/application` on its objects.
     #[schemars(with = "Name")]
     pub(in crate::config) name: ApplicationName,
     /// Name of the repository that holds its desired state.
     #[schemars(with = "Name")]
     pub(in crate::config) repository: RepositoryName,
-    /// Branch, tag, full commit id, or a range of semantic versions (`>=1.2, <2`) among the tags.
+    /// What it follows: a branch, a tag, a full commit id, or a range of semantic versions (`>=1.2,
+    /// <2`) among the tags.
     #[serde(default = "main_branch")]
     pub(in crate::config) revision: FollowedRevision,
     /// Folder or file of the repository, from its root; empty: all of it.
@@ -28,7 +29,7 @@ pub(in crate::config) struct Application {
     /// Name of the cluster; may be left out where there is only one.
     #[schemars(with = "Option<Name>")]
     pub(in crate::config) cluster: Option<ClusterName>,
-    /// Namespace of namespaced objects that name none.
+    /// Namespace of namespaced objects that name none; needed with `sync.createNamespace`.
     #[schemars(extend("x-rule" = "namespace"))]
     pub(in crate::config) namespace: Option<String>,
     /// How it is kept applied.
@@ -44,15 +45,17 @@ fn main_branch() -> FollowedRevision {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::config) struct Sync {
-    /// Whether pushes and the timer apply; else only a request does.
+    /// Whether pushes and the timer bring it to a commit; else only a request does.
     pub(in crate::config) automated: bool,
     /// Whether what Git no longer names is deleted.
     pub(in crate::config) prune: bool,
-    /// What is done about differences that no commit asked for.
+    /// What is done about differences that no commit asked for. A sync that a person asks for puts them
+    /// back whatever is set here.
     pub(in crate::config) drift: Drift,
-    /// Time between two checks by the timer, the fallback for webhooks that were lost.
+    /// Longest time between two checks by the timer, which find drift and pushes that no webhook
+    /// told of; at least `1s`.
     pub(in crate::config) interval: Span,
-    /// How long to wait for health.
+    /// How long to wait for health after an apply; then the sync has failed.
     pub(in crate::config) timeout: Span,
     /// What an object that the API server refuses does to the rest of its stage.
     pub(in crate::config) on_error: OnError,
@@ -61,7 +64,7 @@ pub(in crate::config) struct Sync {
     /// Whether the application's namespace is made when it is not there; with `{labels}`, it is
     /// kept with these.
     pub(in crate::config) create_namespace: CreateNamespace,
-    /// More than any of these in one sync waits for a person's approval.
+    /// A sync that would prune more than this waits for a person's approval.
     pub(in crate::config) prune_limit: PruneLimit,
     /// When a failed sync is tried again.
     pub(in crate::config) retry: Retry,
@@ -88,11 +91,11 @@ impl Default for Sync {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::config) enum Drift {
-    /// Put it back.
+    /// It is put back, unless `automated` is false.
     Heal,
-    /// Show it.
+    /// It is told in the history, once, and left.
     Report,
-    /// Nothing.
+    /// It is left, and not told.
     Ignore,
 }
 
@@ -128,12 +131,12 @@ pub(in crate::config) struct NamespaceLabels {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::config) struct PruneLimit {
-    /// Percent of the inventory; counts from ten owned objects on.
+    /// Percent of the objects that the application owns; counts from ten on.
     #[schemars(range(max = 100))]
     pub(in crate::config) percent: u32,
     /// Number of objects.
     pub(in crate::config) objects: u32,
-    /// Kinds of which none is pruned unasked: `Namespace`, or with its group `Deployment.apps`.
+    /// Kinds of which none is pruned unasked.
     pub(in crate::config) kinds: Vec<Kind>,
 }
 
@@ -156,7 +159,7 @@ pub(in crate::config) struct Retry {
     /// Attempts after the first; then the timer goes on trying.
     #[schemars(range(max = 1000))]
     pub(in crate::config) limit: u32,
-    /// The first delay.
+    /// The first delay; at most `max`.
     pub(in crate::config) initial: Span,
     /// The longest delay.
     pub(in crate::config) max: Span,

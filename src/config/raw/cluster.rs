@@ -13,24 +13,25 @@ use crate::domain::name::ClusterName;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Cluster {
-    /// Its name.
+    /// What applications call it. What they own is kept under it, so another name counts as
+    /// another cluster.
     #[schemars(with = "Name")]
     pub(in crate::config) name: ClusterName,
-    /// Path of a kubeconfig.
+    /// Path of a kubeconfig; none: the default one, where `context` is given.
     #[schemars(extend("x-rule" = "file"))]
     pub(in crate::config) kubeconfig: Option<PathBuf>,
-    /// A context of the kubeconfig; none: its current one.
+    /// A context of the kubeconfig; none: the current one.
     #[schemars(extend("x-rule" = "text"))]
     pub(in crate::config) context: Option<String>,
-    /// `https://…`, instead of a kubeconfig; needs `token`.
+    /// Address of the API server, instead of a kubeconfig; needs `token`.
     #[schemars(extend("x-rule" = "cluster-url"))]
     pub(in crate::config) server: Option<String>,
-    /// Bearer token for `server`.
+    /// Bearer token for `server`, and for it alone.
     pub(in crate::config) token: Option<Secret>,
     /// PEM file of the authority that signed the certificate of `server`; none: the system's.
     #[schemars(extend("x-rule" = "file"))]
     pub(in crate::config) ca: Option<PathBuf>,
-    /// Labels, for people and for templates.
+    /// Labels for people; nothing depends on them.
     #[serde(default)]
     pub(in crate::config) labels: Labels,
 }

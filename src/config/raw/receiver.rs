@@ -10,13 +10,14 @@ use crate::domain::name::ReceiverName;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Receiver {
-    /// Last segment of its URL.
+    /// Last segment of its URL, `/webhooks/NAME`.
     #[schemars(with = "Name")]
     pub(in crate::config) name: ReceiverName,
     /// Whose deliveries it takes.
     pub(in crate::config) provider: Provider,
-    /// How a delivery proves where it comes from: any one of these, so that a secret can be
-    /// changed without a gap. `azureDevops`: one `{username, password}` or `{header, value}`.
+    /// How a delivery proves where it comes from: by any one of these, so that a secret can be
+    /// changed without a gap. All must be readable. `azureDevops` takes one, which is `{username,
+    /// password}` or `{header, value}`; the others take secrets.
     pub(in crate::config) secrets: Proofs,
 }
 
@@ -26,7 +27,7 @@ pub(in crate::config) struct Receiver {
 pub(in crate::config) enum Provider {
     /// GitHub, also Enterprise.
     Github,
-    /// GitLab.
+    /// GitLab, by signing token (`whsec_…`) or secret token.
     Gitlab,
     /// Gitea.
     Gitea,
@@ -70,10 +71,10 @@ pub(in crate::config) enum Proof {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct BasicProof {
-    /// User name.
+    /// User name, as in the service hook.
     #[schemars(extend("x-rule" = "user"))]
     pub(in crate::config) username: String,
-    /// Password.
+    /// Password, as in the service hook.
     pub(in crate::config) password: Secret,
 }
 
@@ -81,7 +82,7 @@ pub(in crate::config) struct BasicProof {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct HeaderProof {
-    /// Name of the header.
+    /// Name of the header, in either case of letters.
     #[schemars(extend("x-rule" = "header"))]
     pub(in crate::config) header: String,
     /// Its value.

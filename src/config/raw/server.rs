@@ -14,23 +14,25 @@ use crate::domain::name::InstanceName;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::config) struct Server {
-    /// Address and port of the HTTP server.
+    /// Address and port of the HTTP server: webhooks, API, probes, metrics. A change counts from the
+    /// next start on.
     #[schemars(with = "String", extend("x-rule" = "address"))]
     pub(in crate::config) listen: SocketAddr,
     /// Names this installation on the objects that it applies; two that share a cluster must
     /// differ.
     #[schemars(with = "Name")]
     pub(in crate::config) instance: InstanceName,
-    /// Who may use the API; none: only requests from this machine are answered.
+    /// Bearer tokens: who may use the API. Without any, only requests from this machine are
+    /// answered.
     pub(in crate::config) tokens: Vec<Token>,
-    /// The global switch: while true nothing is written to any cluster; observing goes on.
+    /// The global switch: while true, nothing is written to any cluster; observing goes on.
     pub(in crate::config) suspend: bool,
     /// Bounds on what is taken and done at once.
     pub(in crate::config) limits: Limits,
     /// How much history is kept.
     pub(in crate::config) retention: Retention,
     /// Folder in which the mirrors of the repositories are, as `repositories/NAME.git`; none: that
-    /// of the store.
+    /// of the store. A change counts from the next start on.
     #[schemars(extend("x-rule" = "text"))]
     pub(in crate::config) data: Option<PathBuf>,
 }
@@ -77,15 +79,15 @@ pub(in crate::config) enum Role {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::config) struct Limits {
-    /// Largest body of a webhook; GitHub sends up to 25 MiB.
+    /// Largest body of a webhook; beyond it the answer is 413. GitHub and GitLab send up to 25 MiB.
     pub(in crate::config) body_bytes: Size,
-    /// Largest sum of all bodies of webhooks in memory; beyond it they wait, after 10 s the answer
-    /// is 503.
+    /// Largest sum of the bodies of webhooks in memory, at least `bodyBytes`; beyond it they wait,
+    /// after 10 s the answer is 503.
     pub(in crate::config) bodies_bytes: Size,
     /// Deliveries that fail verification, per receiver and minute; beyond it the answer is 429.
     #[schemars(range(min = 1))]
     pub(in crate::config) failed_verifications_per_minute: u32,
-    /// Syncs at work at once. To wait for Git or for an API server is no work.
+    /// Syncs at work at once. Waiting for Git, for an API server or for health is no work.
     #[schemars(range(min = 1, max = 256))]
     pub(in crate::config) workers: u32,
     /// Calls to one API server at once.
@@ -109,10 +111,11 @@ impl Default for Limits {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::config) struct Retention {
-    /// The newest syncs that are kept of each application.
+    /// How many syncs are kept of each application, the newest ones.
     #[schemars(range(min = 1))]
     pub(in crate::config) syncs_per_application: u32,
-    /// Ended syncs and deliveries older than this go, and what was left behind longer ago.
+    /// How long ended syncs and deliveries are kept, and what is known of an application that left
+    /// the configuration or moved to another cluster.
     pub(in crate::config) age: Span,
 }
 
@@ -126,7 +129,8 @@ impl Default for Retention {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::config) struct Store {
-    /// `sqlite://PATH`: one file; its folder must be writable.
+    /// `sqlite://PATH`: one file; its folder must be writable. A change counts from the next start
+    /// on.
     pub(in crate::config) url: StoreUrl,
 }
 

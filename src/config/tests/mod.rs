@@ -2,6 +2,7 @@
 
 mod broken;
 mod documents;
+mod reference;
 
 use std::collections::BTreeSet;
 use std::path::Path;
