@@ -91,9 +91,11 @@ pub fn match_push<'a>(
             _ => named.contains(&url),
         })
     };
+    // People paste what `unknown` shows them, which has no scheme and would be a path.
+    let is_alias = |alias: &String| is_named(alias) || is_named(&format!("https://{alias}"));
     repositories
         .into_iter()
-        .filter(|known| is_named(known.url) || known.aliases.iter().any(|alias| is_named(alias)))
+        .filter(|known| is_named(known.url) || known.aliases.iter().any(is_alias))
         .map(|known| known.name)
         .collect()
 }
@@ -256,6 +258,18 @@ mod tests {
         ] {
             assert_eq!(select_from_fleet(&push), (vec![], expected.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_url_that_a_reason_names_is_an_alias_as_it_stands() {
+        let fleet: RepositoryName = "fleet".parse().unwrap();
+        let push = push(&["ssh://git@git.internal:2222/acme/Fleet.git"], vec![branch("main")]);
+        let reason = unknown(&push);
+        let named = reason.split(' ').find(|word| word.contains('/')).unwrap();
+        let aliases = [named.trim_end_matches(':').to_owned()];
+        let known =
+            KnownRepository { name: &fleet, url: "http://gitea.svc/acme/fleet", aliases: &aliases };
+        assert_eq!(match_push(&push, [known]), [&fleet], "{aliases:?}");
     }
 
     #[test]
