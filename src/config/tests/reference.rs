@@ -30,6 +30,8 @@ the same as one commented file, and [config/schema.json](../config/schema.json) 
 - A running server reads it again within seconds when it changes, and at SIGHUP. One that is wrong is refused
   as a whole, and the one before stays in force; `headstay status` says so.
 - Relative paths count from the working directory of the process.
+- What annotations on objects do is in the [README](../README.md#configuration), how a Git host is set up in
+  [webhooks.md](webhooks.md).
 - What is needed is short: a [repository](#repositories), an [application](#applications), and for webhooks
   a [receiver](#receivers).
 
@@ -328,7 +330,7 @@ fn example(key: &str) -> String {
     let first = lines.next().unwrap();
     let inside = lines.take_while(|line| line.is_empty() || line.starts_with([' ', '#']));
     let shown = inside.filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
-    std::iter::once(first).chain(shown).map(|line| format!("{line}\n")).collect()
+    shown.fold(format!("{first}\n"), |text, line| text + line + "\n")
 }
 
 fn properties(schema: &Value) -> &Map<String, Value> {
