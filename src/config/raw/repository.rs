@@ -23,7 +23,7 @@ pub(in crate::config) struct Repository {
     /// Scheme, user, port and a `.git` at the end are not compared, so one for each host does.
     #[serde(default)]
     pub(in crate::config) aliases: Vec<Alias>,
-    /// Who Headstay is to the Git host; none: anybody.
+    /// How Headstay logs in to the Git host; none: not at all.
     pub(in crate::config) auth: Option<RepositoryAuth>,
     /// PEM file of an authority to trust beside the system's, for https.
     #[schemars(extend("x-rule" = "file"))]
@@ -45,7 +45,7 @@ const fn repository_timeout() -> Span {
 #[schemars(extend("x-rule" = "git-url"))]
 pub(in crate::config) struct Alias(pub(in crate::config) String);
 
-/// Who Headstay is to a Git host. Exactly one of: `token`; `username` and `password`; `sshKey` and
+/// How Headstay logs in to a Git host. Exactly one of: `token`; `username` and `password`; `sshKey` and
 /// `knownHosts`; `githubApp`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
