@@ -1,13 +1,14 @@
 //! Webhook deliveries, from the verified bytes to what is journalled of them.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::commit::CommitId;
 use crate::domain::name::{ApplicationName, DeliveryId, ReceiverName, SyncId};
 
 /// Whether a ref is a branch or a tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RefKind {
     /// `refs/heads/…`
@@ -17,7 +18,7 @@ pub enum RefKind {
 }
 
 /// One ref that a host says has moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RefUpdate {
     /// Branch or tag.
@@ -59,7 +60,7 @@ pub enum Event {
 }
 
 /// What became of a delivery. Forged ones are counted and sampled, not journalled one by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// It queued or joined at least one sync.
@@ -73,7 +74,7 @@ pub enum Outcome {
 }
 
 /// One delivery as it is journalled and shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
     /// Our id.
@@ -105,7 +106,7 @@ pub struct Delivery {
 }
 
 /// A sync that a delivery queued or joined.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CoveringSync {
     /// The sync.
     pub id: SyncId,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::commit::{Commit, CommitId};
@@ -15,7 +16,7 @@ use crate::domain::sync::Trigger;
 ///
 /// It is written twice: as *intended* before the first write of a sync, so that no object is ever
 /// on the cluster that no inventory knows of, and as *applied* after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryItem {
     /// The object.
@@ -53,7 +54,7 @@ impl InventoryItem {
 }
 
 /// Why an object that Git no longer names is still there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Kept {
     /// It is pruned when the application is healthy.

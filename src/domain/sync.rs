@@ -1,6 +1,7 @@
 //! Syncs: what asks for one, the states it goes through, and what is recorded of it.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::commit::Commit;
@@ -9,7 +10,7 @@ use crate::domain::name::{ApplicationName, DeliveryId, SyncId};
 use crate::domain::object::ObjectKey;
 
 /// Where a sync stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum SyncState {
     /// Waits for a worker.
     Queued,
@@ -67,7 +68,7 @@ impl SyncState {
 }
 
 /// What asked for a sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trigger {
     /// A delivery.
@@ -167,7 +168,7 @@ pub struct SyncRequest {
 }
 
 /// What a person may ask of one sync beyond the configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SyncOptions {
     /// A revision instead of the configured one.
@@ -196,7 +197,9 @@ impl SyncRequest {
 }
 
 /// A part of a sync that is timed; in the order in which they are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
     /// From the wish to a worker.
@@ -231,12 +234,13 @@ impl Phase {
 }
 
 /// How long a phase took.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhaseDuration {
     /// Which.
     pub phase: Phase,
     /// Milliseconds, in thousandths.
+    #[schemars(with = "f64")]
     pub duration_ms: f64_ms::Ms,
 }
 
@@ -265,7 +269,7 @@ pub mod f64_ms {
 }
 
 /// Whether a failure can pass without a new commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum FailureClass {
     /// Git's bytes alone decide it: only a new commit or a request tries again.
@@ -275,7 +279,7 @@ pub enum FailureClass {
 }
 
 /// Why a sync failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// The phase that failed.
@@ -290,7 +294,7 @@ pub struct Failure {
 }
 
 /// What was done (or in a dry run would be) to an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
     /// It was not there.
@@ -308,7 +312,7 @@ pub enum Action {
 }
 
 /// What became of one object in a sync.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectResult {
     /// The object.
@@ -325,7 +329,7 @@ pub struct ObjectResult {
 }
 
 /// An object that a sync waits for, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WaitingFor {
     /// The object.
@@ -338,7 +342,7 @@ pub struct WaitingFor {
 }
 
 /// The plan of a sync that waits for a person's yes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlockedPlan {
     /// Names exactly this plan: an approval holds for no other.
@@ -350,7 +354,7 @@ pub struct BlockedPlan {
 }
 
 /// One sync as it is stored and shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Sync {
     /// Its id.
@@ -443,16 +447,21 @@ impl Sync {
     }
 }
 
-/// Counts of [`Action`]s.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How many objects each action was done to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(missing_docs, reason = "one count per action, named after it")]
 pub struct Summary {
+    /// Objects that were not there.
     pub created: u32,
+    /// Objects that differed.
     pub configured: u32,
+    /// Objects that were as wanted; these are counted and never listed.
     pub unchanged: u32,
+    /// Objects that were deleted.
     pub pruned: u32,
+    /// Objects that could not be written.
     pub failed: u32,
+    /// Objects that were left alone.
     pub skipped: u32,
 }
 

@@ -42,6 +42,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -334,22 +336,27 @@ impl Page {
 }
 
 /// A part of a list, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub struct Paged<T> {
     /// The items.
     pub items: Vec<T>,
-    /// The cursor of the next part; none: there is none.
+    /// The cursor of the next part; null: there is none.
     pub next: Option<String>,
 }
 
 /// How many syncs have not ended, by state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "one count per state, named after it")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct QueueDepth {
+    /// Syncs that wait for a worker.
     pub queued: u64,
+    /// Syncs that a worker has.
     pub running: u64,
+    /// Syncs that wait for health.
     pub waiting: u64,
+    /// Syncs of which an attempt failed and another follows.
     pub retrying: u64,
+    /// Syncs that wait for a person's yes.
     pub blocked: u64,
 }
 

@@ -11,6 +11,7 @@ pub mod reason;
 pub mod selector;
 mod workloads;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,7 +22,9 @@ const LONGEST_REASON: usize = 300;
 
 /// Whether an object, or an application, works. The order is from good to bad: the health of many
 /// is the greatest of theirs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum HealthStatus {
     /// It works.
     Healthy,
