@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
@@ -19,16 +19,16 @@ use crate::http::problem::Problem;
 #[derive(Debug, Clone)]
 pub(super) struct Caller(pub(super) String);
 
-/// Lets a request through, or answers 401, 403 or 415.
+/// Lets a request through whose caller has at least this role, or answers 401, 403 or 415.
 pub(super) async fn authorize(
-    State(app): State<App>,
+    State((app, needed)): State<(App, Role)>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let config = app.context.config.load();
     let tokens = &config.server.tokens;
-    match reading(tokens, || identify(tokens, peer, request.method(), request.headers())) {
+    match reading(tokens, || identify(tokens, needed, peer, request.headers())) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -48,17 +48,16 @@ fn reading<T>(tokens: &[Token], read: impl FnOnce() -> T) -> T {
 
 fn identify(
     tokens: &[Token],
+    needed: Role,
     peer: SocketAddr,
-    method: &Method,
     headers: &HeaderMap,
 ) -> Result<Caller, Problem> {
-    let changes = !matches!(*method, Method::GET | Method::HEAD);
     let caller = if tokens.is_empty() {
         check_loopback(peer, headers)?;
         Caller("local".to_owned())
     } else {
         let (name, role) = find_token(tokens, headers)?;
-        if changes && role < Role::Operator {
+        if role < needed {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "this token has the role viewer; changes need the role operator",
@@ -67,7 +66,7 @@ fn identify(
         Caller(name)
     };
     // A form of a foreign page cannot send this content type without the browser asking first.
-    if changes && !is_json(headers) {
+    if needed == Role::Operator && !is_json(headers) {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "changes need the header Content-Type: application/json",
@@ -143,35 +142,35 @@ fn names_loopback(authority: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn ask(peer: &str, method: &Method, headers: &[(&'static str, &'static str)]) -> Option<u16> {
+    fn ask(peer: &str, needed: Role, headers: &[(&'static str, &'static str)]) -> Option<u16> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
         let peer = SocketAddr::new(peer.parse().unwrap(), 4000);
-        identify(&[], peer, method, &map).err().map(|problem| problem.status().as_u16())
+        identify(&[], needed, peer, &map).err().map(|problem| problem.status().as_u16())
     }
 
     #[test]
     fn without_tokens_only_this_machine_is_answered() {
         let local = ("host", "localhost:8080");
-        assert_eq!(ask("127.0.0.1", &Method::GET, &[local]), None);
-        assert_eq!(ask("::1", &Method::GET, &[("host", "[::1]:8080")]), None);
-        assert_eq!(ask("192.0.2.7", &Method::GET, &[local]), Some(403));
-        assert_eq!(ask("127.0.0.1", &Method::GET, &[("host", "evil.example")]), Some(403));
+        assert_eq!(ask("127.0.0.1", Role::Viewer, &[local]), None);
+        assert_eq!(ask("::1", Role::Viewer, &[("host", "[::1]:8080")]), None);
+        assert_eq!(ask("192.0.2.7", Role::Viewer, &[local]), Some(403));
+        assert_eq!(ask("127.0.0.1", Role::Viewer, &[("host", "evil.example")]), Some(403));
         let foreign = [local, ("origin", "https://evil.example")];
-        assert_eq!(ask("127.0.0.1", &Method::GET, &foreign), Some(403));
+        assert_eq!(ask("127.0.0.1", Role::Viewer, &foreign), Some(403));
         let own = [local, ("origin", "http://localhost:8080")];
-        assert_eq!(ask("127.0.0.1", &Method::GET, &own), None);
+        assert_eq!(ask("127.0.0.1", Role::Viewer, &own), None);
     }
 
     #[test]
     fn a_change_says_that_it_is_json() {
         let local = ("host", "localhost");
-        assert_eq!(ask("127.0.0.1", &Method::POST, &[local]), Some(415));
+        assert_eq!(ask("127.0.0.1", Role::Operator, &[local]), Some(415));
         let form = [local, ("content-type", "text/plain")];
-        assert_eq!(ask("127.0.0.1", &Method::POST, &form), Some(415));
+        assert_eq!(ask("127.0.0.1", Role::Operator, &form), Some(415));
         let json = [local, ("content-type", "application/json; charset=utf-8")];
-        assert_eq!(ask("127.0.0.1", &Method::POST, &json), None);
+        assert_eq!(ask("127.0.0.1", Role::Operator, &json), None);
     }
 }

@@ -4,11 +4,14 @@ pub mod accept;
 mod api;
 mod auth;
 mod body;
+mod extract;
 mod forgeries;
+mod openapi;
 mod patience;
 mod peers;
 mod probes;
 mod problem;
+mod table;
 mod webhooks;
 
 use std::sync::Arc;
@@ -16,14 +19,12 @@ use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::routing::{get, post};
 use jiff::Timestamp;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::RequestBodyDeadlineLayer;
 
 use crate::http::api::diff::Diffs;
-use crate::http::body::{Budget, READ_TIMEOUT};
+use crate::http::body::Budget;
 use crate::http::forgeries::Forgeries;
 use crate::http::problem::Problem;
 use crate::sync::context::Context;
@@ -54,28 +55,11 @@ impl App {
     }
 }
 
-/// The table of everything that is answered.
+/// Everything that is served, by the table.
 pub fn router(app: App) -> Router {
-    let api = Router::new()
-        .route("/status", get(api::status::status))
-        .route("/applications", get(api::applications::list))
-        .route("/applications/{name}", get(api::applications::one))
-        .route("/applications/{name}/sync", post(api::applications::sync))
-        .route("/applications/{name}/diff", get(api::diff::diff))
-        .route("/syncs", get(api::syncs::list))
-        .route("/syncs/{id}", get(api::syncs::one))
-        .route("/syncs/{id}/approve", post(api::syncs::approve))
-        .route("/syncs/{id}/cancel", post(api::syncs::cancel))
-        .route("/deliveries", get(api::deliveries::list))
-        .route("/deliveries/{id}", get(api::deliveries::one))
-        .route_layer(axum::middleware::from_fn_with_state(app.clone(), auth::authorize))
-        .layer(RequestBodyDeadlineLayer::new(READ_TIMEOUT));
-    Router::new()
-        .route("/webhooks/{receiver}", post(webhooks::receive))
-        .route("/healthz", get(probes::healthz))
-        .route("/readyz", get(probes::readyz))
-        .route("/metrics", get(probes::metrics))
-        .nest("/api/v1", api)
+    let operations = table::sections().into_iter().flat_map(|section| section.operations);
+    operations
+        .fold(Router::new(), |router, operation| operation.serve(router, &app))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")

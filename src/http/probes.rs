@@ -5,10 +5,12 @@ use std::sync::atomic::Ordering;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
 use crate::domain::inventory::ApplicationState;
 use crate::domain::sync::SyncState;
 use crate::http::App;
+use crate::http::openapi::signature::{Output, Sketch, media};
 use crate::http::problem::Problem;
 
 /// The process runs.
@@ -28,8 +30,27 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, Probl
     Ok("ok\n")
 }
 
+/// The metrics for Prometheus, as an answer.
+pub(super) struct OpenMetrics(String);
+
+impl OpenMetrics {
+    const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+impl IntoResponse for OpenMetrics {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, Self::CONTENT_TYPE)], self.0).into_response()
+    }
+}
+
+impl Output for OpenMetrics {
+    fn tell(sketch: &mut Sketch) {
+        sketch.answer(200, "OK", media(Self::CONTENT_TYPE, json!({"type": "string"})));
+    }
+}
+
 /// The metrics for Prometheus.
-pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
+pub(super) async fn metrics(State(app): State<App>) -> Result<OpenMetrics, Problem> {
     let context = &app.context;
     let metrics = &context.metrics;
     let depth = context.store.queue_depth().await?;
@@ -56,9 +77,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Problem>
         metrics.set_calls(cluster.as_str(), "dryRun", calls.dry_runs);
         metrics.set_calls(cluster.as_str(), "write", calls.writes);
     }
-    let text = metrics.encode().map_err(|_| {
+    metrics.encode().map(OpenMetrics).map_err(|_| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written")
-    })?;
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+    })
 }

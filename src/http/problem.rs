@@ -3,12 +3,31 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::store::error::StoreError;
 
 /// Seconds after which a client may come back, where it may.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// The content type of errors.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// An error of the HTTP interface (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemBody {
+    /// Always `about:blank`: the status says which kind of error it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The status.
+    status: u16,
+    /// What failed and what to do, for people.
+    detail: String,
+}
 
 /// An error as the client sees it: never more than it may know.
 #[derive(Debug)]
@@ -37,6 +56,12 @@ impl Problem {
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }
+
+    /// Its text for people.
+    #[cfg(test)]
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
 }
 
 impl From<StoreError> for Problem {
@@ -51,15 +76,15 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
+        let body = ProblemBody {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: self.detail,
+        };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
-        let json = HeaderValue::from_static("application/problem+json");
+        let json = HeaderValue::from_static(PROBLEM_JSON);
         headers.insert(header::CONTENT_TYPE, json);
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {

@@ -6,16 +6,20 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::config::secret::{Secret, SecretError};
 use crate::config::{Config, Receiver, ReceiverAuth};
-use crate::domain::delivery::{Delivery, Event, Outcome};
+use crate::domain::delivery::{CoveringSync, Delivery, Event, Outcome};
+use crate::domain::name::{DeliveryId, ReceiverName};
 use crate::http::App;
+use crate::http::extract::{Accepted, Segment};
+use crate::http::openapi::signature::{Output, Sketch};
 use crate::http::problem::Problem;
 use crate::receiver::{self, Credentials, Malformed, Reading, Rejection};
 use crate::store::NewDelivery;
@@ -28,18 +32,71 @@ const LARGE_BODY: usize = 256 << 10;
 /// Most of a header that is journalled, in characters.
 const JOURNALLED_CHARS: usize = 200;
 
+/// The answer to a delivery that was taken.
+pub(super) enum Taken {
+    /// Something follows from it.
+    Accepted(DeliveryAccepted),
+    /// Nothing follows from it.
+    Ignored(DeliveryIgnored),
+}
+
+/// A delivery that is on the disk together with the syncs that it queued or joined.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct DeliveryAccepted {
+    /// The id under which it is journalled.
+    delivery: DeliveryId,
+    /// The syncs that cover it.
+    syncs: Vec<CoveringSync>,
+}
+
+/// A delivery that is verified and journalled, and from which nothing follows.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct DeliveryIgnored {
+    /// The id under which it is journalled.
+    delivery: DeliveryId,
+    /// Why nothing follows from it.
+    reason: String,
+}
+
+impl From<Delivery> for Taken {
+    fn from(delivery: Delivery) -> Self {
+        let Delivery { id, syncs, reason, .. } = delivery;
+        if syncs.is_empty() {
+            let reason = reason.unwrap_or_else(|| "nothing follows from it".to_owned());
+            return Self::Ignored(DeliveryIgnored { delivery: id, reason });
+        }
+        Self::Accepted(DeliveryAccepted { delivery: id, syncs })
+    }
+}
+
+impl IntoResponse for Taken {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Accepted(answer) => Accepted(answer).into_response(),
+            Self::Ignored(answer) => Json(answer).into_response(),
+        }
+    }
+}
+
+impl Output for Taken {
+    fn tell(sketch: &mut Sketch) {
+        sketch.shows::<DeliveryIgnored>(200, "Verified, and nothing follows from it");
+        sketch.shows::<DeliveryAccepted>(202, "Accepted, and on the disk");
+    }
+}
+
 /// `POST /webhooks/{receiver}`.
 pub(super) async fn receive(
     State(app): State<App>,
-    Path(name): Path<String>,
+    name: Result<Segment<ReceiverName>, Problem>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Result<Taken, Problem> {
     let config = app.context.config.load();
-    let receiver = name.parse().ok().and_then(|name| config.receivers.get(&name).cloned());
+    let receiver = name.ok().and_then(|Segment(name)| config.receivers.get(&name).cloned());
     let Some(receiver) = receiver else {
         app.context.metrics.delivery("", "unknownReceiver");
-        return Problem::not_found("receiver of this name").into_response();
+        return Err(Problem::not_found("receiver of this name"));
     };
     let answered = take(&app, &config, &receiver, &headers, body).await;
     let counted = match &answered {
@@ -52,10 +109,7 @@ pub(super) async fn receive(
         },
     };
     app.context.metrics.delivery(receiver.name.as_str(), counted);
-    match answered {
-        Ok(delivery) => answer(&delivery),
-        Err(problem) => problem.into_response(),
-    }
+    answered.map(Taken::from)
 }
 
 fn outcome_name(outcome: Outcome) -> &'static str {
@@ -65,15 +119,6 @@ fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Rejected => "rejected",
         Outcome::Malformed => "malformed",
     }
-}
-
-fn answer(delivery: &Delivery) -> Response {
-    if delivery.syncs.is_empty() {
-        let reason = delivery.reason.as_deref().unwrap_or("nothing follows from it");
-        return Json(json!({"delivery": delivery.id, "reason": reason})).into_response();
-    }
-    let body = json!({"delivery": delivery.id, "syncs": delivery.syncs});
-    (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
 async fn take(

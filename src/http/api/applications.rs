@@ -2,34 +2,49 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::State;
 use axum::{Extension, Json};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Application, Config};
-use crate::domain::inventory::ApplicationState;
-use crate::domain::sync::{Sync, SyncOptions, SyncRequest, Trigger};
+use crate::domain::inventory::{ApplicationState, InventoryItem};
+use crate::domain::name::ApplicationName;
+use crate::domain::sync::{Failure, Sync, SyncOptions, SyncRequest, Trigger};
 use crate::http::App;
-use crate::http::api::overview::{all, know, summary};
-use crate::http::api::parse;
+use crate::http::api::overview::{ApplicationSummary, all, know};
 use crate::http::auth::Caller;
+use crate::http::extract::{Accepted, Payload, Segment};
 use crate::http::problem::Problem;
+use crate::store::Paged;
+
+/// An application with what it owns.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct ApplicationDetail {
+    #[serde(flatten)]
+    summary: ApplicationSummary,
+    /// Why the last sync failed; null: it did not.
+    last_error: Option<Failure>,
+    /// Every object that it owns on its cluster.
+    inventory: Vec<InventoryItem>,
+}
 
 /// `GET /api/v1/applications`
-pub(in crate::http) async fn list(State(app): State<App>) -> Result<Json<Value>, Problem> {
+pub(in crate::http) async fn list(
+    State(app): State<App>,
+) -> Result<Json<Paged<ApplicationSummary>>, Problem> {
     let config = app.context.config.load();
     let known = all(&app, &config).await?;
-    let items: Vec<_> = known.iter().map(|known| summary(&config, known)).collect();
-    Ok(Json(json!({"items": items, "next": null})))
+    let items = known.iter().map(|known| ApplicationSummary::of(&config, known)).collect();
+    Ok(Json(Paged { items, next: None }))
 }
 
 /// `GET /api/v1/applications/{name}`: with its inventory, object by object.
 pub(in crate::http) async fn one(
     State(app): State<App>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    Segment(name): Segment<ApplicationName>,
+) -> Result<Json<ApplicationDetail>, Problem> {
     let config = app.context.config.load();
     let application = find(&config, &name)?;
     let store = &app.context.store;
@@ -37,40 +52,38 @@ pub(in crate::http) async fn one(
     let state = state.unwrap_or_else(|| ApplicationState::new(application.name.clone()));
     let inventory = store.inventory(&application.name, &application.cluster).await?;
     let known = know(store, application, state).await?;
-    let mut shown = summary(&config, &known);
-    shown["lastError"] = json!(known.last_sync.as_ref().and_then(|sync| sync.error.as_ref()));
-    shown["inventory"] = json!(inventory);
-    Ok(Json(shown))
+    let summary = ApplicationSummary::of(&config, &known);
+    let last_error = known.last_sync.and_then(|sync| sync.error);
+    Ok(Json(ApplicationDetail { summary, last_error, inventory }))
 }
 
-fn find(config: &Config, name: &str) -> Result<Arc<Application>, Problem> {
-    let application = config.applications.get(&parse("application", name)?);
+fn find(config: &Config, name: &ApplicationName) -> Result<Arc<Application>, Problem> {
+    let application = config.applications.get(name);
     application.cloned().ok_or_else(|| Problem::not_found(format!("application {name}")))
 }
 
-/// The body of a request for a sync.
-#[derive(Default, Deserialize)]
+/// What is asked of a sync beyond the configuration.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "SyncWish")]
 pub(in crate::http) struct SyncBody {
+    /// A revision instead of the configured one: a branch, a tag, a range of versions or a commit.
     revision: Option<String>,
+    /// Only say what would be done.
     dry_run: bool,
+    /// Prune, or do not, whatever the configuration says.
     prune: Option<bool>,
 }
 
 /// `POST /api/v1/applications/{name}/sync`
 pub(in crate::http) async fn sync(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Segment(name): Segment<ApplicationName>,
     Extension(Caller(actor)): Extension<Caller>,
-    body: String,
-) -> Result<(StatusCode, Json<Sync>), Problem> {
+    Payload(body): Payload<SyncBody>,
+) -> Result<Accepted<Sync>, Problem> {
     let config = app.context.config.load();
     let application = find(&config, &name)?;
-    let body: SyncBody = if body.trim().is_empty() {
-        SyncBody::default()
-    } else {
-        serde_json::from_str(&body).map_err(|error| Problem::bad_request(error.to_string()))?
-    };
     let options = SyncOptions { revision: body.revision, dry_run: body.dry_run, prune: body.prune };
     let request = SyncRequest {
         application: application.name.clone(),
@@ -81,5 +94,5 @@ pub(in crate::http) async fn sync(
     let enqueued = app.context.queue.enqueue(request).await?;
     let sync = app.context.store.sync(enqueued.id).await?;
     let sync = sync.ok_or_else(|| Problem::not_found(format!("sync {}", enqueued.id)))?;
-    Ok((StatusCode::ACCEPTED, Json(sync)))
+    Ok(Accepted(sync))
 }

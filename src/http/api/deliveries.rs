@@ -1,35 +1,29 @@
 //! `/api/v1/deliveries`: what hosts sent and what became of it.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use serde::Deserialize;
-use serde_json::Value;
+use axum::extract::State;
 
 use crate::domain::delivery::Delivery;
+use crate::domain::name::DeliveryId;
 use crate::http::App;
-use crate::http::api::{self, page, parse_id};
+use crate::http::api::PageQuery;
+use crate::http::extract::{Query, Segment};
 use crate::http::problem::Problem;
-
-#[derive(Deserialize)]
-pub(in crate::http) struct ListQuery {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
+use crate::store::Paged;
 
 /// `GET /api/v1/deliveries`
 pub(in crate::http) async fn list(
     State(app): State<App>,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Value>, Problem> {
-    let page = page(query.limit, query.cursor)?;
-    Ok(api::list(&app.context.store.deliveries(page).await?))
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Paged<Delivery>>, Problem> {
+    Ok(Json(app.context.store.deliveries(page.try_into()?).await?))
 }
 
 /// `GET /api/v1/deliveries/{id}`
 pub(in crate::http) async fn one(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segment(id): Segment<DeliveryId>,
 ) -> Result<Json<Delivery>, Problem> {
-    let delivery = app.context.store.delivery(parse_id("delivery", &id)?).await?;
+    let delivery = app.context.store.delivery(id).await?;
     delivery.map(Json).ok_or_else(|| Problem::not_found(format!("delivery {id}")))
 }

@@ -4,25 +4,56 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use crate::domain::commit::CommitId;
+use crate::domain::diff::FieldChange;
 use crate::domain::name::ApplicationName;
+use crate::domain::object::ObjectKey;
+use crate::domain::sync::Action;
 use crate::http::App;
-use crate::http::api::parse;
+use crate::http::extract::Segment;
 use crate::http::problem::Problem;
 use crate::sync;
 use crate::sync::checked::{Change, Checked};
 use crate::sync::diff::Preview;
 use crate::sync::error::chain;
 
+/// What a sync of an application would change now.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct Diff {
+    application: ApplicationName,
+    /// The commit that its revision points to.
+    commit: CommitId,
+    /// Whether nothing would change.
+    same: bool,
+    /// The objects that would change, or are left alone although they differ.
+    objects: Vec<ObjectDiff>,
+}
+
+/// What a sync would change of one object.
+#[derive(Serialize, JsonSchema)]
+struct ObjectDiff {
+    object: ObjectKey,
+    /// What would be done.
+    action: Action,
+    /// The fields that differ, of an object that is there; not given where the API server refuses
+    /// the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Vec<FieldChange>>,
+    /// Why it would fail, or is left alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
 /// `GET /api/v1/applications/{name}/diff`: asks Git and the cluster, writes nothing.
 pub(in crate::http) async fn diff(
     State(app): State<App>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let name: ApplicationName = parse("application", &name)?;
+    Segment(name): Segment<ApplicationName>,
+) -> Result<Json<Diff>, Problem> {
     let config = app.context.config.load();
     let Some(application) = config.applications.get(&name) else {
         return Err(Problem::not_found(format!("application {name}")));
@@ -36,7 +67,7 @@ pub(in crate::http) async fn diff(
         tracing::info!(application = %name, error = %chain(&error), "a diff failed");
         Problem::new(StatusCode::BAD_GATEWAY, detail)
     })?;
-    Ok(Json(answer(&name, &preview, application.sync.prune)))
+    Ok(Json(answer(name, preview, application.sync.prune)))
 }
 
 /// The diffs that are being made: one of each application at most, since each is a fetch and a call
@@ -68,47 +99,40 @@ impl Drop for Turn<'_> {
 }
 
 /// What is left alone on purpose is shown, but is no difference: no sync would change it.
-fn answer(name: &ApplicationName, preview: &Preview, prunes: bool) -> Value {
-    let checked = preview.objects.iter().filter(|checked| !checked.change.is_none());
-    let mut objects: Vec<_> = checked.map(show).collect();
-    for object in &preview.stale {
-        objects.push(if prunes {
-            json!({"object": object, "action": "pruned", "fields": []})
-        } else {
-            let message = "Git no longer names it, and the application does not prune";
-            json!({"object": object, "action": "skipped", "fields": [], "message": message})
-        });
-    }
-    for (object, message) in &preview.refused {
-        objects.push(json!({"object": object, "action": "failed", "message": message}));
-    }
-    let same = objects.iter().all(|object| object["action"] == "skipped");
-    json!({"application": name, "commit": preview.commit, "same": same, "objects": objects})
+fn answer(application: ApplicationName, preview: Preview, prunes: bool) -> Diff {
+    let Preview { commit, objects, refused, stale } = preview;
+    let checked = objects.into_iter().filter(|checked| !checked.change.is_none()).map(show);
+    let stale = stale.into_iter().map(|object| {
+        let kept = "Git no longer names it, and the application does not prune";
+        let (action, message) =
+            if prunes { (Action::Pruned, None) } else { (Action::Skipped, Some(kept.to_owned())) };
+        ObjectDiff { object, action, fields: Some(Vec::new()), message }
+    });
+    let refused = refused.into_iter().map(|(object, message)| ObjectDiff {
+        object,
+        action: Action::Failed,
+        fields: None,
+        message: Some(message),
+    });
+    let objects: Vec<_> = checked.chain(stale).chain(refused).collect();
+    let same = objects.iter().all(|object| object.action == Action::Skipped);
+    Diff { application, commit, same, objects }
 }
 
-fn show(checked: &Checked) -> Value {
-    let (action, message) = match &checked.change {
-        Change::None(_) => ("unchanged", None),
-        Change::Leave(why, _) => ("skipped", Some(why)),
-        Change::Create => ("created", None),
-        Change::Configure(_) | Change::Recreate(_) => ("configured", None),
+fn show(checked: Checked) -> ObjectDiff {
+    let fields = if checked.change.live().is_some() { checked.fields } else { Vec::new() };
+    let (action, message) = match checked.change {
+        Change::None(_) => (Action::Unchanged, None),
+        Change::Leave(why, _) => (Action::Skipped, Some(why)),
+        Change::Create => (Action::Created, None),
+        Change::Configure(_) | Change::Recreate(_) => (Action::Configured, None),
     };
-    let fields = if checked.change.live().is_some() { checked.fields.as_slice() } else { &[] };
-    let fields: Vec<_> = fields
-        .iter()
-        .map(|field| json!({"path": field.path, "from": field.from, "to": field.to}))
-        .collect();
-    let mut shown = json!({"object": checked.desired.key, "action": action, "fields": fields});
-    if let Some(message) = message {
-        shown["message"] = json!(message);
-    }
-    shown
+    ObjectDiff { object: checked.desired.key, action, fields: Some(fields), message }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::object::ObjectKey;
 
     fn preview(stale: &[&str], refused: &[&str]) -> Preview {
         let key = |name: &&str| ObjectKey {
@@ -129,15 +153,14 @@ mod tests {
     fn only_what_a_sync_would_change_is_a_difference() {
         let shop: ApplicationName = "shop".parse().unwrap();
         for (preview, prunes, same, actions) in [
-            (preview(&[], &[]), true, true, json!([])),
-            (preview(&["old"], &[]), true, false, json!(["pruned"])),
-            (preview(&["old"], &[]), false, true, json!(["skipped"])),
-            (preview(&["old"], &["bad"]), false, false, json!(["skipped", "failed"])),
+            (preview(&[], &[]), true, true, &[][..]),
+            (preview(&["old"], &[]), true, false, &[Action::Pruned]),
+            (preview(&["old"], &[]), false, true, &[Action::Skipped]),
+            (preview(&["old"], &["bad"]), false, false, &[Action::Skipped, Action::Failed]),
         ] {
-            let answer = answer(&shop, &preview, prunes);
-            let told: Vec<_> = answer["objects"].as_array().unwrap().iter().collect();
-            let told: Vec<_> = told.into_iter().map(|object| &object["action"]).collect();
-            assert_eq!((&answer["same"], json!(told)), (&json!(same), actions));
+            let answer = answer(shop.clone(), preview, prunes);
+            let told: Vec<_> = answer.objects.iter().map(|object| object.action).collect();
+            assert_eq!((answer.same, &*told), (same, actions));
         }
     }
 

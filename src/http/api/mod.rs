@@ -7,64 +7,64 @@ mod overview;
 pub(super) mod status;
 pub(super) mod syncs;
 
-use axum::Json;
-use serde::Serialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::http::problem::Problem;
-use crate::store::{Page, Paged};
+use crate::store::Page;
+
+/// Which part of a list to show.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct PageQuery {
+    /// How many items at most.
+    #[serde(default = "limit_default")]
+    #[schemars(range(min = 1, max = Page::LIMIT_MAX))]
+    limit: u32,
+    /// The `next` of the part before; without it the list begins with the newest.
+    cursor: Option<String>,
+}
 
 /// Items of a page where the caller names no number.
-const LIMIT_DEFAULT: u32 = 50;
+const fn limit_default() -> u32 {
+    50
+}
 
-/// Reads `limit` and `cursor`, or answers 400.
-fn page(limit: Option<u32>, cursor: Option<String>) -> Result<Page, Problem> {
-    let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=Page::LIMIT_MAX).contains(&limit) {
-        let most = Page::LIMIT_MAX;
-        return Err(Problem::bad_request(format!("limit: {limit} is not within 1 and {most}")));
+impl TryFrom<PageQuery> for Page {
+    type Error = Problem;
+
+    fn try_from(query: PageQuery) -> Result<Self, Problem> {
+        let PageQuery { limit, cursor } = query;
+        if !(1..=Self::LIMIT_MAX).contains(&limit) {
+            let most = Self::LIMIT_MAX;
+            return Err(Problem::bad_request(format!("limit: {limit} is not within 1 and {most}")));
+        }
+        Ok(Self { cursor, limit })
     }
-    Ok(Page { cursor, limit })
-}
-
-/// A page as it is shown.
-fn list<T: Serialize>(paged: &Paged<T>) -> Json<Value> {
-    Json(json!({"items": paged.items, "next": paged.next}))
-}
-
-/// Reads a part of the path or query, or answers 400.
-fn parse<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, Problem>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error| Problem::bad_request(format!("{what}: {error}")))
-}
-
-/// Reads the id of a path: what cannot be one is the id of nothing, 404.
-fn parse_id<T: std::str::FromStr>(noun: &str, text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| Problem::not_found(format!("{noun} {text}")))
-}
-
-/// Reads the name of a state or trigger as JSON has it.
-fn parse_word<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, Problem> {
-    serde_json::from_value(Value::from(text))
-        .map_err(|_| Problem::bad_request(format!("{what}: there is no `{text}`")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use axum::extract::FromRequestParts;
+    use axum::http::Request;
 
-    #[test]
-    fn a_page_is_of_as_many_items_as_was_asked_for() {
-        for (asked, limit) in [
-            (None, Some(LIMIT_DEFAULT)),
-            (Some(0), None),
-            (Some(1), Some(1)),
-            (Some(Page::LIMIT_MAX), Some(Page::LIMIT_MAX)),
-            (Some(Page::LIMIT_MAX + 1), None),
+    use super::*;
+    use crate::http::extract::Query;
+
+    #[tokio::test]
+    async fn a_page_is_of_as_many_items_as_was_asked_for() {
+        for (asked, read) in [
+            ("", Ok(50)),
+            ("?limit=0", Err("limit: 0 is not within 1 and 500")),
+            ("?limit=1&state=x", Ok(1)),
+            ("?limit=500", Ok(500)),
+            ("?limit=501", Err("limit: 501 is not within 1 and 500")),
+            ("?limit=many", Err("limit: invalid digit found in string")),
         ] {
-            assert_eq!(page(asked, None).ok().map(|page| page.limit), limit, "{asked:?}");
+            let (mut parts, ()) = Request::get(format!("/{asked}")).body(()).unwrap().into_parts();
+            let page = Query::<PageQuery>::from_request_parts(&mut parts, &()).await;
+            let page = page.and_then(|Query(query)| Page::try_from(query));
+            let told = page.map(|page| page.limit).map_err(|problem| problem.detail().to_owned());
+            assert_eq!(told, read.map_err(str::to_owned), "{asked}");
         }
     }
 }

@@ -3,17 +3,119 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::config::{Application, Config};
+use crate::domain::commit::{Commit, CommitId};
+use crate::domain::health::HealthStatus;
 use crate::domain::inventory::ApplicationState;
-use crate::domain::name::ClusterName;
+use crate::domain::name::{ApplicationName, ClusterName, RepositoryName, SyncId};
 use crate::domain::object::APPLICATION_LABEL;
-use crate::domain::sync::{FailureClass, Phase, Sync, SyncState};
+use crate::domain::sync::{FailureClass, Phase, Sync, SyncState, Trigger, WaitingFor};
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::store::error::StoreError;
 use crate::store::{Page, Store, SyncFilter};
+
+/// An application as the lists show it.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct ApplicationSummary {
+    name: ApplicationName,
+    /// The repository of the configuration that it is read from.
+    repository: RepositoryName,
+    /// What it follows: a branch, a tag, a range of versions or a commit.
+    revision: String,
+    /// The folder or file of the repository that it is read from; empty: all.
+    path: String,
+    /// The cluster that it is applied to.
+    cluster: ClusterName,
+    /// The namespace of objects that name none; null: there is none.
+    namespace: Option<String>,
+    /// The commit that the revision pointed to when last looked; null: none was found yet.
+    wanted: Option<Commit>,
+    /// The last commit of which every object was written; null: none yet.
+    applied: Option<Commit>,
+    /// When that was.
+    applied_at: Option<Timestamp>,
+    /// The last applied commit that was seen to work; null: none yet.
+    healthy: Option<CommitId>,
+    sync_state: Standing,
+    /// The worst health of its objects.
+    health: HealthStatus,
+    /// When Git and the cluster were last compared in full; null: not yet.
+    checked_at: Option<Timestamp>,
+    /// The last sync that was queued; null: there was none.
+    last_sync: Option<LastSync>,
+    /// What a person should know.
+    conditions: Vec<Condition>,
+}
+
+/// Where an application stands against Git, in one word.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ApplicationSyncState")]
+enum Standing {
+    /// The wanted commit is applied in full.
+    Synced,
+    /// It is not, and no sync is at it.
+    OutOfSync,
+    /// A sync is queued or runs.
+    Syncing,
+    /// A sync waits for a person's yes.
+    Blocked,
+    /// The last sync failed before all was written.
+    Failed,
+    /// Nothing is known yet.
+    Unknown,
+}
+
+/// The last sync of an application, in short.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct LastSync {
+    id: SyncId,
+    state: SyncState,
+    /// What asked for it first.
+    trigger: Trigger,
+    /// When it was first asked for.
+    queued_at: Timestamp,
+    /// When it ended; null: it has not.
+    ended_at: Option<Timestamp>,
+    /// The commit that it brings the application to; null: it is not known yet.
+    commit: Option<CommitId>,
+    /// What it waits for.
+    waiting_for: Vec<WaitingFor>,
+    /// Why it, or its last attempt, failed; null: it did not.
+    error: Option<String>,
+}
+
+/// Something that a person should know of an application.
+#[derive(Serialize, JsonSchema)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: ConditionType,
+    /// What is the matter and what to do.
+    message: String,
+}
+
+/// What kind of thing a person should know.
+#[derive(Serialize, JsonSchema)]
+enum ConditionType {
+    /// `server.suspend` is set: nothing is written to any cluster.
+    Suspended,
+    /// The timer found commits that no webhook announced.
+    WebhookMissing,
+    /// Objects stayed on a cluster that the application was kept on before.
+    LeftBehind,
+    /// A sync waits for a person's yes.
+    Blocked,
+    /// The last sync, or its last attempt, failed.
+    SyncFailed,
+    /// A sync waits for this object to be healthy.
+    WaitingForHealth,
+}
 
 /// Commits in a row that the timer must find before the webhook is called broken: one can be a
 /// push within the moment of a start.
@@ -102,47 +204,56 @@ pub(super) async fn all(app: &App, config: &Config) -> Result<Vec<Known>, Proble
     Ok(known)
 }
 
-/// An application as the lists show it.
-pub(super) fn summary(config: &Config, known: &Known) -> Value {
-    let Known { application, state, last_sync, decisive } = known;
-    json!({
-        "name": application.name,
-        "repository": application.repository,
-        "revision": application.revision.to_string(),
-        "path": application.path,
-        "cluster": application.cluster,
-        "namespace": application.namespace,
-        "wanted": state.wanted,
-        "applied": state.applied,
-        "appliedAt": state.applied_at,
-        "healthy": state.healthy,
-        "syncState": standing(state, decisive.as_ref()),
-        "health": state.health,
-        "checkedAt": state.checked_at,
-        "lastSync": last_sync.as_ref().map(|sync| json!({
-            "id": sync.id,
-            "state": sync.state,
-            "trigger": sync.trigger,
-            "queuedAt": sync.queued_at,
-            "endedAt": sync.ended_at,
-            "commit": sync.commit.as_ref().map(|commit| &commit.id),
-            "waitingFor": sync.waiting_for,
-            "error": sync.error.as_ref().map(|error| &error.message),
-        })),
-        "conditions": conditions(config, known),
-    })
+impl ApplicationSummary {
+    /// What is told of an application by its configuration and what is known.
+    pub(super) fn of(config: &Config, known: &Known) -> Self {
+        let Known { application, state, last_sync, decisive } = known;
+        Self {
+            name: application.name.clone(),
+            repository: application.repository.clone(),
+            revision: application.revision.to_string(),
+            path: application.path.clone(),
+            cluster: application.cluster.clone(),
+            namespace: application.namespace.clone(),
+            wanted: state.wanted.clone(),
+            applied: state.applied.clone(),
+            applied_at: state.applied_at,
+            healthy: state.healthy.clone(),
+            sync_state: standing(state, decisive.as_ref()),
+            health: state.health,
+            checked_at: state.checked_at,
+            last_sync: last_sync.as_ref().map(LastSync::of),
+            conditions: conditions(config, known),
+        }
+    }
 }
 
-/// Where an application stands against Git, in one word.
-fn standing(state: &ApplicationState, sync: Option<&Sync>) -> &'static str {
+impl LastSync {
+    fn of(sync: &Sync) -> Self {
+        Self {
+            id: sync.id,
+            state: sync.state,
+            trigger: sync.trigger,
+            queued_at: sync.queued_at,
+            ended_at: sync.ended_at,
+            commit: sync.commit.as_ref().map(|commit| commit.id.clone()),
+            waiting_for: sync.waiting_for.clone(),
+            error: sync.error.as_ref().map(|error| error.message.clone()),
+        }
+    }
+}
+
+fn standing(state: &ApplicationState, sync: Option<&Sync>) -> Standing {
     match sync.map(|sync| sync.state) {
-        Some(SyncState::Queued | SyncState::Running) => "Syncing",
-        Some(SyncState::Blocked) => "Blocked",
+        Some(SyncState::Queued | SyncState::Running) => Standing::Syncing,
+        Some(SyncState::Blocked) => Standing::Blocked,
         // What was applied but does not work is the business of its health.
-        Some(SyncState::Failed | SyncState::Retrying) if !failed_by_health(sync) => "Failed",
-        _ if at_wanted(state) => "Synced",
-        _ if state.applied.is_none() && state.wanted.is_none() => "Unknown",
-        _ => "OutOfSync",
+        Some(SyncState::Failed | SyncState::Retrying) if !failed_by_health(sync) => {
+            Standing::Failed
+        }
+        _ if at_wanted(state) => Standing::Synced,
+        _ if state.applied.is_none() && state.wanted.is_none() => Standing::Unknown,
+        _ => Standing::OutOfSync,
     }
 }
 
@@ -159,17 +270,20 @@ fn at_wanted(state: &ApplicationState) -> bool {
 }
 
 /// What a person should know of an application beyond its state.
-fn conditions(config: &Config, known: &Known) -> Vec<Value> {
+fn conditions(config: &Config, known: &Known) -> Vec<Condition> {
     let mut conditions = Vec::new();
-    let mut tell = |kind: &str, message: String| {
-        conditions.push(json!({"type": kind, "message": message}));
+    let mut tell = |kind: ConditionType, message: String| {
+        conditions.push(Condition { kind, message });
     };
     if config.server.suspend {
-        tell("Suspended", "server.suspend is set: nothing is written to any cluster".into());
+        tell(
+            ConditionType::Suspended,
+            "server.suspend is set: nothing is written to any cluster".into(),
+        );
     }
     if known.state.unannounced >= UNANNOUNCED_COMMITS {
         tell(
-            "WebhookMissing",
+            ConditionType::WebhookMissing,
             format!(
                 "the timer found {} commits in a row that no webhook announced: check the webhook \
                  of repository {}",
@@ -178,23 +292,29 @@ fn conditions(config: &Config, known: &Known) -> Vec<Value> {
         );
     }
     for (cluster, objects) in &known.state.left_behind {
-        tell("LeftBehind", left_behind(&known.application, cluster, *objects));
+        tell(ConditionType::LeftBehind, left_behind(&known.application, cluster, *objects));
     }
     let Some(sync) = &known.decisive else { return conditions };
     if let Some(plan) = &sync.plan
         && sync.state == SyncState::Blocked
     {
         let id = sync.id;
-        tell("Blocked", format!("{}: approve with POST /api/v1/syncs/{id}/approve", plan.reason));
+        tell(
+            ConditionType::Blocked,
+            format!("{}: approve with POST /api/v1/syncs/{id}/approve", plan.reason),
+        );
     }
     if let Some(error) = &sync.error
         && matches!(sync.state, SyncState::Failed | SyncState::Retrying)
     {
-        tell("SyncFailed", error.message.clone());
+        tell(ConditionType::SyncFailed, error.message.clone());
     }
     for waiting in &sync.waiting_for {
         if sync.state == SyncState::Waiting {
-            tell("WaitingForHealth", format!("{}: {}", waiting.object, waiting.reason));
+            tell(
+                ConditionType::WaitingForHealth,
+                format!("{}: {}", waiting.object, waiting.reason),
+            );
         }
     }
     conditions
@@ -216,11 +336,8 @@ fn left_behind(application: &Application, cluster: &ClusterName, objects: u64) -
 mod tests {
     use std::time::Duration;
 
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::domain::name::SyncId;
-    use crate::domain::sync::{Failure, SyncOptions, SyncRequest, Trigger};
+    use crate::domain::sync::{Failure, SyncOptions, SyncRequest};
 
     fn wish(trigger: Trigger) -> SyncRequest {
         let application = "shop".parse().unwrap();
@@ -238,7 +355,7 @@ mod tests {
         assert!(is_beside(&store.sync(check).await.unwrap().unwrap()));
         let state = ApplicationState::new("shop".parse().unwrap());
         let decisive = before(&store, &state).await.unwrap().unwrap();
-        assert_eq!((decisive.id, standing(&state, Some(&decisive))), (push, "Syncing"));
+        assert_eq!((decisive.id, standing(&state, Some(&decisive))), (push, Standing::Syncing));
     }
 
     #[test]

@@ -2,42 +2,77 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use crate::domain::name::InstanceName;
 use crate::http::App;
-use crate::http::api::overview::{all, summary};
+use crate::http::api::overview::{ApplicationSummary, all};
 use crate::http::problem::Problem;
+use crate::store::QueueDepth;
 use crate::sync::error::chain;
 
+/// Everything at a glance.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct Status {
+    /// The version of Headstay.
+    version: &'static str,
+    /// The name of this installation on the objects that it applies (`server.instance`).
+    instance: InstanceName,
+    /// Milliseconds since the process started.
+    uptime_ms: u64,
+    /// Whether `server.suspend` is set: nothing is written to any cluster.
+    suspended: bool,
+    configuration: ConfigurationStatus,
+    store: StoreStatus,
+    queue: QueueDepth,
+    /// All applications, by name.
+    applications: Vec<ApplicationSummary>,
+}
+
+/// Whether the configuration file is what is worked by.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ConfigurationStatus {
+    /// Whether the file as it is now is in force; else the last good one is.
+    in_force: bool,
+    /// Why the file is refused; null: it is not.
+    error: Option<String>,
+}
+
+/// Whether the store takes what has to be durable.
+#[derive(Serialize, JsonSchema)]
+struct StoreStatus {
+    /// Whether it can be written to. While it cannot, no delivery is taken and no sync begins.
+    writable: bool,
+    /// Why it cannot be written to; null: it can.
+    error: Option<String>,
+}
+
 /// `GET /api/v1/status`
-pub(in crate::http) async fn status(State(app): State<App>) -> Result<Json<Value>, Problem> {
+pub(in crate::http) async fn status(State(app): State<App>) -> Result<Json<Status>, Problem> {
     let context = &app.context;
     let config = context.config.load();
-    let depth = context.store.queue_depth().await?;
+    let queue = context.store.queue_depth().await?;
     let unwritable = context.store.check_writable().await.err();
     let known = all(&app, &config).await?;
     let uptime = context.store.now().duration_since(app.started_at);
-    let applications: Vec<_> = known.iter().map(|known| summary(&config, known)).collect();
-    Ok(Json(json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "instance": config.server.instance,
-        "uptimeMs": u64::try_from(uptime.as_millis()).unwrap_or_default(),
-        "suspended": config.server.suspend,
-        "configuration": {
-            "inForce": context.config.refusal().is_none(),
-            "error": context.config.refusal().as_deref(),
+    let refusal = context.config.refusal();
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        instance: config.server.instance.clone(),
+        uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or_default(),
+        suspended: config.server.suspend,
+        configuration: ConfigurationStatus {
+            in_force: refusal.is_none(),
+            error: refusal.map(|error| error.to_string()),
         },
-        "store": {
-            "writable": unwritable.is_none(),
-            "error": unwritable.as_ref().map(|error| chain(error)),
+        store: StoreStatus {
+            writable: unwritable.is_none(),
+            error: unwritable.map(|error| chain(&error)),
         },
-        "queue": {
-            "queued": depth.queued,
-            "running": depth.running,
-            "waiting": depth.waiting,
-            "retrying": depth.retrying,
-            "blocked": depth.blocked,
-        },
-        "applications": applications,
-    })))
+        queue,
+        applications: known.iter().map(|known| ApplicationSummary::of(&config, known)).collect(),
+    }))
 }
