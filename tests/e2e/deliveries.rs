@@ -145,10 +145,8 @@ fn the_api_is_for_those_with_a_token() {
     for path in
         ["/api/v1/status", "/api/v1/applications/shop", "/api/v1/syncs", "/api/v1/deliveries"]
     {
-        let url = format!("http://{}{path}", world.headstay.address());
-        for headers in [&[][..], &[("authorization", "Bearer guess")]] {
-            let agent = crate::world::call::agent();
-            let answer = crate::world::call::call(&agent, "GET", &url, headers, None).unwrap();
+        for authorization in [None, Some("Bearer guess")] {
+            let answer = world.headstay.get_as(authorization, path);
             assert_eq!(answer.status, 401, "{path}: {answer:?}");
         }
     }

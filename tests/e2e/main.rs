@@ -18,6 +18,7 @@ mod configuration;
 mod deliveries;
 mod demo;
 mod disk;
+mod document;
 mod drift;
 mod failures;
 mod git;

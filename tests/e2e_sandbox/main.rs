@@ -25,6 +25,8 @@ mod deliveries;
 mod demo;
 #[path = "../e2e/disk.rs"]
 mod disk;
+#[path = "../e2e/document.rs"]
+mod document;
 #[path = "../e2e/drift.rs"]
 mod drift;
 #[path = "../e2e/failures.rs"]

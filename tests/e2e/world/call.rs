@@ -12,6 +12,8 @@ use ureq::tls::TlsConfig;
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
+    /// `Content-Type`; empty when there is none.
+    pub content_type: String,
     /// The body; null when it is no JSON.
     pub body: Value,
     /// The body as it came.
@@ -48,9 +50,13 @@ pub fn call(
         Some(body) => agent.run(request.body(body)?)?,
         None => agent.run(request.body(())?)?,
     };
-    let retry_after = response.headers().get("retry-after");
-    let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| {
+        let value = response.headers().get(name);
+        value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
+    let content_type = header("content-type").unwrap_or_default();
+    let retry_after = header("retry-after");
     let text = response.body_mut().read_to_string()?;
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Ok(Answer { status: response.status().as_u16(), body, text, retry_after })
+    Ok(Answer { status: response.status().as_u16(), content_type, body, text, retry_after })
 }

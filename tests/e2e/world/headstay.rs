@@ -18,7 +18,7 @@ use crate::world::api_server::User;
 use crate::world::call::{Answer, agent, call};
 use crate::world::wait::{DEADLINE, wait_for};
 use crate::world::webhook::Webhook;
-use crate::world::{API_TOKEN, GIT_TOKEN, SECRET_VALUE, WEBHOOK_SECRET, leash};
+use crate::world::{API_TOKEN, GIT_TOKEN, SECRET_VALUE, WEBHOOK_SECRET, contract, leash};
 
 /// How long an orderly end may take.
 const GRACE: Duration = Duration::from_secs(20);
@@ -63,6 +63,7 @@ impl Headstay {
             answers: Mutex::default(),
         };
         headstay.restart();
+        contract::learn(&headstay.address());
         headstay
     }
 
@@ -173,7 +174,7 @@ impl Headstay {
         ];
         headers.extend(signature.as_deref().map(|value| ("x-hub-signature-256", value)));
         let answer = call(&self.agent, "POST", &url, &headers, Some(body))?;
-        self.remember(&answer);
+        self.remember("POST", &format!("/webhooks/{receiver}"), &answer);
         Ok(answer)
     }
 
@@ -186,7 +187,18 @@ impl Headstay {
         let body = body.map(Value::to_string);
         let body = body.as_deref().map(str::as_bytes);
         let answer = call(&self.agent, method, &url, &headers, body).unwrap();
-        self.remember(&answer);
+        self.remember(method, path, &answer);
+        answer
+    }
+
+    /// Reads from the API with this `Authorization`, or without any.
+    #[track_caller]
+    pub fn get_as(&self, authorization: Option<&str>, path: &str) -> Answer {
+        let url = format!("http://{}{path}", self.address());
+        let headers: Vec<_> =
+            authorization.map(|value| ("authorization", value)).into_iter().collect();
+        let answer = call(&self.agent, "GET", &url, &headers, None).unwrap();
+        self.remember("GET", path, &answer);
         answer
     }
 
@@ -369,7 +381,10 @@ impl Headstay {
         addresses
     }
 
-    fn remember(&self, answer: &Answer) {
+    /// Holds an answer to the document of the API, and keeps it for what is checked at the end.
+    #[track_caller]
+    fn remember(&self, method: &str, path: &str, answer: &Answer) {
+        contract::hold(method, path, answer);
         self.answers.lock().unwrap().push(answer.text.clone());
     }
 

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `mod.rs` | `World`: one repository, one application `shop`, one namespace |
 //! | `headstay.rs` | the program: start, kill, terminate; its API and its log |
+//! | `contract.rs` | its OpenAPI document, to which every answer is held |
 //! | `webhook.rs` | deliveries and how they are signed |
 //! | `repository.rs`, `git_host.rs` | commits; the host that serves them, and its outages |
 //! | `ssh_host.rs`, `tls_front.rs`, `proxy.rs` | other ways to them: ssh, TLS, a proxy |
@@ -18,6 +19,7 @@
 
 pub mod api_server;
 pub mod call;
+pub mod contract;
 pub mod git_host;
 pub mod headstay;
 pub mod kubernetes;
