@@ -62,6 +62,7 @@ pub enum Event {
 /// What became of a delivery. Forged ones are counted and sampled, not journalled one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "DeliveryOutcome")]
 pub enum Outcome {
     /// It queued or joined at least one sync.
     Accepted,
@@ -81,23 +82,23 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// The receiver that took it.
     pub receiver: ReceiverName,
-    /// The host's id of it; the same when the host sends it again.
+    /// The host's id of it, the same when the host sends it again; null: it has none.
     pub host_id: Option<String>,
     /// The event as the host names it.
     pub event: String,
     /// When its last byte was read.
     pub received_at: Timestamp,
-    /// The repository as the payload names it.
+    /// The repository as the payload names it; null: it names none.
     pub repository: Option<String>,
     /// The refs it names.
     pub refs: Vec<RefUpdate>,
-    /// Who pushed.
+    /// Who pushed; null: that is not said.
     pub pusher: Option<String>,
-    /// Size of the body.
+    /// Size of the body, in bytes.
     pub body_bytes: u64,
     /// What became of it.
     pub outcome: Outcome,
-    /// Why nothing was queued, or which part was left aside.
+    /// Why nothing was queued, or which part was left aside; null: nothing was.
     pub reason: Option<String>,
     /// Whether this host id was seen before at this receiver.
     pub repeated: bool,

@@ -20,9 +20,9 @@ const SERVER_METADATA: [&str; 6] =
 pub struct FieldChange {
     /// JSON pointer; of list items: the index in what is wanted, or in the live list if it goes.
     pub path: String,
-    /// The live value; none if it is new. Values of a Secret are masked.
+    /// The live value; null: it is new. Values of a Secret are masked.
     pub from: Option<Value>,
-    /// The wanted value; none if it goes. Values of a Secret are masked.
+    /// The wanted value; null: it goes. Values of a Secret are masked.
     pub to: Option<Value>,
 }
 

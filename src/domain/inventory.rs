@@ -24,22 +24,23 @@ pub struct InventoryItem {
     pub object: ObjectKey,
     /// The version of the API it was applied with.
     pub version: String,
-    /// SHA-256 (hex) of the rendered object, stamped and defaulted to its namespace; none while
+    /// SHA-256 (hex) of the rendered object, stamped and defaulted to its namespace; null while it is
     /// only intended.
     pub hash: Option<String>,
     /// The commit that it was last applied from.
     pub commit: CommitId,
-    /// The `metadata.uid` it had after the apply.
+    /// The `metadata.uid` it had after the apply; null while it is only intended.
     pub uid: Option<String>,
-    /// The `metadata.resourceVersion` at which it was last seen to be as wanted.
+    /// The `metadata.resourceVersion` at which it was last seen to be as wanted; null: it was not.
     pub resource_version: Option<String>,
-    /// The `metadata.generation` after the apply: a status older than this says nothing of it.
+    /// The `metadata.generation` after the apply: a status older than this says nothing of it. Null:
+    /// its kind has none, or it is only intended.
     pub generation: Option<i64>,
     /// Its health when last looked at.
     pub health: HealthStatus,
-    /// Why it is not healthy.
+    /// Why it is not healthy; null: it is, or nothing is known.
     pub health_reason: Option<String>,
-    /// Git no longer names it, and it is not pruned: why not.
+    /// Git no longer names it, and it is not pruned: why not. Null: Git names it.
     pub kept: Option<Kept>,
 }
 

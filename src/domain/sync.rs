@@ -22,7 +22,7 @@ pub enum SyncState {
     Retrying,
     /// The application is at the commit, and healthy.
     Succeeded,
-    /// It ended without.
+    /// It ended without; the error says why.
     Failed,
     /// A newer sync took over before this one ended.
     Superseded,
@@ -363,7 +363,8 @@ pub struct Sync {
     pub application: ApplicationName,
     /// What asked first.
     pub trigger: Trigger,
-    /// Who asked.
+    /// Who asked: the name of an API token, or who pushed; null: the one who pushed is not named, or
+    /// nobody asked.
     pub actor: Option<String>,
     /// What was asked for beyond the configuration.
     pub options: SyncOptions,
@@ -375,7 +376,7 @@ pub struct Sync {
     pub inputs: Option<String>,
     /// Where it stands.
     pub state: SyncState,
-    /// The commit that it brings the application to, once known.
+    /// The commit that it brings the application to; null: it is not known yet.
     pub commit: Option<Commit>,
     /// Whether the branch was moved to a commit that does not contain the one applied before.
     pub rewind: bool,
@@ -383,29 +384,29 @@ pub struct Sync {
     pub queued_at: Timestamp,
     /// When it was last asked for: it must see what Git had then.
     pub requested_at: Timestamp,
-    /// When a worker first took it.
+    /// When a worker first took it; null: none has.
     pub started_at: Option<Timestamp>,
-    /// When all its objects were written.
+    /// When all its objects were written; null: they were not.
     pub applied_at: Option<Timestamp>,
-    /// When it ended.
+    /// When it ended; null: it has not.
     pub ended_at: Option<Timestamp>,
     /// Attempts so far.
     pub attempt: u32,
-    /// When the next attempt is due.
+    /// When the next attempt is due; null: none is.
     pub next_attempt_at: Option<Timestamp>,
-    /// Until when it waits for health.
+    /// Until when it waits for health; null: it does not wait.
     pub deadline: Option<Timestamp>,
     /// What it waits for.
     pub waiting_for: Vec<WaitingFor>,
     /// How long each phase took, of the last attempt.
     pub phases: Vec<PhaseDuration>,
-    /// Why it failed, or why the last attempt did.
+    /// Why it failed, or why the last attempt did; null: it did not.
     pub error: Option<Failure>,
-    /// What it would do, if it waits for a yes.
+    /// What it would do, if it waits for a yes; null: it showed none.
     pub plan: Option<BlockedPlan>,
-    /// The hash of the plan that a person approved.
+    /// The hash of the plan that a person approved; null: none was.
     pub approved: Option<String>,
-    /// The sync that took over.
+    /// The sync that took over; null: none did.
     pub superseded_by: Option<SyncId>,
     /// The deliveries that it covers.
     pub deliveries: Vec<DeliveryId>,
@@ -450,6 +451,7 @@ impl Sync {
 /// How many objects each action was done to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(rename = "SyncSummary")]
 pub struct Summary {
     /// Objects that were not there.
     pub created: u32,

@@ -34,12 +34,14 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, Probl
 pub(super) struct OpenMetrics(String);
 
 impl OpenMetrics {
-    const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    const CONTENT_TYPE: &str = "application/openmetrics-text";
+    const PARAMETERS: &str = "version=1.0.0; charset=utf-8";
 }
 
 impl IntoResponse for OpenMetrics {
     fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, Self::CONTENT_TYPE)], self.0).into_response()
+        let kind = format!("{}; {}", Self::CONTENT_TYPE, Self::PARAMETERS);
+        ([(header::CONTENT_TYPE, kind)], self.0).into_response()
     }
 }
 

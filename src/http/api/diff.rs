@@ -24,6 +24,7 @@ use crate::sync::error::chain;
 
 /// What a sync of an application would change now.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApplicationDiff")]
 pub(in crate::http) struct Diff {
     application: ApplicationName,
     /// The commit that its revision points to.

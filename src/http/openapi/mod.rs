@@ -21,18 +21,20 @@ const OPENAPI: &str = "3.1.1";
 /// Where the pages are that say more than the document.
 const PAGES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/http.md");
 const ABOUT: &str = "\
-Webhooks come in, state goes out. Times are RFC 3339 in UTC; durations are milliseconds, in keys that end in `Ms`. \
-Lists are newest first. Errors are `application/problem+json` with the reason in `detail`.
-
-A later version may add keys to objects, words to enumerations, and operations: a client passes over what it does \
-not know.";
+    Webhooks come in, state goes out. Times are RFC 3339 in UTC; durations are milliseconds, in keys \
+    that end in `Ms`. Lists are newest first. Errors are `application/problem+json` with the reason \
+    in `detail`.\n\n\
+    A later version may add keys to objects, words to enumerations, and operations: a client passes \
+    over what it does not know.";
 const ABOUT_TOKEN: &str = "\
-A token of `server.tokens`. Its role is said with each operation: `viewer` reads, `operator` also changes. While the \
-configuration has no token, no header is needed, and only requests from the same machine are answered (else 403).";
+    A token of `server.tokens`. Which role is needed is said with each operation: `viewer` reads, \
+    `operator` also changes. While the configuration has no token, no header is needed, and only \
+    requests from the same machine are answered (else 403).";
 const ABOUT_SIGNATURE: &str = "\
-The proof of the Git host over the raw bytes of the body, in the header of that host: `X-Hub-Signature-256` (GitHub), \
-`webhook-signature` or `X-Gitlab-Token` (GitLab), `X-Gitea-Signature`, `X-Forgejo-Signature`, `X-Gogs-Signature`, \
-`X-Hub-Signature` (Bitbucket), basic authentication or a header of your choice (Azure DevOps), `X-Signature` (generic).";
+    The proof of the Git host over the raw bytes of the body, in the header of that host: \
+    `X-Hub-Signature-256` (GitHub), `webhook-signature` or `X-Gitlab-Token` (GitLab), \
+    `X-Gitea-Signature`, `X-Forgejo-Signature`, `X-Gogs-Signature`, `X-Hub-Signature` (Bitbucket), \
+    basic authentication or a header of your choice (Azure DevOps), `X-Signature` (generic).";
 
 /// The document as it is sent; it depends on nothing but the program.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| document(&table::sections()).to_string());

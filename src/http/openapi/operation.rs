@@ -115,7 +115,8 @@ impl Operation {
         (self.route.tell)(&mut sketch);
         if let Access::Token(role) = self.access {
             sketch.problem(401, "there is no token, or a wrong one");
-            sketch.problem(403, "the role of the token is not enough, or none is configured");
+            sketch.problem(403, "the role of the token is not enough");
+            sketch.problem(403, "no token is configured, and this is not the same machine");
             if role == Role::Operator {
                 sketch.problem(415, "the `Content-Type` is not `application/json`");
             }

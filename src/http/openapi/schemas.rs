@@ -54,7 +54,12 @@ impl Schemas {
     /// All schemas that were referred to, by name.
     pub(super) fn into_components(mut self) -> Map<String, Value> {
         let mut all = self.shown.take_definitions(false);
-        all.extend(self.asked.take_definitions(false));
+        for schema in all.values_mut() {
+            forbid_null_where_left_out(schema);
+        }
+        for (name, schema) in self.asked.take_definitions(false) {
+            all.entry(name).or_insert(schema);
+        }
         for schema in all.values_mut() {
             if let Ok(schema) = schema.try_into() {
                 tidy(schema);
@@ -67,8 +72,8 @@ impl Schemas {
 
 /// Makes a schema, and all within it, good to read and to generate code from.
 fn tidy(schema: &mut Schema) {
-    RecursiveTransform(gather_words as fn(&mut Schema)).transform(schema);
     RecursiveTransform(join_lines as fn(&mut Schema)).transform(schema);
+    RecursiveTransform(gather_words as fn(&mut Schema)).transform(schema);
 }
 
 /// An enumeration of words that each have a description becomes one `enum`, with the words in its
@@ -79,12 +84,12 @@ fn gather_words(schema: &mut Schema) {
         branches.iter().map(|branch| branch.get("const").cloned()).collect();
     let Some(words) = words else { return };
     let about = |branch: &Value| {
-        let text = |key| branch[key].as_str().unwrap_or_default().replace('\n', " ");
+        let text = |key| branch[key].as_str().unwrap_or_default();
         format!("- `{}`: {}", text("const"), text("description"))
     };
     let list: Vec<_> = branches.iter().map(about).collect();
     let head = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-    let description = format!("{head}\n\n{}", list.join("\n\n"));
+    let description = format!("{head}\n\n{}", list.join("\n"));
     schema.remove("oneOf");
     schema.insert("description".into(), description.trim_start().into());
     schema.insert("type".into(), "string".into());
@@ -100,7 +105,18 @@ fn join_lines(schema: &mut Schema) {
     }
 }
 
-/// A parameter is there or not, but never null.
+/// What is sent and not always there is left out when there is none.
+fn forbid_null_where_left_out(schema: &mut Value) {
+    let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, field) in fields.into_iter().flatten() {
+        if !required.contains(&Value::from(name.as_str())) {
+            forbid_null(field);
+        }
+    }
+}
+
+/// What may be left out and is never null: a parameter, for one.
 fn forbid_null(schema: &mut Value) {
     let null = json!("null");
     if let Some(Value::Array(types)) = schema.get_mut("type") {
@@ -120,6 +136,26 @@ fn forbid_null(schema: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::table;
+
+    #[test]
+    fn what_is_read_and_sent_under_one_name_is_one_type() {
+        let mut schemas = Schemas::default();
+        for section in table::sections() {
+            for operation in section.operations {
+                operation.describe(section.tag, &mut schemas);
+            }
+        }
+        let sent = schemas.shown.definitions();
+        let mut both = 0;
+        for (name, schema) in schemas.asked.definitions() {
+            if let Some(other) = sent.get(name) {
+                assert_eq!(other, schema, "{name}");
+                both += 1;
+            }
+        }
+        assert!(both > 3, "{both} types are read as they are sent");
+    }
 
     #[test]
     fn words_become_one_enumeration_and_lines_are_joined() {
@@ -127,10 +163,18 @@ mod tests {
             {"type": "string", "const": "Here", "description": "It is\nhere."},
             {"type": "string", "const": "There", "description": "It is not."}]});
         tidy(&mut schema);
-        let description = "Where it stands.\n\n- `Here`: It is here.\n\n- `There`: It is not.";
+        let description = "Where it stands.\n\n- `Here`: It is here.\n- `There`: It is not.";
         let tidied =
             json!({"description": description, "type": "string", "enum": ["Here", "There"]});
         assert_eq!(schema.to_value(), tidied);
+    }
+
+    #[test]
+    fn what_is_left_out_is_never_null() {
+        let either = json!({"type": ["string", "null"]});
+        let mut object = json!({"properties": {"a": either, "b": either}, "required": ["a"]});
+        forbid_null_where_left_out(&mut object);
+        assert_eq!(object["properties"], json!({"a": either, "b": {"type": "string"}}));
     }
 
     #[test]

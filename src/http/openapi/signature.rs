@@ -200,6 +200,6 @@ impl<T: JsonSchema> Output for Accepted<T> {
 
 impl Output for &'static str {
     fn tell(sketch: &mut Sketch) {
-        sketch.answer(200, "OK", media("text/plain; charset=utf-8", json!({"type": "string"})));
+        sketch.answer(200, "OK", media("text/plain", json!({"type": "string"})));
     }
 }

@@ -12,7 +12,7 @@ use ureq::tls::TlsConfig;
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// `Content-Type`; empty when there is none.
+    /// `Content-Type` without its parameters; empty when there is none.
     pub content_type: String,
     /// The body; null when it is no JSON.
     pub body: Value,
@@ -55,6 +55,7 @@ pub fn call(
         value.and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
     let content_type = header("content-type").unwrap_or_default();
+    let content_type = content_type.split(';').next().unwrap_or_default().to_owned();
     let retry_after = header("retry-after");
     let text = response.body_mut().read_to_string()?;
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
