@@ -19,5 +19,6 @@ pub mod repository_url;
 pub mod resolve;
 pub mod retry;
 mod stamp;
+pub mod standing;
 pub mod stop;
 pub mod sync;

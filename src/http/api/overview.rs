@@ -13,7 +13,8 @@ use crate::domain::health::HealthStatus;
 use crate::domain::inventory::ApplicationState;
 use crate::domain::name::{ApplicationName, ClusterName, RepositoryName, SyncId};
 use crate::domain::object::APPLICATION_LABEL;
-use crate::domain::sync::{FailureClass, Phase, Sync, SyncState, Trigger, WaitingFor};
+use crate::domain::standing::{Standing, is_beside};
+use crate::domain::sync::{Sync, SyncState, Trigger, WaitingFor};
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::store::error::StoreError;
@@ -51,24 +52,6 @@ pub(in crate::http) struct ApplicationSummary {
     last_sync: Option<LastSync>,
     /// What a person should know.
     conditions: Vec<Condition>,
-}
-
-/// Where an application stands against Git, in one word.
-#[derive(Debug, PartialEq, Serialize, JsonSchema)]
-#[schemars(rename = "ApplicationSyncState")]
-enum Standing {
-    /// The wanted commit is applied in full.
-    Synced,
-    /// It is not, and no sync is at it.
-    OutOfSync,
-    /// A sync is queued or runs.
-    Syncing,
-    /// A sync waits for a person's yes.
-    Blocked,
-    /// The last sync failed before all was written.
-    Failed,
-    /// Nothing is known yet.
-    Unknown,
 }
 
 /// The last sync of an application, in short.
@@ -122,9 +105,9 @@ enum ConditionType {
 const UNANNOUNCED_COMMITS: u32 = 2;
 
 /// The configuration of an application and what is known of it.
-pub(super) struct Known {
-    pub(super) application: Arc<Application>,
-    pub(super) state: ApplicationState,
+pub(in crate::http) struct Known {
+    pub(in crate::http) application: Arc<Application>,
+    pub(in crate::http) state: ApplicationState,
     pub(super) last_sync: Option<Sync>,
     /// The sync that says where the application stands.
     decisive: Option<Sync>,
@@ -179,20 +162,8 @@ async fn before(store: &Store, state: &ApplicationState) -> Result<Option<Sync>,
     Ok(None)
 }
 
-/// Whether a sync says nothing of where its application stands: a dry run, a check that is under
-/// way, one that only put back what had drifted, or a wish for a revision that does not exist.
-fn is_beside(sync: &Sync) -> bool {
-    let healed = sync.commit.is_none() && sync.error.is_none();
-    let looks = sync.trigger.is_check() && (healed || !sync.state.is_ended());
-    let mistaken = sync.options.revision.is_some()
-        && sync.commit.is_none()
-        && sync.state == SyncState::Failed
-        && sync.error.as_ref().is_some_and(|error| error.class == FailureClass::Permanent);
-    sync.options.dry_run || looks || mistaken
-}
-
 /// Reads what is known of every configured application, by name.
-pub(super) async fn all(app: &App, config: &Config) -> Result<Vec<Known>, Problem> {
+pub(in crate::http) async fn all(app: &App, config: &Config) -> Result<Vec<Known>, Problem> {
     let store = &app.context.store;
     let mut states: HashMap<_, _> =
         store.applications().await?.into_iter().map(|state| (state.name.clone(), state)).collect();
@@ -204,10 +175,17 @@ pub(super) async fn all(app: &App, config: &Config) -> Result<Vec<Known>, Proble
     Ok(known)
 }
 
+impl Known {
+    /// Where the application stands against Git.
+    pub(in crate::http) fn standing(&self) -> Standing {
+        Standing::of(&self.state, self.decisive.as_ref())
+    }
+}
+
 impl ApplicationSummary {
     /// What is told of an application by its configuration and what is known.
     pub(super) fn of(config: &Config, known: &Known) -> Self {
-        let Known { application, state, last_sync, decisive } = known;
+        let Known { application, state, last_sync, .. } = known;
         Self {
             name: application.name.clone(),
             repository: application.repository.clone(),
@@ -219,7 +197,7 @@ impl ApplicationSummary {
             applied: state.applied.clone(),
             applied_at: state.applied_at,
             healthy: state.healthy.clone(),
-            sync_state: standing(state, decisive.as_ref()),
+            sync_state: known.standing(),
             health: state.health,
             checked_at: state.checked_at,
             last_sync: last_sync.as_ref().map(LastSync::of),
@@ -240,32 +218,6 @@ impl LastSync {
             waiting_for: sync.waiting_for.clone(),
             error: sync.error.as_ref().map(|error| error.message.clone()),
         }
-    }
-}
-
-fn standing(state: &ApplicationState, sync: Option<&Sync>) -> Standing {
-    match sync.map(|sync| sync.state) {
-        Some(SyncState::Queued | SyncState::Running) => Standing::Syncing,
-        Some(SyncState::Blocked) => Standing::Blocked,
-        // What was applied but does not work is the business of its health.
-        Some(SyncState::Failed | SyncState::Retrying) if !failed_by_health(sync) => {
-            Standing::Failed
-        }
-        _ if at_wanted(state) => Standing::Synced,
-        _ if state.applied.is_none() && state.wanted.is_none() => Standing::Unknown,
-        _ => Standing::OutOfSync,
-    }
-}
-
-fn failed_by_health(sync: Option<&Sync>) -> bool {
-    sync.and_then(|sync| sync.error.as_ref()).is_some_and(|error| error.phase == Phase::Health)
-}
-
-fn at_wanted(state: &ApplicationState) -> bool {
-    // A partial apply leaves no inputs behind.
-    match (&state.wanted, &state.applied, &state.inputs) {
-        (Some(wanted), Some(applied), Some(_)) => wanted.id == applied.id,
-        _ => false,
     }
 }
 
@@ -337,7 +289,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::sync::{Failure, SyncOptions, SyncRequest};
+    use crate::domain::sync::{SyncOptions, SyncRequest};
 
     fn wish(trigger: Trigger) -> SyncRequest {
         let application = "shop".parse().unwrap();
@@ -355,32 +307,6 @@ mod tests {
         assert!(is_beside(&store.sync(check).await.unwrap().unwrap()));
         let state = ApplicationState::new("shop".parse().unwrap());
         let decisive = before(&store, &state).await.unwrap().unwrap();
-        assert_eq!((decisive.id, standing(&state, Some(&decisive))), (push, Standing::Syncing));
-    }
-
-    #[test]
-    fn a_revision_that_does_not_exist_says_nothing_of_the_application() {
-        let failed = |revision: Option<&str>, class| {
-            let mut wish = wish(Trigger::Manual);
-            wish.options.revision = revision.map(str::to_owned);
-            let id = SyncId::from_uuid(uuid::Uuid::nil());
-            let mut sync = Sync::asked_for(id, wish, Timestamp::UNIX_EPOCH);
-            sync.state = SyncState::Failed;
-            sync.error = Some(Failure {
-                phase: Phase::Fetch,
-                class,
-                message: "there is no such branch or tag".to_owned(),
-                details: Vec::new(),
-            });
-            sync
-        };
-        let (permanent, transient) = (FailureClass::Permanent, FailureClass::Transient);
-        for (revision, class, beside) in [
-            (Some("mian"), permanent, true),
-            (Some("main"), transient, false),
-            (None, permanent, false),
-        ] {
-            assert_eq!(is_beside(&failed(revision, class)), beside, "{revision:?}, {class:?}");
-        }
+        assert_eq!((decisive.id, Standing::of(&state, Some(&decisive))), (push, Standing::Syncing));
     }
 }
