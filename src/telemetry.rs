@@ -87,6 +87,12 @@ struct HealthLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StandingLabels {
+    application: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ApplicationLabels {
     application: String,
 }
@@ -123,6 +129,7 @@ pub struct Metrics {
     applied: Durations<TriggerLabels>,
     queue: Family<StateLabels, Gauge>,
     health: Family<HealthLabels, Gauge>,
+    standing: Family<StandingLabels, Gauge>,
     checked_at: Family<ApplicationLabels, Gauge<f64, AtomicU64>>,
     fetches: Family<FetchLabels, Counter>,
     calls: Family<CallLabels, Counter>,
@@ -163,6 +170,9 @@ impl Metrics {
         let health = Family::default();
         let text = "1 for the health that an application has";
         registry.register("application_health", text, health.clone());
+        let standing = Family::default();
+        let text = "1 for where an application stands against Git";
+        registry.register("application_sync_state", text, standing.clone());
         let checked_at = Family::<ApplicationLabels, Gauge<f64, AtomicU64>>::default();
         let text = "When an application was last compared with Git, in Unix time";
         registry.register_with_unit(
@@ -192,6 +202,7 @@ impl Metrics {
             applied,
             queue,
             health,
+            standing,
             checked_at,
             fetches,
             calls,
@@ -238,6 +249,14 @@ impl Metrics {
         self.health.clear();
         for (application, health) in applications {
             self.health.get_or_create(&HealthLabels { application, health }).set(1);
+        }
+    }
+
+    /// Sets where every application stands against Git; those that are not named are forgotten.
+    pub fn set_standing(&self, applications: impl IntoIterator<Item = (String, &'static str)>) {
+        self.standing.clear();
+        for (application, state) in applications {
+            self.standing.get_or_create(&StandingLabels { application, state }).set(1);
         }
     }
 

@@ -7,9 +7,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::domain::inventory::ApplicationState;
 use crate::domain::sync::SyncState;
 use crate::http::App;
+use crate::http::api::overview;
 use crate::http::openapi::signature::{Output, Sketch, media};
 use crate::http::problem::Problem;
 
@@ -62,12 +62,11 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<OpenMetrics, Probl
     metrics.set_queue(SyncState::Retrying, depth.retrying);
     metrics.set_queue(SyncState::Blocked, depth.blocked);
     let config = context.config.load();
-    let applications = context.store.applications().await?;
-    let configured =
-        || applications.iter().filter(|state| config.applications.contains_key(&state.name));
-    let name = |state: &ApplicationState| state.name.to_string();
-    metrics.set_health(configured().map(|state| (name(state), state.health.as_str())));
-    metrics.set_checked_at(configured().filter_map(|state| Some((name(state), state.checked_at?))));
+    let applications = overview::all(&app, &config).await?;
+    let all = || applications.iter().map(|known| (known.application.name.to_string(), known));
+    metrics.set_health(all().map(|(name, known)| (name, known.state.health.as_str())));
+    metrics.set_standing(all().map(|(name, known)| (name, known.standing().as_str())));
+    metrics.set_checked_at(all().filter_map(|(name, known)| Some((name, known.state.checked_at?))));
     for (repository, fetches) in context.source.fetches() {
         metrics.set_fetches(repository.as_str(), "succeeded", fetches.succeeded);
         metrics.set_fetches(repository.as_str(), "failed", fetches.failed);

@@ -3,7 +3,7 @@
 pub(super) mod applications;
 pub(super) mod deliveries;
 pub(super) mod diff;
-mod overview;
+pub(super) mod overview;
 pub(super) mod status;
 pub(super) mod syncs;
 
