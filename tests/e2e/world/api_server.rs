@@ -1,7 +1,9 @@
 //! The API server of a world, as the stories know it. Which one it is says the root of the test: the
 //! real one (`kube_apiserver.rs`) or the sandbox (`sandbox.rs`).
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::sync::Mutex;
 
 use crate::world::random::random;
 
@@ -27,11 +29,13 @@ impl User {
 }
 
 /// A free port below those that the system gives to outgoing connections, so that nobody takes it
-/// while its server is down.
+/// while its server is down. It is given to one story only, whose server may yet have to start.
 pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let port = u16::try_from(20_000 + random() % 10_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let first = GIVEN.lock().unwrap().insert(port);
+        if first && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
