@@ -143,8 +143,8 @@ impl Story<'_, '_> {
     async fn edits_are_put_back(&mut self) -> Result<(), Broken> {
         self.screen.chapter("What is changed by hand is put back")?;
         let namespace = self.view.namespace.clone();
-        let newest = self.view.api.get("/syncs?application=production&limit=1").await?;
-        let newest = table::text(&newest["items"][0]["id"]);
+        let what = "the last sync to end";
+        let newest = until(self.screen, what, async || self.view.last_sync().await).await?;
         self.screen.note(&format!(
             "Eve sets the greeting of ConfigMap {namespace}/{SETTINGS} to “Closed for ever”, and \
              deletes Service {namespace}/{WEB}."

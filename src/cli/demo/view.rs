@@ -35,12 +35,18 @@ impl View<'_> {
         }
     }
 
+    /// The newest sync of production, once it has ended; the error says how it stands.
+    pub(super) async fn last_sync(&self) -> Result<String, String> {
+        let syncs = self.api.get(&format!("/syncs?application={PRODUCTION}&limit=1")).await;
+        ended(&syncs.map_err(told)?["items"][0])
+    }
+
     /// What syncs of the timer did to production after a sync; the error says that it is not all.
     pub(super) async fn healed_since(&self, sync: &str) -> Result<Vec<String>, String> {
         let path = format!("/syncs?application={PRODUCTION}&trigger=timer&limit={SYNCS}");
         let syncs = self.api.get(&path).await.map_err(told)?;
         let mut healed = Vec::new();
-        for newer in syncs["items"].as_array().into_iter().flatten() {
+        for newer in syncs["items"].as_array().into_iter().flatten().rev() {
             // Ids are in the order of time.
             let Some(id) = newer["id"].as_str().filter(|id| *id > sync) else { continue };
             let newer = self.api.get(&format!("/syncs/{id}")).await.map_err(told)?;
@@ -51,6 +57,11 @@ impl View<'_> {
         }
         if healed.len() >= 2 { Ok(healed) } else { Err(format!("only {healed:?}")) }
     }
+}
+
+/// The id of a sync that has ended: what happens now is found by a later one.
+fn ended(sync: &Value) -> Result<String, String> {
+    if sync["endedAt"].is_null() { Err(outcome(sync)) } else { Ok(table::text(&sync["id"])) }
 }
 
 /// The objects to which a sync did something, with the fields that it changed.
@@ -120,6 +131,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_sync_that_runs_may_yet_find_what_happens_now() {
+        let mut sync = json!({"id": "1", "state": "Running", "endedAt": null});
+        assert_eq!(ended(&sync), Err("it is Running".to_owned()));
+        sync["endedAt"] = json!("2026-11-24T14:30:00Z");
+        assert_eq!(ended(&sync), Ok("1".to_owned()));
+    }
 
     #[test]
     fn a_sync_tells_in_one_line_where_it_stands() {
