@@ -36,6 +36,18 @@ impl Repository {
 
     /// Commits changes on top of any commit, and moves a branch there, forwards or not.
     pub fn commit_to(&self, branch: &str, parent: Option<&str>, changes: &[Change]) -> String {
+        let message = format!("Change {} files\n\nFor a story.", changes.len());
+        self.commit_saying(&message, branch, parent, changes)
+    }
+
+    /// As [`Self::commit_to`], with words of one's own.
+    pub fn commit_saying(
+        &self,
+        message: &str,
+        branch: &str,
+        parent: Option<&str>,
+        changes: &[Change],
+    ) -> String {
         let git = self.open();
         let parent = parent.map(|id| git.find_commit(Oid::from_str(id).unwrap()).unwrap());
         let base = match &parent {
@@ -56,9 +68,8 @@ impl Repository {
         }
         let tree = git.find_tree(update.create_updated(&git, &base).unwrap()).unwrap();
         let ada = Signature::now("Ada Lovelace", "ada@example.org").unwrap();
-        let message = format!("Change {} files\n\nFor a story.", changes.len());
         let parents: Vec<_> = parent.iter().collect();
-        let commit = git.commit(None, &ada, &ada, &message, &tree, &parents).unwrap().to_string();
+        let commit = git.commit(None, &ada, &ada, message, &tree, &parents).unwrap().to_string();
         self.point(&format!("refs/heads/{branch}"), &commit);
         commit
     }

@@ -1,0 +1,41 @@
+//! The pages of `docs/`, most of which go on from README's own cluster.
+
+use crate::play::Play;
+use crate::readme::{OWN_CLUSTER, PUSHED, ada_says_hello, github_pushes};
+use crate::session::Session;
+use crate::town::Town;
+
+fn from_own_cluster(play: Play) -> Play {
+    let (readme, heading) = OWN_CLUSTER;
+    play.after(readme, heading).before(PUSHED, ada_says_hello)
+}
+
+#[test]
+fn http() {
+    from_own_cluster(Play::of("docs/http.md"))
+        .before("id=$(curl -s -H \"$A\" \"$U/api/v1/syncs?state=Blocked", ada_deletes_the_namespace)
+        .in_town(Town::with_sandbox().and_a_shop());
+}
+
+fn ada_deletes_the_namespace(session: &mut Session) {
+    session.town().push("Close the shop", &[("apps/shop/namespace.yaml", None)]);
+    session.run("headstay sync shop --wait");
+}
+
+#[test]
+fn operations() {
+    from_own_cluster(Play::of("docs/operations.md"))
+        .before("strace", Session::interrupt)
+        .before("sed -n", github_pushes)
+        .in_town(Town::with_sandbox().and_a_shop());
+}
+
+#[test]
+fn demo() {
+    Play::of("docs/demo.md").in_town(Town::with_sandbox());
+}
+
+#[test]
+fn sandbox() {
+    Play::of("docs/sandbox.md").in_town(Town::with_sandbox());
+}
