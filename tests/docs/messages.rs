@@ -54,16 +54,19 @@ fn quotes(page: &str) -> Vec<String> {
     quotes
 }
 
-/// The texts of the code, with `…` for what is put into them.
+/// The texts of the code outside of its tests, with `…` for what is put into them.
 fn texts() -> Vec<String> {
     let mut texts = Vec::new();
     let mut folders = vec![Path::new(ROOT).join("src")];
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
+            if path.ends_with("tests") || path.ends_with("tests.rs") {
+                continue;
+            } else if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                literals(&std::fs::read_to_string(path).unwrap(), &mut texts);
+                let source = std::fs::read_to_string(path).unwrap();
+                literals(source.split("\n#[cfg(test)]\nmod tests {").next().unwrap(), &mut texts);
             }
         }
     }

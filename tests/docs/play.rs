@@ -14,7 +14,8 @@ type Deed = fn(&mut Session);
 /// How a page is followed. What the page does not say is told here.
 pub struct Play {
     page: &'static str,
-    before: Vec<Step>,
+    /// What is followed before the page.
+    first: Vec<Step>,
     deeds: Vec<(&'static str, Deed)>,
     left_out: Vec<(&'static str, &'static str)>,
 }
@@ -22,12 +23,12 @@ pub struct Play {
 impl Play {
     /// Follows a page from its first line on.
     pub fn of(page: &'static str) -> Self {
-        Self { page, before: Vec::new(), deeds: Vec::new(), left_out: Vec::new() }
+        Self { page, first: Vec::new(), deeds: Vec::new(), left_out: Vec::new() }
     }
 
     /// Follows a section of another page before this one.
     pub fn after(mut self, page: &str, heading: &str) -> Self {
-        self.before.extend(page::section(page, heading));
+        self.first.extend(page::section(page, heading));
         self
     }
 
@@ -57,18 +58,18 @@ impl Play {
 
     #[track_caller]
     fn play(self, session: Option<Session>) {
-        let Self { page, mut before, deeds, left_out } = self;
-        before.extend(page::steps(page));
+        let Self { page, first: mut steps, deeds, left_out } = self;
+        steps.extend(page::steps(page));
         let mut reader =
             Reader { session, deeds, left_out, last: Last::Nothing, wrong: String::new() };
-        for step in &before {
+        for step in &steps {
             reader.take(step);
         }
         let Reader { session, deeds, left_out, mut wrong, .. } = reader;
         for (begins, _) in deeds {
             let _ = writeln!(wrong, "{page}: nothing begins with `{begins}` any more");
         }
-        for (line, _) in left_out.iter().filter(|(line, _)| !has_line(&before, line)) {
+        for (line, _) in left_out.iter().filter(|(line, _)| !has_line(&steps, line)) {
             let _ = writeln!(wrong, "{page}: no block has a line `{line}` any more");
         }
         assert!(wrong.is_empty(), "{wrong}");
