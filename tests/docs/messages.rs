@@ -60,11 +60,10 @@ fn texts() -> Vec<String> {
     let mut folders = vec![Path::new(ROOT).join("src")];
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.ends_with("tests") || path.ends_with("tests.rs") {
-                continue;
-            } else if path.is_dir() {
+            let of_tests = path.ends_with("tests") || path.ends_with("tests.rs");
+            if path.is_dir() && !of_tests {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !of_tests {
                 let source = std::fs::read_to_string(path).unwrap();
                 literals(source.split("\n#[cfg(test)]\nmod tests {").next().unwrap(), &mut texts);
             }

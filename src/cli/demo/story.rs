@@ -15,7 +15,7 @@ use crate::cli::demo::shop::{
     APPLICATIONS, AUTUMN, Edit, FIRST_GREETING, GREET_POLITELY, GREETING, PRODUCTION,
     SELL_IN_DOLLARS, SELL_IN_DOLLARS_ONLY, SETTINGS, STAGING, Shop, WEB,
 };
-use crate::cli::demo::view::{View, actions, find, outcome, standing, told};
+use crate::cli::demo::view::{View, find, outcome, standing, told};
 use crate::cli::demo::wait::until;
 use crate::cli::{history, table};
 
@@ -109,6 +109,7 @@ impl Story<'_, '_> {
 
     async fn push_is_applied(&mut self) -> Result<(), Broken> {
         self.screen.chapter("A push is applied")?;
+        let newest = self.last_sync().await?;
         self.push("Greet politely, with a third web server", &GREET_POLITELY)?;
         let delivered = self.deliver().await?;
         let what = "the new greeting in the cluster";
@@ -119,7 +120,10 @@ impl Story<'_, '_> {
         self.screen.good(&text)?;
         let sync = self.end_of(&delivered, PRODUCTION).await?;
         self.must_succeed(&sync)?;
-        self.screen.phases(&phases_of(&sync))?;
+        let what = "the sync that applied it";
+        let applied =
+            until(self.screen, what, async || self.view.applied_since(&newest).await).await?;
+        self.screen.phases(&phases_of(&applied))?;
         let since = took(delivered.sent.elapsed());
         self.screen.good(&format!("all of it is healthy after {since}"))?;
         let staging = self.end_of(&delivered, STAGING).await?;
@@ -143,8 +147,7 @@ impl Story<'_, '_> {
     async fn edits_are_put_back(&mut self) -> Result<(), Broken> {
         self.screen.chapter("What is changed by hand is put back")?;
         let namespace = self.view.namespace.clone();
-        let what = "the last sync to end";
-        let newest = until(self.screen, what, async || self.view.last_sync().await).await?;
+        let newest = self.last_sync().await?;
         self.screen.note(&format!(
             "Eve sets the greeting of ConfigMap {namespace}/{SETTINGS} to “Closed for ever”, and \
              deletes Service {namespace}/{WEB}."
@@ -222,17 +225,16 @@ impl Story<'_, '_> {
 
     async fn deleted_file_is_pruned(&mut self) -> Result<(), Broken> {
         self.screen.chapter("What is gone from Git goes from the cluster")?;
+        let newest = self.last_sync().await?;
         self.shop.delete(AUTUMN);
         self.commit("Autumn is over")?;
         self.screen.deletion(AUTUMN)?;
         let delivered = self.deliver().await?;
         let sync = self.end_of(&delivered, PRODUCTION).await?;
         self.must_succeed(&sync)?;
-        let pruned = actions(&sync, "pruned");
-        let [pruned] = &pruned[..] else {
-            let what = "one object was to be pruned".to_owned();
-            return Err(Broken::Otherwise { what, seen: sync["objects"].to_string() });
-        };
+        let what = "an object to be pruned";
+        let pruned =
+            until(self.screen, what, async || self.view.pruned_since(&newest).await).await?;
         let since = took(delivered.sent.elapsed());
         let text =
             format!("{pruned} is pruned after {since}, once the rest was seen to be healthy");
@@ -286,6 +288,12 @@ impl Story<'_, '_> {
     fn delivery(&self, secret: &str) -> Delivery {
         let before = "0".repeat(self.head.id.len());
         Delivery::of_push(&format!("refs/heads/{BRANCH}"), &before, &self.head.id, secret)
+    }
+
+    /// The newest sync of production, once it has ended: what happens from now on is in later ones.
+    async fn last_sync(&mut self) -> Result<String, Broken> {
+        let what = "the last sync to end";
+        until(self.screen, what, async || self.view.last_sync().await).await
     }
 
     /// Delivers the last push as the Git host does; it must be accepted.

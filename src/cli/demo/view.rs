@@ -41,22 +41,46 @@ impl View<'_> {
         ended(&syncs.map_err(told)?["items"][0])
     }
 
-    /// What syncs of the timer did to production after a sync; the error says that it is not all.
+    /// What was put back in production after a sync; the error says that it is not all.
     pub(super) async fn healed_since(&self, sync: &str) -> Result<Vec<String>, String> {
-        let path = format!("/syncs?application={PRODUCTION}&trigger=timer&limit={SYNCS}");
+        let syncs = self.syncs_since(sync).await?;
+        let healed: Vec<_> = syncs.iter().flat_map(put_back).collect();
+        if healed.len() >= 2 { Ok(healed) } else { Err(format!("only {healed:?}")) }
+    }
+
+    /// The object that was pruned from production after a sync.
+    pub(super) async fn pruned_since(&self, sync: &str) -> Result<String, String> {
+        let syncs = self.syncs_since(sync).await?;
+        let pruned: Vec<_> = syncs.iter().flat_map(|sync| actions(sync, "pruned")).collect();
+        if let [pruned] = &pruned[..] { Ok(pruned.clone()) } else { Err(format!("{pruned:?}")) }
+    }
+
+    /// The sync that applied a push: the timer's, if that looked between the push and its delivery.
+    pub(super) async fn applied_since(&self, sync: &str) -> Result<Value, String> {
+        let mut syncs = self.syncs_since(sync).await?.into_iter();
+        let applied = syncs.find(|sync| !actions(sync, "configured").is_empty());
+        applied.ok_or_else(|| "no sync has configured anything".to_owned())
+    }
+
+    /// The syncs of production after another one, the oldest first.
+    async fn syncs_since(&self, sync: &str) -> Result<Vec<Value>, String> {
+        let path = format!("/syncs?application={PRODUCTION}&limit={SYNCS}");
         let syncs = self.api.get(&path).await.map_err(told)?;
-        let mut healed = Vec::new();
+        let mut since = Vec::new();
         for newer in syncs["items"].as_array().into_iter().flatten().rev() {
             // Ids are in the order of time.
             let Some(id) = newer["id"].as_str().filter(|id| *id > sync) else { continue };
-            let newer = self.api.get(&format!("/syncs/{id}")).await.map_err(told)?;
-            for action in ["configured", "created"] {
-                let objects = actions(&newer, action).into_iter();
-                healed.extend(objects.map(|object| format!("{action} {object}")));
-            }
+            since.push(self.api.get(&format!("/syncs/{id}")).await.map_err(told)?);
         }
-        if healed.len() >= 2 { Ok(healed) } else { Err(format!("only {healed:?}")) }
+        Ok(since)
     }
+}
+
+/// What a sync has put back.
+fn put_back(sync: &Value) -> Vec<String> {
+    let told =
+        |action| actions(sync, action).into_iter().map(move |object| format!("{action} {object}"));
+    ["configured", "created"].into_iter().flat_map(told).collect()
 }
 
 /// The id of a sync that has ended: what happens now is found by a later one.
@@ -65,7 +89,7 @@ fn ended(sync: &Value) -> Result<String, String> {
 }
 
 /// The objects to which a sync did something, with the fields that it changed.
-pub(super) fn actions(sync: &Value, action: &str) -> Vec<String> {
+fn actions(sync: &Value, action: &str) -> Vec<String> {
     let objects = sync["objects"].as_array().into_iter().flatten();
     objects
         .filter(|object| object["action"] == action)
