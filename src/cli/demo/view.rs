@@ -50,9 +50,7 @@ impl View<'_> {
 
     /// The object that was pruned from production after a sync.
     pub(super) async fn pruned_since(&self, sync: &str) -> Result<String, String> {
-        let syncs = self.syncs_since(sync).await?;
-        let pruned: Vec<_> = syncs.iter().flat_map(|sync| actions(sync, "pruned")).collect();
-        if let [pruned] = &pruned[..] { Ok(pruned.clone()) } else { Err(format!("{pruned:?}")) }
+        one_pruned(&self.syncs_since(sync).await?)
     }
 
     /// The sync that applied a push: the timer's, if that looked between the push and its delivery.
@@ -74,6 +72,13 @@ impl View<'_> {
         }
         Ok(since)
     }
+}
+
+/// The one object that syncs have pruned, whichever of them it was: that of the delivery finds nothing
+/// left to do if the timer looked between the push and its delivery.
+fn one_pruned(syncs: &[Value]) -> Result<String, String> {
+    let pruned: Vec<_> = syncs.iter().flat_map(|sync| actions(sync, "pruned")).collect();
+    if let [pruned] = &pruned[..] { Ok(pruned.clone()) } else { Err(format!("{pruned:?}")) }
 }
 
 /// What a sync has put back.
@@ -155,6 +160,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_the_timer_pruned_before_the_delivery_came_is_pruned_all_the_same() {
+        let object = json!({"group": "", "kind": "Service", "namespace": "shop", "name": "web",
+            "action": "pruned"});
+        let timer = json!({"trigger": "timer", "objects": [object]});
+        let webhook = json!({"trigger": "webhook", "objects": []});
+        assert_eq!(one_pruned(&[timer, webhook.clone()]), Ok("Service shop/web".to_owned()));
+        assert_eq!(one_pruned(&[webhook]), Err("[]".to_owned()));
+    }
 
     #[test]
     fn a_sync_that_runs_may_yet_find_what_happens_now() {
