@@ -74,11 +74,13 @@ fn texts() -> Vec<String> {
 
 fn literals(source: &str, texts: &mut Vec<String>) {
     // Comments and characters are found as well, so that a quote in one begins no text.
-    let token = r##"(?s)//[^\n]*|'(?:\\.|[^'\\])'|r#"(.*?)"#|"((?:\\.|[^"\\])*)""##;
+    // The names of conditions are those of variants.
+    let token =
+        r##"(?sm)//[^\n]*|'(?:\\.|[^'\\])'|r#"(.*?)"#|"((?:\\.|[^"\\])*)"|^    ([A-Z]\w+),$"##;
     let token = Regex::new(token).unwrap();
     let (fold, place) = (Regex::new(r"\\\n\s*").unwrap(), Regex::new(r"\{[^{}]*\}").unwrap());
     for found in token.captures_iter(source) {
-        let Some(text) = found.get(1).or(found.get(2)) else { continue };
+        let Some(text) = found.get(1).or(found.get(2)).or(found.get(3)) else { continue };
         let text = fold.replace_all(text.as_str(), "").replace("\\\"", "\"");
         texts.push(place.replace_all(&text, "…").into_owned());
     }

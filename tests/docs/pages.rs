@@ -39,3 +39,18 @@ fn demo() {
 fn sandbox() {
     Play::of("docs/sandbox.md").in_town(Town::with_sandbox());
 }
+
+#[test]
+fn quick_start() {
+    Play::of("docs/quick-start.md").in_town(Town::with_sandbox());
+}
+
+#[test]
+fn webhooks() {
+    Play::of("docs/webhooks.md").in_town(Town::with_sandbox().and_a_shop());
+}
+
+#[test]
+fn configuration() {
+    Play::of("docs/configuration.md").without("", "config::tests holds them to the code").nowhere();
+}
