@@ -99,7 +99,8 @@ impl State {
         }
         self.check_namespace(write, name_of(&object))?;
         begin(write, &mut object);
-        let object = write.merging(|writer| merge::update(&self.types, None, object, writer))?;
+        let object =
+            write.merging(|writer| Ok(merge::update(&self.types, None, object, writer)))?;
         self.store_new(write, object)
     }
 
@@ -116,7 +117,7 @@ impl State {
         expect(write.kind, &live, &after)?;
         carry(&live, &mut after);
         let after =
-            write.merging(|writer| merge::update(&self.types, Some(&live), after, writer))?;
+            write.merging(|writer| Ok(merge::update(&self.types, Some(&live), after, writer)))?;
         self.store_changed(write, &live, after)
     }
 
@@ -281,8 +282,7 @@ fn check_type(kind: &Kind, patch: &Value) -> Result<(), Refused> {
     if same(name, &kind.kind) && same(version, &kind.api_version()) {
         return Ok(());
     }
-    let slash = if version.contains('/') { "" } else { "/" };
-    Err(Refused::bad_request(format!("invalid object type: {slash}{version}, Kind={name}")))
+    Err(Refused::of_merge(&merge::Refusal::invalid_type(patch)))
 }
 
 /// What a new object has from the server.

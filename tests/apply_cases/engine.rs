@@ -35,7 +35,7 @@ impl Server for Engine {
             time,
         };
         let before = self.live.as_ref();
-        let updated = |after: Value| update(&self.types, before, after, &writer);
+        let updated = |after: Value| Ok(update(&self.types, before, after, &writer));
         let created = before.is_none();
         let result = match &ask.verb {
             Verb::Apply(fields) => {

@@ -65,8 +65,7 @@ pub(super) fn normalize_as(holds: &Type, value: &mut Value) {
 }
 
 fn type_of(object: &Value) -> Option<Type> {
-    let kind = Types::builtin().kind(object["apiVersion"].as_str()?, object["kind"].as_str()?)?;
-    Some(kind.holds)
+    Types::builtin().of(object).map(|kind| kind.holds)
 }
 
 fn walk(holds: &Type, value: &mut Value, fill: bool) {
@@ -75,14 +74,6 @@ fn walk(holds: &Type, value: &mut Value, fill: bool) {
         (Type::List(list), Value::Array(items)) => {
             for item in items {
                 walk(&list.items, item, fill);
-            }
-        }
-        (Type::Map(map), Value::Object(fields)) => {
-            for value in fields.values_mut() {
-                if value.is_null() {
-                    *value = map.values.zero();
-                }
-                walk(&map.values, value, fill);
             }
         }
         (_, Value::Object(fields)) => {
@@ -102,6 +93,14 @@ fn walk_struct(of: &Struct, fields: &mut Map<String, Value>, fill: bool) {
         }
         None => of.others.is_some(),
     });
+    if let Some(values) = &of.others {
+        for value in fields.values_mut() {
+            if value.is_null() {
+                *value = values.zero();
+            }
+            walk(values, value, fill);
+        }
+    }
     if fill {
         for default in DEFAULTS.get(of.name.as_str()).into_iter().flatten() {
             let applies = default.condition.is_none_or(|(field, text)| {

@@ -5,11 +5,12 @@ use serde_json::Value;
 use crate::sandbox::merge::combine::{Difference, merge, remove, same};
 use crate::sandbox::merge::complete::complete;
 use crate::sandbox::merge::fields::Set;
+use crate::sandbox::merge::fit::misfit;
 use crate::sandbox::merge::managed::{BEFORE_FIRST_APPLY, Managed, Operation, Owned, Owner};
 use crate::sandbox::merge::ownership::{Target, ownable};
-use crate::sandbox::merge::shape::{Misfits, fields_of, misfits, with_named_fields};
+use crate::sandbox::merge::shape::{fields_of, with_named_fields};
 use crate::sandbox::merge::types::{Type, Types};
-use crate::sandbox::merge::update::{Unmanaged, keep_times, record, reset};
+use crate::sandbox::merge::update::{keep_times, record, reset, unmanaged};
 use crate::sandbox::merge::{Refusal, Writer};
 
 const KUBECTL: &str = "kubectl";
@@ -32,7 +33,7 @@ pub fn apply(
         Err(Refusal::Conflict(conflicts)) => conflicts,
         other => return other,
     };
-    let target = Target::new(types, patch, writer);
+    let target = Target::new(types, kind_of(patch), writer);
     if let Some(applied) = live.and_then(|live| applied_by_kubectl(&target, live, writer)) {
         conflicts.retain(|conflict| !applied.contains(&conflict.field));
     }
@@ -55,12 +56,16 @@ fn applied_by_kubectl(
     let text = live["metadata"]["annotations"][LAST_APPLIED].as_str()?;
     let applied: Value = serde_json::from_str(text).ok()?;
     let holds = &target.kind.holds;
-    if applied["apiVersion"] != writer.api_version || !misfits(holds, &applied).is_empty() {
+    if applied["apiVersion"] != writer.api_version || misfit(holds, &applied).is_some() {
         return None;
     }
     let differs = Difference::between(holds, &applied, live);
     let differs = differs.modified.union(&differs.added).union(&differs.removed);
     Some(fields_of(holds, &applied).difference(&differs).paths())
+}
+
+fn kind_of(object: &Value) -> &str {
+    object["kind"].as_str().unwrap_or_default()
 }
 
 fn attempt(
@@ -70,14 +75,9 @@ fn attempt(
     writer: &Writer<'_>,
     force: bool,
 ) -> Result<Value, Refusal> {
-    let target = Target::new(types, patch, writer);
+    let target = Target::new(types, kind_of(patch), writer);
     if patch["apiVersion"] != writer.api_version {
-        let version = patch["apiVersion"].as_str().unwrap_or_default();
-        let slash = if version.contains('/') { "" } else { "/" };
-        let kind = patch["kind"].as_str().unwrap_or_default();
-        return Err(Refusal::BadRequest(format!(
-            "invalid object type: {slash}{version}, Kind={kind}"
-        )));
+        return Err(Refusal::invalid_type(patch));
     }
     if !patch["metadata"]["managedFields"].is_null() {
         return Err(Refusal::BadRequest("metadata.managedFields must be nil".to_owned()));
@@ -85,15 +85,14 @@ fn attempt(
     let unreadable =
         |problem| Refusal::Internal(format!("failed to decode managed fields: {problem}"));
     let mut managed = target.entries(live.unwrap_or(&Value::Null)).map_err(unreadable)?;
-    let before = live.map_or_else(|| target.empty(), Value::unmanaged);
+    let before = live.map_or_else(|| target.empty(), unmanaged);
     if managed.0.is_empty() && live.is_some() {
         let earlier = Writer { manager: BEFORE_FIRST_APPLY, subresource: None, ..*writer };
         record(&target, &mut managed, (&target.empty(), &before), &earlier);
     }
 
     let holds = &target.kind.holds;
-    let wrong = Misfits(misfits(holds, patch));
-    if !wrong.0.is_empty() {
+    if let Some(wrong) = misfit(holds, patch) {
         let object = target.describe(patch);
         return Err(Refusal::Internal(format!(
             "failed to create typed patch object ({object}): {wrong}"

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::sandbox::merge::fields::{Element, Set};
-use crate::sandbox::merge::shape::{ListShape, MapShape, Shape};
-use crate::sandbox::merge::types::Type;
+use crate::sandbox::merge::shape::Shape;
+use crate::sandbox::merge::types::{List, Type};
 
 /// What differs between two values.
 #[derive(Debug, Default)]
@@ -65,11 +65,11 @@ impl Difference {
         path: &mut Vec<Element>,
     ) -> bool {
         match shape {
-            Shape::List(list) if !is_leaf_list(list, before, after) => {
+            Shape::List(list) if goes_into(shape, before, after) => {
                 self.compare_items(list, items(before), items(after), path);
                 return false;
             }
-            Shape::Map(map) if !is_leaf_map(map, before, after) => {
+            Shape::Map(map) if goes_into(shape, before, after) => {
                 for name in names(before, after) {
                     let Some(holds) = map.field(name) else { continue };
                     path.push(Element::Field(name.clone()));
@@ -91,7 +91,7 @@ impl Difference {
 
     fn compare_items(
         &mut self,
-        list: &ListShape<'_>,
+        list: &List,
         before: &[Value],
         after: &[Value],
         path: &mut Vec<Element>,
@@ -102,7 +102,7 @@ impl Difference {
             path.push(element.clone());
             match (find(&before, element), find(&after, element)) {
                 (old @ ([] | [_]), new @ ([] | [_])) => {
-                    self.compare(list.items, old.first().copied(), new.first().copied(), path);
+                    self.compare(&list.items, old.first().copied(), new.first().copied(), path);
                 }
                 // Items that cannot be told apart are one thing.
                 (old @ [_, _, ..], new @ [_, _, ..]) => {
@@ -114,13 +114,13 @@ impl Difference {
                 }
                 ([_, _, ..], new) => {
                     if let Some(new) = new.first() {
-                        self.compare(list.items, None, Some(new), path);
+                        self.compare(&list.items, None, Some(new), path);
                     }
                     self.removed.insert(path);
                 }
                 (old, _) => {
                     if let Some(old) = old.first() {
-                        self.compare(list.items, Some(old), None, path);
+                        self.compare(&list.items, Some(old), None, path);
                     }
                     self.added.insert(path);
                 }
@@ -134,11 +134,11 @@ impl Difference {
 pub(super) fn merge(holds: &Type, before: Option<&Value>, after: Option<&Value>) -> Option<Value> {
     let shape = Shape::of(holds, after.or(before));
     match shape {
-        Shape::List(list) if !is_leaf_list(&list, before, after) => {
-            let merged = merge_items(&list, items(before), items(after));
+        Shape::List(list) if goes_into(&shape, before, after) => {
+            let merged = merge_items(list, items(before), items(after));
             (!merged.is_empty()).then_some(Value::Array(merged))
         }
-        Shape::Map(map) if !is_leaf_map(&map, before, after) => {
+        Shape::Map(map) if goes_into(&shape, before, after) => {
             let mut merged = Map::new();
             for name in names(before, after) {
                 let Some(holds) = map.field(name) else { continue };
@@ -154,9 +154,9 @@ pub(super) fn merge(holds: &Type, before: Option<&Value>, after: Option<&Value>)
 
 /// The items of both, in an order that keeps that of `after`, and of `before` where it can: items of
 /// `before` alone stay in front of the item of both that they were in front of.
-fn merge_items(list: &ListShape<'_>, before: &[Value], after: &[Value]) -> Vec<Value> {
-    let old: Vec<(Element, &Value)> = with_elements(list, before);
-    let new: Vec<(Element, &Value)> = with_elements(list, after);
+fn merge_items(list: &List, before: &[Value], after: &[Value]) -> Vec<Value> {
+    let old = list.elements(before);
+    let new = list.elements(after);
     let is_old = |element: &Element| old.iter().any(|(other, _)| other == element);
     let is_new = |element: &Element| new.iter().any(|(other, _)| other == element);
     // What is twice in `before` is replaced, not merged.
@@ -174,7 +174,7 @@ fn merge_items(list: &ListShape<'_>, before: &[Value], after: &[Value]) -> Vec<V
         if let (Some((element, _)), Some((other, item))) = (old.get(o), new.get(n)) {
             if element == other {
                 done.push(element);
-                merged.extend(merge(list.items, single(element), Some(item)));
+                merged.extend(merge(&list.items, single(element), Some(item)));
                 (o, n) = (o + 1, n + 1);
                 next_shared = shared.next();
                 continue;
@@ -187,7 +187,7 @@ fn merge_items(list: &ListShape<'_>, before: &[Value], after: &[Value]) -> Vec<V
         }
         if let Some((element, item)) = old.get(o) {
             if !is_new(element) {
-                merged.extend(merge(list.items, Some(item), None));
+                merged.extend(merge(&list.items, Some(item), None));
                 o += 1;
                 continue;
             }
@@ -197,7 +197,7 @@ fn merge_items(list: &ListShape<'_>, before: &[Value], after: &[Value]) -> Vec<V
         }
         if let Some((element, item)) = new.get(n) {
             done.push(element);
-            merged.extend(merge(list.items, single(element), Some(item)));
+            merged.extend(merge(&list.items, single(element), Some(item)));
             n += 1;
             if next_shared == Some(element) {
                 next_shared = shared.next();
@@ -210,45 +210,32 @@ fn merge_items(list: &ListShape<'_>, before: &[Value], after: &[Value]) -> Vec<V
 /// The value without these fields. What is replaced as a whole is not looked into. None when nothing
 /// is left.
 pub(super) fn remove(holds: &Type, value: &Value, fields: &Set) -> Option<Value> {
-    match Shape::of(holds, Some(value)) {
-        Shape::Scalar(_) => Some(value.clone()),
-        Shape::List(list) => {
-            if list.is_atomic() {
-                return None;
-            }
-            let mut kept = Vec::new();
-            for item in value.as_array()? {
-                let Ok(element) = list.element(item) else { continue };
-                if fields.has(&element) {
-                    continue;
-                }
-                kept.push(match fields.below(&element) {
-                    Some(fields) => remove(list.items, item, fields).unwrap_or(Value::Null),
-                    None => item.clone(),
-                });
-            }
+    let shape = Shape::of(holds, Some(value));
+    let without = |element: &Element, value: &Value| {
+        let below = fields.below(element).zip(shape.child(element));
+        let rest = below.map_or_else(
+            || value.clone(),
+            |(fields, holds)| remove(holds, value, fields).unwrap_or(Value::Null),
+        );
+        (!fields.has(element)).then_some(rest)
+    };
+    match (shape, value) {
+        (Shape::Scalar(_), _) => Some(value.clone()),
+        (shape, _) if shape.is_whole() => None,
+        (Shape::List(list), Value::Array(items)) => {
+            let items = list.elements(items).into_iter();
+            let kept: Vec<Value> =
+                items.filter_map(|(element, item)| without(&element, item)).collect();
             (!kept.is_empty()).then_some(Value::Array(kept))
         }
-        Shape::Map(map) => {
-            if map.atomic {
-                return None;
-            }
-            let mut kept = Map::new();
-            for (name, value) in value.as_object()? {
-                let element = Element::Field(name.clone());
-                if fields.has(&element) {
-                    continue;
-                }
-                let value = match (fields.below(&element), map.field(name)) {
-                    (Some(fields), Some(holds)) => {
-                        remove(holds, value, fields).unwrap_or(Value::Null)
-                    }
-                    _ => value.clone(),
-                };
-                kept.insert(name.clone(), value);
-            }
+        (_, Value::Object(named)) => {
+            let kept = named.iter().filter_map(|(name, value)| {
+                Some((name.clone(), without(&Element::Field(name.clone()), value)?))
+            });
+            let kept: Map<String, Value> = kept.collect();
             (!kept.is_empty()).then_some(Value::Object(kept))
         }
+        _ => None,
     }
 }
 
@@ -266,13 +253,14 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Two that are empty are compared as they are: `{}`, `[]` and `null` differ.
-fn is_leaf_list(list: &ListShape<'_>, before: Option<&Value>, after: Option<&Value>) -> bool {
-    list.is_atomic() || (items(before).is_empty() && items(after).is_empty())
-}
-
-fn is_leaf_map(map: &MapShape<'_>, before: Option<&Value>, after: Option<&Value>) -> bool {
-    map.atomic || names(before, after).next().is_none()
+/// Whether the items, or the fields, are looked at one by one. Two that are empty are compared as
+/// they are: `{}`, `[]` and `null` differ.
+fn goes_into(shape: &Shape<'_>, before: Option<&Value>, after: Option<&Value>) -> bool {
+    let empty = match shape {
+        Shape::List(_) => items(before).is_empty() && items(after).is_empty(),
+        _ => names(before, after).next().is_none(),
+    };
+    !empty && !shape.is_whole()
 }
 
 fn items(value: Option<&Value>) -> &[Value] {
@@ -293,14 +281,10 @@ fn names<'a>(
     keys(before).chain(new).map(|(name, _)| name)
 }
 
-fn with_elements<'a>(list: &ListShape<'_>, items: &'a [Value]) -> Vec<(Element, &'a Value)> {
-    items.iter().filter_map(|item| Some((list.element(item).ok()?, item))).collect()
-}
-
 /// The items of each element, in the order in which the elements come first.
-fn by_element<'a>(list: &ListShape<'_>, items: &'a [Value]) -> Vec<(Element, Vec<&'a Value>)> {
+fn by_element<'a>(list: &List, items: &'a [Value]) -> Vec<(Element, Vec<&'a Value>)> {
     let mut grouped: Vec<(Element, Vec<&Value>)> = Vec::new();
-    for (element, item) in with_elements(list, items) {
+    for (element, item) in list.elements(items) {
         match grouped.iter_mut().find(|(other, _)| *other == element) {
             Some((_, items)) => items.push(item),
             None => grouped.push((element, vec![item])),

@@ -1,38 +1,54 @@
 //! The types of a `CustomResourceDefinition`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::sandbox::merge::types::{
-    Field, Identity, Invalid, Kind, List, Map, Scalar, Struct, Type, WhenEmpty,
+    Field, Identity, Kind, List, Scalar, Struct, Type, Types, WhenEmpty,
 };
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 
-/// `apiVersion` and `kind`, and what they stand for.
-type Defined = ((String, String), Kind);
+/// A definition that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the schema of version {version} {problem}: {at}")]
+pub struct Invalid {
+    /// The version of the definition.
+    pub version: String,
+    /// Where in the schema, as `.properties.spec`.
+    pub at: String,
+    /// What is wrong there.
+    pub problem: String,
+}
 
-/// The kind in each of its versions, by `apiVersion` and `kind`.
-pub(super) fn kinds(crd: &Value) -> Result<Vec<Defined>, Invalid> {
-    let spec = &crd["spec"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (group, kind) = (text(&spec["group"]), text(&spec["names"]["kind"]));
-    let versions = spec["versions"].as_array().into_iter().flatten();
-    versions
-        .map(|version| {
+impl Types {
+    /// These and the kind of a `CustomResourceDefinition`, in each of its versions. It takes the place
+    /// of an older definition of the kind.
+    ///
+    /// # Errors
+    /// A schema that cannot be read.
+    pub fn with_definition(&self, definition: &Value) -> Result<Self, Invalid> {
+        let spec = &definition["spec"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (group, kind) = (text(&spec["group"]), text(&spec["names"]["kind"]));
+        let mut defined = HashMap::clone(&self.defined);
+        defined.retain(|(version, name), _| {
+            *name != kind || version.split('/').next() != Some(group.as_str())
+        });
+        for version in spec["versions"].as_array().into_iter().flatten() {
             let name = text(&version["name"]);
-            let schema = &version["schema"]["openAPIV3Schema"];
-            let reader = Reader { version: &name };
-            let holds = match schema {
+            let holds = match &version["schema"]["openAPIV3Schema"] {
                 Value::Null => Type::Any,
-                _ => reader.root(schema)?,
+                schema => Reader { version: &name }.root(schema)?,
             };
             let has_status = version["subresources"].get("status").is_some();
-            let kind_of = Kind { holds, builtin: false, has_status };
-            Ok(((format!("{group}/{name}"), kind.clone()), kind_of))
-        })
-        .collect()
+            let key = (format!("{group}/{name}"), kind.clone());
+            defined.insert(key, Kind { holds, builtin: false, has_status });
+        }
+        Ok(Self { defined: Arc::new(defined) })
+    }
 }
 
 struct Reader<'a> {
@@ -67,16 +83,15 @@ impl Reader<'_> {
 
     fn map_or_struct(&self, schema: &Value, preserve: bool, at: &str) -> Result<Type, Invalid> {
         let atomic = self.is_atomic(schema, at)?;
-        match &schema["additionalProperties"] {
-            Value::Object(_) => {
-                let at = format!("{at}.additionalProperties");
-                let values = self.read(&schema["additionalProperties"], preserve, &at)?;
-                return Ok(Type::Map(Arc::new(Map { values, atomic })));
+        let values = match &schema["additionalProperties"] {
+            Value::Bool(true) => Some(Type::Any),
+            values @ Value::Object(_) => {
+                Some(self.read(values, preserve, &format!("{at}.additionalProperties"))?)
             }
-            Value::Bool(true) => {
-                return Ok(Type::Map(Arc::new(Map { values: Type::Any, atomic })));
-            }
-            _ => {}
+            _ => None,
+        };
+        if let Some(values) = values {
+            return Ok(Type::Own(Arc::new(Struct::map(values, atomic))));
         }
         let mut object = self.object(schema, preserve, at)?;
         object.atomic = atomic;

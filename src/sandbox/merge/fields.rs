@@ -129,6 +129,8 @@ struct Node {
     below: Set,
 }
 
+static NOTHING: Node = Node { own: false, below: Set(BTreeMap::new()) };
+
 impl Node {
     fn is_empty(&self) -> bool {
         !self.own && self.below.is_empty()
@@ -180,32 +182,25 @@ impl Set {
     /// What is here, and neither there nor below what is there.
     pub(super) fn without(&self, other: &Self) -> Self {
         self.with(other, |mine, theirs| {
-            if theirs.own {
-                return Node::default();
-            }
-            Node { own: mine.own, below: mine.below.without(&theirs.below) }
+            let below =
+                if theirs.own { Self::default() } else { mine.below.without(&theirs.below) };
+            Node { own: mine.own && !theirs.own, below }
         })
     }
 
     pub(super) fn intersection(&self, other: &Self) -> Self {
-        let both = self.0.iter().filter_map(|(element, mine)| {
-            let theirs = other.0.get(element)?;
-            let node =
-                Node { own: mine.own && theirs.own, below: mine.below.intersection(&theirs.below) };
-            (!node.is_empty()).then(|| (element.clone(), node))
-        });
-        Self(both.collect())
+        self.with(other, |mine, theirs| Node {
+            own: mine.own && theirs.own,
+            below: mine.below.intersection(&theirs.below),
+        })
     }
 
     fn with(&self, other: &Self, decide: impl Fn(&Node, &Node) -> Node) -> Self {
-        let nodes = self.0.iter().filter_map(|(element, mine)| {
-            let node = match other.0.get(element) {
-                Some(theirs) => decide(mine, theirs),
-                None => mine.clone(),
-            };
-            (!node.is_empty()).then(|| (element.clone(), node))
+        let nodes = self.0.iter().map(|(element, mine)| {
+            let theirs = other.0.get(element).unwrap_or(&NOTHING);
+            (element.clone(), decide(mine, theirs))
         });
-        Self(nodes.collect())
+        Self(nodes.filter(|(_, node)| !node.is_empty()).collect())
     }
 
     /// With what `decide` makes of each element: whether it is in the set, and what is below it.

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `types.rs`, `builtin.txt`, `crd.rs` | the type of every field of every kind |
 //! | `fields.rs` | sets of fields |
-//! | `shape.rs` | one value and its type: does it fit, which fields has it |
+//! | `shape.rs` | one value and its type: what it is, and which fields it has |
+//! | `fit.rs` | one value and its type: whether it fits |
 //! | `combine.rs` | two values: what differs, what they are together |
 //! | `managed.rs` | the entries of `managedFields` |
 //! | `ownership.rs` | who loses fields by a write |
@@ -17,6 +18,7 @@ mod combine;
 mod complete;
 mod crd;
 mod fields;
+mod fit;
 mod managed;
 mod ownership;
 mod shape;
@@ -24,9 +26,13 @@ pub(in crate::sandbox) mod types;
 mod update;
 
 pub use apply::apply;
-pub use complete::{complete, validate};
-pub use types::{Invalid, Types};
+pub use complete::complete;
+pub use crd::Invalid;
+pub use fit::validate;
+pub use types::Types;
 pub use update::update;
+
+use serde_json::Value;
 
 /// Who writes.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +68,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// A patch to be applied is of another kind, or of another version of it.
+    pub(in crate::sandbox) fn invalid_type(patch: &Value) -> Self {
+        let text = |field: &str| patch[field].as_str().unwrap_or_default();
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        let slash = if version.contains('/') { "" } else { "/" };
+        Self::BadRequest(format!("invalid object type: {slash}{version}, Kind={kind}"))
+    }
+
     /// The `message` of the answer.
     pub fn message(&self) -> String {
         match self {

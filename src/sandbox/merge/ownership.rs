@@ -24,8 +24,7 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn new(types: &'a Types, object: &'a Value, writer: &Writer<'a>) -> Self {
-        let name = object["kind"].as_str().unwrap_or_default();
+    pub(super) fn new(types: &'a Types, name: &'a str, writer: &Writer<'a>) -> Self {
         let unknown = || Kind { holds: Type::Any, builtin: false, has_status: false };
         let kind = types.kind(writer.api_version, name).unwrap_or_else(unknown);
         let ignored: &[&str] = match writer.subresource {

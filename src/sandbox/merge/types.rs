@@ -6,24 +6,10 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::merge::crd;
-
 /// The built-in kinds; its head says how it is to be read.
 const TABLE: &str = include_str!("builtin.txt");
 
 static BUILTIN: LazyLock<Builtin> = LazyLock::new(|| Builtin::read(TABLE));
-
-/// A definition that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the schema of version {version} {problem}: {at}")]
-pub struct Invalid {
-    /// The version of the definition.
-    pub version: String,
-    /// Where in the schema, as `.properties.spec`.
-    pub at: String,
-    /// What is wrong there.
-    pub problem: String,
-}
 
 /// What a field may hold.
 #[derive(Debug, Clone)]
@@ -34,8 +20,9 @@ pub(in crate::sandbox) enum Type {
     /// Anything, replaced as a whole.
     Opaque,
     List(Arc<List>),
-    Map(Arc<Map>),
+    /// A struct of the table.
     Builtin(usize),
+    /// A struct of a `CustomResourceDefinition`, or any map.
     Own(Arc<Struct>),
 }
 
@@ -56,7 +43,7 @@ pub(in crate::sandbox) struct List {
 }
 
 /// What tells the items of a list apart.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum Identity {
     /// Nothing: the list is replaced as a whole.
     Atomic,
@@ -66,19 +53,15 @@ pub(in crate::sandbox) enum Identity {
     Keys(Vec<String>),
 }
 
-#[derive(Debug)]
-pub(in crate::sandbox) struct Map {
-    pub(in crate::sandbox) values: Type,
-    pub(in crate::sandbox) atomic: bool,
-}
-
+/// Fields by name: those of a struct, or any (a map), or both.
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct Struct {
-    /// As `apps.v1.DeploymentSpec`; empty for those of a `CustomResourceDefinition`.
+    /// As `apps.v1.DeploymentSpec`; empty for what is not of the table.
     pub(in crate::sandbox) name: String,
     pub(in crate::sandbox) fields: BTreeMap<String, Field>,
     /// The type of all other fields, if there may be others.
     pub(in crate::sandbox) others: Option<Type>,
+    /// Whether it is replaced as a whole.
     pub(in crate::sandbox) atomic: bool,
 }
 
@@ -91,15 +74,6 @@ pub(in crate::sandbox) struct Field {
     pub(in crate::sandbox) default: Option<Value>,
 }
 
-impl Field {
-    /// What the field counts as in the key of an item that leaves it out.
-    pub(super) fn counts_as(&self) -> Option<Value> {
-        let written = self.when_empty == WhenEmpty::Written;
-        let zero = || written.then(|| self.holds.zero()).filter(|zero| !zero.is_null());
-        self.default.clone().or_else(zero)
-    }
-}
-
 /// What the API server answers for a field that is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sandbox) enum WhenEmpty {
@@ -108,6 +82,27 @@ pub(in crate::sandbox) enum WhenEmpty {
     LeftOut,
     /// Written, even when it is missing.
     Written,
+}
+
+impl Struct {
+    /// A map of any names.
+    pub(super) fn map(values: Type, atomic: bool) -> Self {
+        Self { others: Some(values), atomic, ..Self::default() }
+    }
+
+    /// The type of a field; none when there may be no such field.
+    pub(in crate::sandbox) fn field(&self, name: &str) -> Option<&Type> {
+        self.fields.get(name).map(|field| &field.holds).or(self.others.as_ref())
+    }
+}
+
+impl Field {
+    /// What the field counts as in the key of an item that leaves it out.
+    pub(super) fn counts_as(&self) -> Option<Value> {
+        let written = self.when_empty == WhenEmpty::Written;
+        let zero = || written.then(|| self.holds.zero()).filter(|zero| !zero.is_null());
+        self.default.clone().or_else(zero)
+    }
 }
 
 /// The kind of an object, in one of its versions.
@@ -123,7 +118,7 @@ pub(in crate::sandbox) struct Kind {
 #[derive(Debug, Clone, Default)]
 pub struct Types {
     /// By `apiVersion` and `kind`.
-    defined: Arc<HashMap<(String, String), Kind>>,
+    pub(super) defined: Arc<HashMap<(String, String), Kind>>,
 }
 
 impl Types {
@@ -132,30 +127,12 @@ impl Types {
         Self::default()
     }
 
-    /// These and the kind of a `CustomResourceDefinition`, in each of its versions. It takes the place
-    /// of an older definition of the kind.
-    ///
-    /// # Errors
-    /// A schema that cannot be read.
-    pub fn with_definition(&self, crd: &Value) -> Result<Self, Invalid> {
-        let mut defined = HashMap::clone(&self.without_definition(crd).defined);
-        defined.extend(crd::kinds(crd)?);
-        Ok(Self { defined: Arc::new(defined) })
+    /// The kind that an object says it is of; none when nothing of that is known.
+    pub(in crate::sandbox) fn of(&self, object: &Value) -> Option<Kind> {
+        self.kind(object["apiVersion"].as_str()?, object["kind"].as_str()?)
     }
 
-    /// These without the kind of a `CustomResourceDefinition`.
-    #[must_use]
-    pub fn without_definition(&self, crd: &Value) -> Self {
-        let mut defined = HashMap::clone(&self.defined);
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (group, kind) = (text(&crd["spec"]["group"]), text(&crd["spec"]["names"]["kind"]));
-        defined.retain(|(version, name), _| {
-            *name != kind || version.split('/').next() != Some(group.as_str())
-        });
-        Self { defined: Arc::new(defined) }
-    }
-
-    /// The kind of an object; none when nothing of it is known.
+    /// A kind in one of its versions.
     pub(in crate::sandbox) fn kind(&self, api_version: &str, kind: &str) -> Option<Kind> {
         let key = (api_version.to_owned(), kind.to_owned());
         self.defined.get(&key).or_else(|| BUILTIN.kinds.get(&key)).cloned()
@@ -188,7 +165,7 @@ impl Type {
             Self::Scalar(Scalar::Text) => json!(""),
             Self::Scalar(Scalar::Number) => json!(0),
             Self::Scalar(Scalar::Boolean) => json!(false),
-            Self::Builtin(_) | Self::Own(_) => json!({}),
+            Self::Builtin(_) => json!({}),
             _ => Value::Null,
         }
     }
@@ -270,7 +247,7 @@ impl Builtin {
         if let Some(inside) = inside('{', '}') {
             let (values, atomic) =
                 inside.strip_prefix('!').map_or((inside, false), |rest| (rest, true));
-            return Type::Map(Arc::new(Map { values: self.parse(values), atomic }));
+            return Type::Own(Arc::new(Struct::map(self.parse(values), atomic)));
         }
         if let Some(inside) = inside('[', ']') {
             let (items, identity) = match (inside.strip_prefix('='), inside.split_once(':')) {

@@ -2,42 +2,38 @@
 
 use serde_json::Value;
 
+use crate::sandbox::merge::Writer;
 use crate::sandbox::merge::combine::same;
 use crate::sandbox::merge::complete::complete;
 use crate::sandbox::merge::managed::{Managed, Operation, Owned, Owner};
 use crate::sandbox::merge::ownership::{Target, ownable};
 use crate::sandbox::merge::types::Types;
-use crate::sandbox::merge::{Refusal, Writer};
 
 /// The object after a create (`before` is none), update or patch, with `managedFields` and its
 /// defaults. What the API server assigns by itself (an address, a node port) must not be in `after`
 /// yet, or the writer would own it.
-///
-/// # Errors
-/// None so far: entries that cannot be read are taken for none.
 pub fn update(
     types: &Types,
     before: Option<&Value>,
     mut after: Value,
     writer: &Writer<'_>,
-) -> Result<Value, Refusal> {
-    let name = after["kind"].clone();
-    let of_kind = serde_json::json!({"kind": name});
-    let target = Target::new(types, &of_kind, writer);
+) -> Value {
+    let kind = after["kind"].as_str().unwrap_or_default().to_owned();
+    let target = Target::new(types, &kind, writer);
     let mut managed = entries(&target, before, &after, writer);
-    after = after.unmanaged();
+    after = unmanaged(&after);
     complete(types, &mut after);
     // An object whose entries were taken away is not tracked until somebody applies it.
     let untracked = managed.0.is_empty() && before.is_some();
     if !untracked {
-        let old = before.map_or_else(|| target.empty(), Value::unmanaged);
+        let old = before.map_or_else(|| target.empty(), unmanaged);
         record(&target, &mut managed, (&old, &after), writer);
         managed.cap();
     }
     reset(&target, before, &mut after, writer);
     complete(types, &mut after);
     managed.write(&mut after);
-    Ok(keep_times(before, after))
+    keep_times(before, after)
 }
 
 /// The entries that the write begins with: those of the request, if it has any and may write them;
@@ -138,16 +134,10 @@ pub(super) fn keep_times(before: Option<&Value>, after: Value) -> Value {
 }
 
 /// An object without its `managedFields`.
-pub(super) trait Unmanaged {
-    fn unmanaged(&self) -> Value;
-}
-
-impl Unmanaged for Value {
-    fn unmanaged(&self) -> Value {
-        let mut object = self.clone();
-        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.remove("managedFields");
-        }
-        object
+pub(super) fn unmanaged(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
     }
+    object
 }
