@@ -29,6 +29,7 @@ pub(super) enum Propagation {
 #[derive(Debug, Clone)]
 pub(super) struct Deletion {
     pub(super) propagation: Propagation,
+    dry_run: bool,
     uid: Option<String>,
     resource_version: Option<String>,
 }
@@ -47,17 +48,18 @@ impl Deletion {
                     "Unsupported value: \"{other}\": supported values: \"Foreground\", \
                      \"Background\", \"Orphan\", \"nil\""
                 );
+                let (options, field) = ("DeleteOptions", "propagationPolicy");
                 let reason = "FieldValueNotSupported";
-                return Err(Refused::option(
-                    "DeleteOptions",
-                    "propagationPolicy",
-                    &problem,
-                    reason,
-                ));
+                return Err(Refused::option(options, field, &problem, reason));
             }
         };
         let text = |field: &str| options["preconditions"][field].as_str().map(str::to_owned);
-        Ok(Self { propagation, uid: text("uid"), resource_version: text("resourceVersion") })
+        Ok(Self {
+            propagation,
+            dry_run: options["dryRun"] == json!(["All"]),
+            uid: text("uid"),
+            resource_version: text("resourceVersion"),
+        })
     }
 
     fn check(&self, kind: &Kind, live: &Value) -> Result<(), Refused> {
@@ -89,6 +91,7 @@ impl State {
     ) -> Result<Arc<Value>, Refused> {
         let live = self.live(write.kind, write.namespace, name)?;
         deletion.check(write.kind, &live)?;
+        let dry_run = write.dry_run || deletion.dry_run;
         if live["metadata"]["deletionTimestamp"].is_string()
             && deletion.propagation == Propagation::Background
         {
@@ -96,26 +99,26 @@ impl State {
         }
         let mut marked = Value::clone(&live);
         self.mark(write, &mut marked, deletion.propagation);
-        let key = Key::new(&write.kind.resource(), write.namespace, name);
+        let key = Key::new(&write.kind.resource, write.namespace, name);
         if !is_released(&marked) {
-            return Ok(if write.dry_run { live } else { self.put(key, marked) });
+            return Ok(if dry_run { live } else { self.put(key, marked) });
         }
-        if !write.dry_run {
+        if !dry_run {
             self.remove(&key);
         }
         if matches!(key.resource.as_str(), "pods" | "services") {
             return Ok(Arc::new(marked));
         }
-        let mut details = about(write.kind, name, &write.kind.plural);
+        let mut details = about(write.kind, name);
         details["uid"] = live["metadata"]["uid"].clone();
         Ok(Arc::new(json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
                            "status": "Success", "details": details})))
     }
 
     fn mark(&self, write: &Write<'_>, object: &mut Value, propagation: Propagation) {
-        let resource = write.kind.resource();
+        let resource = &write.kind.resource;
         let more = match propagation {
-            _ if resource == DEFINITIONS => {
+            _ if *resource == DEFINITIONS => {
                 let spec = &object["spec"];
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                 let (plural, group) = (text(&spec["names"]["plural"]), text(&spec["group"]));
@@ -137,8 +140,8 @@ impl State {
         if metadata["deletionTimestamp"].is_string() {
             return;
         }
-        metadata["deletionTimestamp"] = json!(write.now);
-        if resource == "namespaces" {
+        metadata["deletionTimestamp"] = json!(write.by.time);
+        if *resource == "namespaces" {
             set(object, &["status", "phase"], json!("Terminating"));
             return;
         }

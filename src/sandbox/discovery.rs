@@ -67,7 +67,7 @@ fn resources<'a>(
 ) -> Option<Value> {
     let versions = groups.find(|one| one.name == group)?.versions;
     let (_, kinds) = versions.into_iter().find(|(one, _)| *one == version)?;
-    let group_version = kinds.first()?.api_version();
+    let group_version = &kinds.first()?.api_version;
     let resources: Vec<Value> = kinds.iter().flat_map(|kind| entries(kind)).collect();
     Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version,
                 "resources": resources}))

@@ -1,28 +1,17 @@
 //! The kinds that are served: the built-in ones from a table, and those of custom resources.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use kube::core::Version;
+use serde_json::{Map, Value, json};
 
 /// One line per kind: group and version, plural, singular, kind, scope, short names, categories and
 /// subresources. Held to the discovery of a real API server by `tests/e2e/sandbox_kinds.rs`.
 const BUILT_IN: &str = include_str!("kinds.txt");
 
 /// Built-in kinds that have a `metadata.generation`, as a real API server gives it.
-const WITH_GENERATION: &str = "pods replicationcontrollers podtemplates daemonsets.apps \
-    deployments.apps replicasets.apps statefulsets.apps cronjobs.batch jobs.batch \
-    ingressclasses.networking.k8s.io ingresses.networking.k8s.io \
-    networkpolicies.networking.k8s.io poddisruptionbudgets.policy \
-    priorityclasses.scheduling.k8s.io endpointslices.discovery.k8s.io \
-    customresourcedefinitions.apiextensions.k8s.io deviceclasses.resource.k8s.io \
-    resourceslices.resource.k8s.io flowschemas.flowcontrol.apiserver.k8s.io \
-    prioritylevelconfigurations.flowcontrol.apiserver.k8s.io \
-    mutatingadmissionpolicies.admissionregistration.k8s.io \
-    mutatingadmissionpolicybindings.admissionregistration.k8s.io \
-    mutatingwebhookconfigurations.admissionregistration.k8s.io \
-    validatingadmissionpolicies.admissionregistration.k8s.io \
-    validatingadmissionpolicybindings.admissionregistration.k8s.io \
-    validatingwebhookconfigurations.admissionregistration.k8s.io";
+const WITH_GENERATION: &str = include_str!("with_generation.txt");
 
 /// The resource of definitions of custom resources.
 pub(super) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
@@ -34,7 +23,11 @@ pub(super) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8
 pub(super) struct Kind {
     pub(super) group: String,
     pub(super) version: String,
+    /// `apps/v1`
+    pub(super) api_version: String,
     pub(super) plural: String,
+    /// Plural and group, as errors and the store name it: `deployments.apps`.
+    pub(super) resource: String,
     pub(super) singular: String,
     pub(super) kind: String,
     pub(super) list_kind: String,
@@ -61,55 +54,33 @@ pub(super) struct Scale {
 }
 
 impl Kind {
-    /// Plural and group, as errors and the store name it: `deployments.apps`.
-    pub(super) fn resource(&self) -> String {
-        dotted(&self.plural, &self.group)
-    }
-
     /// Kind and group, as errors of validation name it: `Deployment.apps`.
     pub(super) fn qualified(&self) -> String {
         dotted(&self.kind, &self.group)
     }
 
-    /// `apps/v1`
-    pub(super) fn api_version(&self) -> String {
-        match self.group.as_str() {
-            "" => self.version.clone(),
-            group => format!("{group}/{}", self.version),
-        }
-    }
-
-    fn built_in(line: &str) -> Option<Self> {
+    /// The kind of a line of the table.
+    fn built_in(line: &'static str) -> Option<Self> {
         let words: Vec<&str> = line.split(' ').collect();
-        let [version, plural, singular, kind, scope, lists @ ..] = &words[..] else { return None };
-        let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
-        let list = |at: usize| -> Vec<String> {
-            let words = lists.get(at).into_iter().flat_map(|list| list.split(','));
-            words.filter(|word| *word != "-").map(str::to_owned).collect()
+        let [version, plural, singular, kind, scope, short_names, categories, subresources] =
+            words[..]
+        else {
+            return None;
         };
-        let (short_names, categories, subresources) = (list(0), list(1), list(2));
-        let has = |name: &str| subresources.iter().any(|one| one == name);
-        let resource = dotted(plural, group);
-        Some(Self {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            plural: (*plural).to_owned(),
-            singular: (*singular).to_owned(),
-            kind: (*kind).to_owned(),
-            list_kind: format!("{kind}List"),
-            namespaced: *scope == "Namespaced",
-            short_names,
-            categories,
-            status: has("status"),
-            scale: has("scale").then(|| Scale {
-                replicas: "/spec/replicas".to_owned(),
-                status_replicas: "/status/replicas".to_owned(),
-                selector: Some("/spec/selector".to_owned()),
-            }),
-            generation: WITH_GENERATION.split(' ').any(|one| one == resource),
-            custom: false,
-            columns: Vec::new(),
-        })
+        let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
+        let list = |words: &'static str| words.split(',').filter(|word| *word != "-");
+        let spec = json!({"group": group, "scope": scope, "names": {
+            "plural": plural, "singular": singular, "kind": kind,
+            "shortNames": list(short_names).collect::<Vec<_>>(),
+            "categories": list(categories).collect::<Vec<_>>()}});
+        let scale = json!({"specReplicasPath": ".spec.replicas",
+            "statusReplicasPath": ".status.replicas", "labelSelectorPath": ".spec.selector"});
+        let subresources: Map<String, Value> =
+            list(subresources).map(|name| (name.to_owned(), scale.clone())).collect();
+        let version = json!({"name": version, "subresources": subresources});
+        let kind = Self::defined(&spec, &version)?;
+        let generation = WITH_GENERATION.lines().any(|one| one == kind.resource);
+        Some(Self { generation, custom: false, ..kind })
     }
 
     /// The kind of a served version of a definition.
@@ -118,13 +89,17 @@ impl Kind {
         let texts =
             |value: &Value| value.as_array().into_iter().flatten().filter_map(text).collect();
         let names = &spec["names"];
-        let kind = text(&names["kind"])?;
+        let (group, plural, kind) =
+            (text(&spec["group"])?, text(&names["plural"])?, text(&names["kind"])?);
+        let name = text(&version["name"])?;
         let pointer = |path: &Value| Some(path.as_str()?.replace('.', "/"));
         let scale = &version["subresources"]["scale"];
         Some(Self {
-            group: text(&spec["group"])?,
-            version: text(&version["name"])?,
-            plural: text(&names["plural"])?,
+            api_version: if group.is_empty() { name.clone() } else { format!("{group}/{name}") },
+            version: name,
+            resource: dotted(&plural, &group),
+            group,
+            plural,
             singular: text(&names["singular"]).unwrap_or_else(|| kind.to_lowercase()),
             list_kind: text(&names["listKind"]).unwrap_or_else(|| format!("{kind}List")),
             kind,
@@ -164,7 +139,10 @@ impl Kinds {
             let spec = &definition["spec"];
             let mut versions: Vec<&Value> =
                 spec["versions"].as_array().into_iter().flatten().collect();
-            versions.sort_by_key(|version| std::cmp::Reverse(rank(&version["name"])));
+            let priority = |version: &Value| {
+                Version::parse(version["name"].as_str().unwrap_or_default()).priority()
+            };
+            versions.sort_by_cached_key(|version| Reverse(priority(version)));
             let served = versions.into_iter().filter(|version| version["served"] == true);
             kinds.0.extend(served.filter_map(|version| Kind::defined(spec, version)).map(Arc::new));
         }
@@ -185,7 +163,7 @@ impl Kinds {
 
     /// The kind behind a resource (`deployments.apps`) in the version that is preferred.
     pub(super) fn of_resource(&self, resource: &str) -> Option<&Arc<Kind>> {
-        self.0.iter().find(|kind| kind.resource() == resource)
+        self.0.iter().find(|kind| kind.resource == resource)
     }
 
     /// Groups and versions in the order of discovery, each with its kinds.
@@ -218,28 +196,6 @@ pub(super) struct Group<'a> {
 pub(super) fn is_true(object: &Value, condition: &str) -> bool {
     let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
     conditions.any(|one| one["type"] == condition && one["status"] == "True")
-}
-
-/// The order of versions of a custom resource: `v2`, `v1`, `v1beta2`, `v1alpha1`, and others last.
-fn rank(version: &Value) -> (u8, u32, u32) {
-    let parts = || {
-        let (major, rest) = digits(version.as_str()?.strip_prefix('v')?)?;
-        if rest.is_empty() {
-            return Some((3, major, 0));
-        }
-        let (stage, rest) = ["beta", "alpha"]
-            .into_iter()
-            .zip([2, 1])
-            .find_map(|(name, stage)| Some((stage, rest.strip_prefix(name)?)))?;
-        let (minor, rest) = digits(rest)?;
-        rest.is_empty().then_some((stage, major, minor))
-    };
-    parts().unwrap_or_default()
-}
-
-fn digits(text: &str) -> Option<(u32, &str)> {
-    let end = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
-    Some((text[..end].parse().ok()?, &text[end..]))
 }
 
 /// What the API server says of a definition as soon as it has taken it.
@@ -275,15 +231,8 @@ mod tests {
         assert_eq!(deployment.short_names, ["deploy"]);
         let secret = kinds.find("", "v1", "secrets").unwrap();
         assert!(!secret.status && !secret.generation && secret.namespaced);
-        for resource in WITH_GENERATION.split(' ') {
+        for resource in WITH_GENERATION.lines() {
             assert!(kinds.of_resource(resource).is_some(), "{resource}");
         }
-    }
-
-    #[test]
-    fn versions_of_custom_resources_are_in_the_order_of_kubernetes() {
-        let mut versions = ["foo1", "v1alpha1", "v1", "v1beta10", "v10", "v2", "v1beta2"];
-        versions.sort_by_key(|version| std::cmp::Reverse(rank(&json!(version))));
-        assert_eq!(versions, ["v10", "v2", "v1", "v1beta10", "v1beta2", "v1alpha1", "foo1"]);
     }
 }

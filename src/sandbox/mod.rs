@@ -50,7 +50,6 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::sandbox::fault::Faults;
-use crate::sandbox::serve::Server;
 use crate::sandbox::state::{Shared, State};
 
 /// The version of the API server that it stands in for, and is held to.
@@ -96,7 +95,7 @@ pub struct SandboxError {
 
 /// A sandbox that runs. It ends when it is dropped, and everything in it with it.
 pub struct Sandbox {
-    server: Arc<Server>,
+    shared: Arc<Shared>,
     address: SocketAddr,
     connections: Mutex<Option<JoinHandle<()>>>,
     world: JoinHandle<()>,
@@ -112,10 +111,9 @@ impl Sandbox {
         world::begin(&mut state);
         let shared = Arc::new(Shared::new(state));
         let world = tokio::spawn(world::run(Arc::clone(&shared), options.world));
-        let server = Arc::new(Server { shared, faults: Arc::default() });
-        let connections = tokio::spawn(connections::serve(listener, Arc::clone(&server)));
+        let connections = tokio::spawn(connections::serve(listener, Arc::clone(&shared)));
         tracing::info!(%address, "a sandbox runs: it is no cluster");
-        Ok(Self { server, address, connections: Mutex::new(Some(connections)), world })
+        Ok(Self { shared, address, connections: Mutex::new(Some(connections)), world })
     }
 
     /// Where it listens.
@@ -145,12 +143,12 @@ users: [{{name: sandbox, user: {{}}}}]
 
     /// What is to go wrong.
     pub fn faults(&self) -> &Faults {
-        &self.server.faults
+        &self.shared.faults
     }
 
     /// Forgets all changes so far: watches and lists that go on from before are told 410.
     pub fn compact(&self) {
-        self.server.shared.with(|state| state.store.compact());
+        self.shared.with(|state| state.store.compact());
     }
 
     /// Ends every connection and takes no new one, as a server that goes down; it keeps what it has.
@@ -167,8 +165,8 @@ users: [{{name: sandbox, user: {{}}}}]
         let mut connections = self.connections.lock().await;
         if connections.is_none() {
             let listener = listen(self.address.port()).await?;
-            *connections =
-                Some(tokio::spawn(connections::serve(listener, Arc::clone(&self.server))));
+            let serving = connections::serve(listener, Arc::clone(&self.shared));
+            *connections = Some(tokio::spawn(serving));
         }
         Ok(())
     }

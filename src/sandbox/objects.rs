@@ -1,24 +1,40 @@
 //! Requests for objects: what each method does.
 
+use std::sync::Arc;
+
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::sandbox::delete::Deletion;
 use crate::sandbox::kinds::Kind;
+use crate::sandbox::merge::{self, Writer};
 use crate::sandbox::read::{Range, shown};
 use crate::sandbox::refusal::Refused;
 use crate::sandbox::route::{Call, Target};
-use crate::sandbox::serve::{Answered, JSON, NO_PAGE, Reply, Server};
-use crate::sandbox::state::State;
+use crate::sandbox::serve::{Answered, JSON, NO_PAGE, Reply};
+use crate::sandbox::state::{Shared, State};
 use crate::sandbox::watch::Watch;
 use crate::sandbox::write::{Write, expect_version, now};
-use crate::sandbox::{merge, patch, scale};
+use crate::sandbox::{patch, scale};
 
-impl Server {
+/// What a write answers, before it has the form that was asked for.
+struct Done {
+    code: u16,
+    object: Arc<Value>,
+    warnings: Vec<String>,
+}
+
+impl Done {
+    fn ok(object: Arc<Value>) -> Self {
+        Self { code: 200, object, warnings: Vec::new() }
+    }
+}
+
+impl Shared {
     /// Answers a request for objects.
-    pub(super) fn objects(&self, call: &Call, line: &str, stale: u64) -> Answered {
+    pub(super) fn objects(self: &Arc<Self>, call: &Call, line: &str, stale: u64) -> Answered {
         let Target { group, version, namespace, plural, name, subresource } = &call.target;
-        let (kind, known) = self.shared.with(|state| {
+        let (kind, known) = self.with(|state| {
             let kinds = &state.kinds;
             (kinds.find(group, version, plural).cloned(), kinds.serves(group, version))
         });
@@ -26,115 +42,113 @@ impl Server {
             None if !known => return Ok(NO_PAGE),
             kind => kind.ok_or_else(Refused::not_served)?,
         };
-        let (namespace, name) = (namespace.as_deref(), name.as_deref());
-        if namespace.is_some() != kind.namespaced && (namespace.is_some() || name.is_some()) {
-            return Err(Refused::not_served());
-        }
-        let known = match subresource.as_deref() {
+        let (name, subresource) = (name.as_deref(), subresource.as_deref());
+        let elsewhere = namespace.is_some() != kind.namespaced;
+        let served = match subresource {
             None => true,
             Some("status") => kind.status,
             Some("scale") => kind.scale.is_some(),
             Some(_) => false,
         };
-        if !known {
+        if !served || elsewhere && (namespace.is_some() || name.is_some()) {
             return Err(Refused::not_served());
         }
         if call.method == Method::GET {
             if call.query.is("watch") {
-                let range = Range::of(&kind, namespace, &call.query, name)?;
-                let (shared, faults) = (&self.shared, &self.faults);
-                let watch =
-                    Watch::begin(shared, faults, line, &kind, range, &call.query, call.view)?;
+                let watch = Watch::begin(self, line, call, Range::of(&kind, call)?)?;
                 return Ok(Reply::Stream(Box::new(watch)));
             }
-            return self.shared.with(|state| read(state, call, &kind, stale));
+            return self.with(|state| read(state, call, &kind, stale)).map(Reply::ok);
         }
-        let now = now();
-        let dry_run = dry_run(call)?;
-        let write = Write {
-            kind: &kind,
-            namespace: namespace.unwrap_or_default(),
-            subresource: subresource.as_deref(),
+        let by = Writer {
             manager: call.manager(),
-            dry_run,
-            now: &now,
+            api_version: &kind.api_version,
+            subresource,
+            time: &now(),
         };
-        self.shared.with(|state| match (&call.method, name) {
+        let dry_run = dry_run(call)?;
+        let write =
+            Write { kind: &kind, namespace: namespace.as_deref().unwrap_or_default(), by, dry_run };
+        if (&call.method, name) == (&Method::DELETE, None) {
+            let range = Range::of(&kind, call)?;
+            return self.with(|state| delete_all(state, call, &write, &range)).map(Reply::ok);
+        }
+        let done = self.with(|state| match (&call.method, name) {
             (&Method::POST, None) => create(state, call, &write),
             (&Method::PUT, Some(name)) => replace(state, call, &write, name),
             (&Method::PATCH, Some(name)) => change(state, call, &write, name),
-            (&Method::DELETE, _) => delete(state, call, &write, name),
+            (&Method::DELETE, Some(name)) => {
+                state.delete(&write, name, &deletion(call)?).map(Done::ok)
+            }
             _ => Err(Refused::not_allowed()),
-        })
+        });
+        let Done { code, object, warnings } = done?;
+        Ok(Reply::Object { code, object: shown(&kind, &object, call.view), warnings })
     }
 }
 
-fn read(state: &State, call: &Call, kind: &Kind, writes_ago: u64) -> Answered {
-    let namespace = call.target.namespace.as_deref();
-    let Some(name) = &call.target.name else {
-        let range = Range::of(kind, namespace, &call.query, None)?;
-        return state.list(&range, &call.query, call.view, writes_ago).map(Reply::ok);
+fn read(state: &State, call: &Call, kind: &Arc<Kind>, writes_ago: u64) -> Result<Value, Refused> {
+    let Target { namespace, name, subresource, .. } = &call.target;
+    let Some(name) = name else {
+        return state.list(&Range::of(kind, call)?, call, writes_ago);
     };
-    let live = state.live(kind, namespace.unwrap_or_default(), name)?;
-    if call.target.subresource.as_deref() == Some("scale") {
-        return Ok(Reply::ok(scale::of(kind, &live)));
+    let live = state.live(kind, namespace.as_deref().unwrap_or_default(), name)?;
+    match subresource.as_deref() {
+        Some("scale") => Ok(scale::of(kind, &live)),
+        _ => Ok(shown(kind, &live, call.view)),
     }
-    Ok(Reply::ok(shown(kind, &live, &call.query, call.view)))
 }
 
-fn create(state: &mut State, call: &Call, write: &Write<'_>) -> Answered {
+fn create(state: &mut State, call: &Call, write: &Write<'_>) -> Result<Done, Refused> {
     let object = decode(call, write.kind)?;
     let warnings = check_fields(state, call, write.kind, &object)?;
-    let made = state.create(write, object)?;
-    Ok(Reply::Object {
-        code: 201,
-        object: shown(write.kind, &made, &call.query, call.view),
-        warnings,
-    })
+    Ok(Done { code: 201, object: state.create(write, object)?, warnings })
 }
 
-fn replace(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Answered {
+fn replace(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Result<Done, Refused> {
     let object = decode(call, write.kind)?;
-    if write.subresource == Some("scale") {
-        return scale::replace(state, write, name, &object).map(Reply::ok);
+    if write.by.subresource != Some("scale") {
+        expect_version(write.kind, &object)?;
     }
-    let warnings = check_fields(state, call, write.kind, &object)?;
-    expect_version(write.kind, &object)?;
-    let after = state.update(write, name, |_| Ok(object))?;
-    Ok(Reply::Object {
-        code: 200,
-        object: shown(write.kind, &after, &call.query, call.view),
-        warnings,
-    })
+    revise(state, call, write, name, object)
 }
 
-fn change(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Answered {
+fn change(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Result<Done, Refused> {
     if call.content_type == patch::APPLY {
         return apply(state, call, write, name);
     }
     let kind = write.kind;
-    if write.subresource == Some("scale") {
-        let live = state.live(kind, write.namespace, name)?;
-        let wanted = patch::patched(kind, &scale::of(kind, &live), &call.content_type, &call.body)?;
-        return scale::replace(state, write, name, &wanted).map(Reply::ok);
+    let mut live = state.live(kind, write.namespace, name)?;
+    if write.by.subresource == Some("scale") {
+        live = Arc::new(scale::of(kind, &live));
     }
-    let live = state.live(kind, write.namespace, name)?;
     let wanted = patch::patched(kind, &live, &call.content_type, &call.body)?;
-    let warnings = check_fields(state, call, kind, &wanted)?;
-    let after = state.update(write, name, |_| Ok(wanted))?;
-    Ok(Reply::Object { code: 200, object: shown(kind, &after, &call.query, call.view), warnings })
+    revise(state, call, write, name, wanted)
 }
 
-fn apply(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Answered {
+/// Brings an object, or its scale, to what is wanted.
+fn revise(
+    state: &mut State,
+    call: &Call,
+    write: &Write<'_>,
+    name: &str,
+    wanted: Value,
+) -> Result<Done, Refused> {
+    if write.by.subresource == Some("scale") {
+        return scale::replace(state, write, name, &wanted).map(Arc::new).map(Done::ok);
+    }
+    let warnings = check_fields(state, call, write.kind, &wanted)?;
+    Ok(Done { code: 200, object: state.update(write, name, |_| Ok(wanted))?, warnings })
+}
+
+fn apply(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Result<Done, Refused> {
     if call.query.text("fieldManager").is_empty() {
         let problem = "Required value: is required for apply patch";
         return Err(Refused::option("PatchOptions", "fieldManager", problem, "FieldValueRequired"));
     }
     let patch = applied(&call.body)?;
     let (object, created) = state.apply(write, name, patch, call.query.is("force"))?;
-    let code = if created { 201 } else { 200 };
-    let object = shown(write.kind, &object, &call.query, call.view);
-    Ok(Reply::Object { code, object, warnings: Vec::new() })
+    Ok(Done { code: if created { 201 } else { 200 }, object, warnings: Vec::new() })
 }
 
 /// Reads what is to be applied: JSON, or YAML as people write it.
@@ -153,7 +167,9 @@ fn applied(body: &[u8]) -> Result<Value, Refused> {
     }
 }
 
-fn delete(state: &mut State, call: &Call, write: &Write<'_>, name: Option<&str>) -> Answered {
+/// How a request wants objects to be deleted: by its options, and by its query.
+fn deletion(call: &Call) -> Result<Deletion, Refused> {
+    let unreadable = || Refused::bad_request("the options cannot be read: they are no JSON object");
     let mut options: Value = match &call.body[..] {
         [] => json!({}),
         body => {
@@ -164,23 +180,26 @@ fn delete(state: &mut State, call: &Call, write: &Write<'_>, name: Option<&str>)
     if !policy.is_empty() {
         options["propagationPolicy"] = json!(policy);
     }
-    let dry_run = write.dry_run || options["dryRun"] == json!(["All"]);
-    let write = Write { dry_run, ..*write };
-    let deletion = Deletion::of(&options)?;
-    if let Some(name) = name {
-        let gone = state.delete(&write, name, &deletion)?;
-        return Ok(Reply::ok(shown(write.kind, &gone, &call.query, call.view)));
-    }
+    Deletion::of(&options)
+}
+
+/// Deletes what a request selects; answers with what that was.
+fn delete_all(
+    state: &mut State,
+    call: &Call,
+    write: &Write<'_>,
+    range: &Range,
+) -> Result<Value, Refused> {
     if write.kind.plural == "namespaces" {
         return Err(Refused::not_allowed());
     }
-    let namespace = call.target.namespace.as_deref();
-    let range = Range::of(write.kind, namespace, &call.query, None)?;
-    let selected = state.selected(&range);
-    for key in selected {
-        state.delete(&Write { namespace: &key.namespace, ..write }, &key.name, &deletion)?;
+    let deletion = deletion(call)?;
+    let list = state.list(range, call, 0)?;
+    let keys: Vec<_> = state.selected(range).map(|(key, _)| key.clone()).collect();
+    for key in keys {
+        state.delete(&Write { namespace: &key.namespace, ..*write }, &key.name, &deletion)?;
     }
-    state.list(&range, &call.query, call.view, 0).map(Reply::ok)
+    Ok(list)
 }
 
 /// Whether the request only asks what would be.
@@ -215,10 +234,6 @@ fn decode(call: &Call, kind: &Kind) -> Result<Value, Refused> {
     })
 }
 
-fn unreadable() -> Refused {
-    Refused::bad_request("the options cannot be read: they are no JSON object")
-}
-
 /// Fields that the kind does not have: refused, warned of or passed over, as the client wants it.
 fn check_fields(
     state: &State,
@@ -232,7 +247,7 @@ fn check_fields(
     }
     let mut typed = object.clone();
     if let Some(fields) = typed.as_object_mut() {
-        fields.entry("apiVersion").or_insert_with(|| json!(kind.api_version()));
+        fields.entry("apiVersion").or_insert_with(|| json!(kind.api_version));
         fields.entry("kind").or_insert_with(|| json!(kind.kind));
     }
     let unknown = merge::validate(&state.types, &typed);

@@ -35,7 +35,7 @@ pub(super) fn answer(kinds: &Kinds, path: &[&str]) -> Option<Value> {
 
 fn root(kind: &Kind) -> String {
     let root = if kind.group.is_empty() { "api" } else { "apis" };
-    format!("{root}/{}", kind.api_version())
+    format!("{root}/{}", kind.api_version)
 }
 
 fn operations(kind: &Kind) -> (String, Value) {

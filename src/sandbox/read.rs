@@ -9,36 +9,33 @@ use serde_json::{Value, json};
 
 use crate::sandbox::kinds::Kind;
 use crate::sandbox::refusal::Refused;
-use crate::sandbox::route::{Query, View};
+use crate::sandbox::route::{Beside, Call, View};
 use crate::sandbox::select::Selector;
 use crate::sandbox::state::State;
 use crate::sandbox::storage::Key;
 use crate::sandbox::table;
 use crate::sandbox::write::in_version;
 
+const META: &str = "meta.k8s.io/v1";
+
 /// What is listed or watched.
-pub(super) struct Range<'a> {
-    pub(super) kind: &'a Kind,
+pub(super) struct Range {
+    pub(super) kind: Arc<Kind>,
     /// None: all namespaces.
-    pub(super) namespace: Option<&'a str>,
+    pub(super) namespace: Option<String>,
     pub(super) selector: Selector,
 }
 
-impl<'a> Range<'a> {
-    /// What a request asks for. `name` is for requests that watch one object.
-    pub(super) fn of(
-        kind: &'a Kind,
-        namespace: Option<&'a str>,
-        query: &Query,
-        name: Option<&str>,
-    ) -> Result<Self, Refused> {
-        let mut fields = query.text("fieldSelector").to_owned();
-        if let Some(name) = name {
+impl Range {
+    /// What a request asks for. One that watches an object by its name selects that.
+    pub(super) fn of(kind: &Arc<Kind>, call: &Call) -> Result<Self, Refused> {
+        let mut fields = call.query.text("fieldSelector").to_owned();
+        if let Some(name) = &call.target.name {
             let comma = if fields.is_empty() { "" } else { "," };
             fields = format!("{fields}{comma}metadata.name={name}");
         }
-        let selector = Selector::parse(kind, query.text("labelSelector"), &fields)?;
-        Ok(Self { kind, namespace, selector })
+        let selector = Selector::parse(kind, call.query.text("labelSelector"), &fields)?;
+        Ok(Self { kind: Arc::clone(kind), namespace: call.target.namespace.clone(), selector })
     }
 }
 
@@ -68,21 +65,21 @@ impl Continue {
 }
 
 impl State {
-    /// Where the objects are that a request selects.
-    pub(super) fn selected(&self, range: &Range<'_>) -> Vec<Key> {
-        let resource = range.kind.resource();
-        let objects = self.store.list(&resource, range.namespace);
-        let selected = objects.filter(|(_, object)| range.selector.matches(object));
-        selected.map(|(key, _)| key.clone()).collect()
+    /// The objects that a request selects.
+    pub(super) fn selected<'a>(
+        &'a self,
+        range: &'a Range,
+    ) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
+        let objects = self.store.list(&range.kind.resource, range.namespace.as_deref());
+        objects.filter(|(_, object)| range.selector.matches(object))
     }
 
     /// The objects that a request selects, in the form that it asks for: as they are, or as they
     /// were some writes ago.
     pub(super) fn list(
         &self,
-        range: &Range<'_>,
-        query: &Query,
-        view: View,
+        range: &Range,
+        Call { query, view, .. }: &Call,
         writes_ago: u64,
     ) -> Result<Value, Refused> {
         let asked = query.version()?;
@@ -97,8 +94,9 @@ impl State {
             (None, Some(asked)) if query.text("resourceVersionMatch") == "Exact" => asked,
             _ => current,
         };
-        let resource = range.kind.resource();
-        let objects = self.store.list_at(&resource, range.namespace, version).map_err(|_| {
+        let Range { kind, namespace, selector } = range;
+        let objects = self.store.list_at(&kind.resource, namespace.as_deref(), version);
+        let objects = objects.map_err(|_| {
             Refused::expired(
                 "The provided continue parameter is too old to display a consistent list result. \
                  You can start a new list without the continue parameter.",
@@ -106,11 +104,10 @@ impl State {
         })?;
         let first =
             from.map_or(Bound::Unbounded, |Continue { after: (namespace, name), .. }| {
-                Bound::Excluded(Key { resource, namespace, name })
+                Bound::Excluded(Key { resource: kind.resource.clone(), namespace, name })
             });
-        let mut selected = objects
-            .range((first, Bound::Unbounded))
-            .filter(|(_, object)| range.selector.matches(object));
+        let mut selected =
+            objects.range((first, Bound::Unbounded)).filter(|(_, object)| selector.matches(object));
         let limit = query.number("limit").filter(|limit| *limit > 0);
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         let page: Vec<_> = selected.by_ref().take(limit).collect();
@@ -120,28 +117,21 @@ impl State {
         if let Some((Key { namespace, name, .. }, _)) = page.last().filter(|_| rest > 0) {
             let next = Continue { version, after: (namespace.clone(), name.clone()) };
             metadata["continue"] = json!(next.token());
-            if range.selector.is_empty() {
+            if selector.is_empty() {
                 metadata["remainingItemCount"] = json!(rest);
             }
         }
-        let items = page.into_iter().map(|(_, object)| in_version(object, range.kind)).collect();
-        Ok(collection(range.kind, &metadata, items, query, view))
+        let items = page.into_iter().map(|(_, object)| in_version(object, kind)).collect();
+        Ok(collection(kind, &metadata, items, *view))
     }
 }
 
-fn collection(
-    kind: &Kind,
-    metadata: &Value,
-    items: Vec<Arc<Value>>,
-    query: &Query,
-    view: View,
-) -> Value {
-    match view {
-        View::Table => table::table(kind, metadata, &items, query.text("includeObject")),
+fn collection(kind: &Kind, metadata: &Value, items: Vec<Arc<Value>>, view: View) -> Value {
+    let (list, api_version, items): (&str, &str, Vec<Value>) = match view {
+        View::Table(beside) => return tabled(kind, metadata, &items, beside),
         View::Metadata => {
-            let items: Vec<Value> = items.iter().map(|item| metadata_only(item)).collect();
-            json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
-                   "metadata": metadata, "items": items})
+            let items = items.iter().map(|item| metadata_only(item)).collect();
+            ("PartialObjectMetadataList", META, items)
         }
         View::Whole => {
             let whole = |item: Arc<Value>| {
@@ -153,31 +143,40 @@ fn collection(
                 }
                 item
             };
-            let items: Vec<Value> = items.into_iter().map(whole).collect();
-            json!({"kind": kind.list_kind, "apiVersion": kind.api_version(), "metadata": metadata,
-                   "items": items})
+            (&kind.list_kind, &kind.api_version, items.into_iter().map(whole).collect())
         }
-    }
+    };
+    json!({"kind": list, "apiVersion": api_version, "metadata": metadata, "items": items})
 }
 
 /// One object in the form that a request asks for.
-pub(super) fn shown(kind: &Kind, object: &Arc<Value>, query: &Query, view: View) -> Value {
+pub(super) fn shown(kind: &Kind, object: &Arc<Value>, view: View) -> Value {
     match view {
-        // A `Status` is no object of the kind.
-        _ if object["kind"] == "Status" => Value::clone(object),
+        // These are no objects of the kind.
+        _ if object["kind"] == "Status" || object["kind"] == "Scale" => Value::clone(object),
         View::Whole => Value::clone(object),
         View::Metadata => metadata_only(object),
-        View::Table => {
+        View::Table(beside) => {
             let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
-            table::table(kind, &metadata, &[Arc::clone(object)], query.text("includeObject"))
+            // What tells no more than how far a watch is has no row.
+            let named = object["metadata"]["name"].is_string();
+            let rows = if named { std::slice::from_ref(object) } else { &[] };
+            tabled(kind, &metadata, rows, beside)
         }
     }
 }
 
+fn tabled(kind: &Kind, metadata: &Value, objects: &[Arc<Value>], beside: Beside) -> Value {
+    table::table(kind, metadata, objects, |object| match beside {
+        Beside::Nothing => None,
+        Beside::Metadata => Some(metadata_only(object)),
+        Beside::Whole => Some(object.clone()),
+    })
+}
+
 /// An object as `PartialObjectMetadata`.
-pub(super) fn metadata_only(object: &Value) -> Value {
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-           "metadata": object["metadata"]})
+fn metadata_only(object: &Value) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": META, "metadata": object["metadata"]})
 }
 
 #[cfg(test)]

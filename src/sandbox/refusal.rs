@@ -20,6 +20,12 @@ impl Refused {
         Self { code, reason, message: message.into(), details: None }
     }
 
+    /// A refusal that is about an object, whose name and resource begin the message.
+    fn of(code: u16, reason: &'static str, kind: &Kind, name: &str, because: &str) -> Self {
+        let message = format!("{} \"{name}\" {because}", kind.resource);
+        Self::new(code, reason, message).with(about(kind, name))
+    }
+
     fn with(mut self, details: Value) -> Self {
         self.details = Some(details);
         self
@@ -33,17 +39,16 @@ impl Refused {
     /// 403: the namespace is on its way out.
     pub(super) fn terminating(kind: &Kind, name: &str, namespace: &str) -> Self {
         let because = format!(
-            "unable to create new content in namespace {namespace} because it is being terminated"
+            "is forbidden: unable to create new content in namespace {namespace} because it is \
+             being terminated"
         );
         let cause = json!({
             "reason": "NamespaceTerminating", "field": "metadata.namespace",
             "message": format!("namespace {namespace} is being terminated"),
         });
-        let resource = kind.resource();
-        let message = format!("{resource} \"{name}\" is forbidden: {because}");
-        let mut details = about(kind, name, &kind.plural);
+        let mut details = about(kind, name);
         details["causes"] = json!([cause]);
-        Self::new(403, "Forbidden", message).with(details)
+        Self::of(403, "Forbidden", kind, name, &because).with(details)
     }
 
     /// 404: the path is not served.
@@ -54,8 +59,7 @@ impl Refused {
 
     /// 404: the object is not there.
     pub(super) fn not_found(kind: &Kind, name: &str) -> Self {
-        let message = format!("{} \"{name}\" not found", kind.resource());
-        Self::new(404, "NotFound", message).with(about(kind, name, &kind.plural))
+        Self::of(404, "NotFound", kind, name, "not found")
     }
 
     /// 404: its namespace is not there.
@@ -78,15 +82,14 @@ impl Refused {
 
     /// 409: a create of what is there.
     pub(super) fn exists(kind: &Kind, name: &str) -> Self {
-        let message = format!("{} \"{name}\" already exists", kind.resource());
-        Self::new(409, "AlreadyExists", message).with(about(kind, name, &kind.plural))
+        Self::of(409, "AlreadyExists", kind, name, "already exists")
     }
 
     /// 409: the write was meant for another state of the object.
     pub(super) fn conflict(kind: &Kind, name: &str, because: &str) -> Self {
-        let resource = kind.resource();
+        let resource = &kind.resource;
         let message = format!("Operation cannot be fulfilled on {resource} \"{name}\": {because}");
-        Self::new(409, "Conflict", message).with(about(kind, name, &kind.plural))
+        Self::new(409, "Conflict", message).with(about(kind, name))
     }
 
     /// 409: the object has a newer version than the one that is written back.
@@ -100,7 +103,9 @@ impl Refused {
     pub(super) fn precondition(kind: &Kind, name: &str, because: &str) -> Self {
         let kind_name = kind.qualified();
         let message = format!("Operation cannot be fulfilled on {kind_name} \"{name}\": {because}");
-        Self::new(409, "Conflict", message).with(about(kind, name, &kind.kind))
+        let mut details = about(kind, name);
+        details["kind"] = json!(kind.kind);
+        Self::new(409, "Conflict", message).with(details)
     }
 
     /// 410
@@ -110,15 +115,17 @@ impl Refused {
 
     /// 413
     pub(super) fn too_large(limit: usize) -> Self {
-        let message = format!("limit is {limit} bytes");
-        Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: {message}"))
+        let message = format!("Request entity too large: limit is {limit} bytes");
+        Self::new(413, "RequestEntityTooLarge", message)
     }
 
     /// 415
     pub(super) fn unsupported_media(accepted: &str) -> Self {
-        let message =
-            "the body of the request was in an unknown format - accepted media types include";
-        Self::new(415, "UnsupportedMediaType", format!("{message}: {accepted}"))
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: \
+             {accepted}"
+        );
+        Self::new(415, "UnsupportedMediaType", message)
     }
 
     /// 422: a patch that does not fit.
@@ -129,14 +136,15 @@ impl Refused {
 
     /// 422: fields that are not valid.
     pub(super) fn invalid(kind: &Kind, name: &str, problems: &[Problem]) -> Self {
-        let cause = |problem: &Problem| json!({"reason": problem.reason, "message": problem.message, "field": problem.field});
+        let cause = |one: &Problem| json!({"reason": one.reason, "message": one.message, "field": one.field});
         let texts: Vec<String> =
             problems.iter().map(|one| format!("{}: {}", one.field, one.message)).collect();
         let told = match &texts[..] {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let mut details = about(kind, name, &kind.kind);
+        let mut details = about(kind, name);
+        details["kind"] = json!(kind.kind);
         details["causes"] = problems.iter().map(cause).collect();
         let message = format!("{} \"{name}\" is invalid: {told}", kind.qualified());
         Self::new(422, "Invalid", message).with(details)
@@ -232,15 +240,13 @@ impl Problem {
     }
 }
 
-/// What an answer is about. `called` is the plural, or the kind where the API server says that.
-pub(super) fn about(kind: &Kind, name: &str, called: &str) -> Value {
+/// What an answer is about.
+pub(super) fn about(kind: &Kind, name: &str) -> Value {
     let mut details = json!({});
-    if !name.is_empty() {
-        details["name"] = json!(name);
+    for (field, value) in [("name", name), ("group", &*kind.group), ("kind", &*kind.plural)] {
+        if !value.is_empty() {
+            details[field] = json!(value);
+        }
     }
-    if !kind.group.is_empty() {
-        details["group"] = json!(kind.group);
-    }
-    details["kind"] = json!(called);
     details
 }

@@ -39,7 +39,16 @@ pub(super) enum View {
     Whole,
     /// `PartialObjectMetadata`
     Metadata,
-    Table,
+    /// With this of each object beside its row.
+    Table(Beside),
+}
+
+/// What of an object goes with its row in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside {
+    Nothing,
+    Metadata,
+    Whole,
 }
 
 /// The segments of a path, decoded.
@@ -86,11 +95,12 @@ impl Call {
         let text = |name| text(&parts.headers, name);
         let agent = text(header::USER_AGENT).split('/').next().unwrap_or_default().to_owned();
         let content_type = text(header::CONTENT_TYPE);
+        let query = Query::of(parts.uri.query().unwrap_or_default());
         Ok(Self {
             method: parts.method.clone(),
             target,
-            query: Query::of(parts.uri.query().unwrap_or_default()),
-            view: View::of(text(header::ACCEPT))?,
+            view: View::of(text(header::ACCEPT), query.text("includeObject"))?,
+            query,
             content_type: content_type.split(';').next().unwrap_or_default().trim().to_owned(),
             agent: if agent.is_empty() { "unknown".to_owned() } else { agent },
             body,
@@ -113,7 +123,12 @@ pub(super) fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
 
 impl View {
     /// The first form of `Accept` that is known here.
-    fn of(accept: &str) -> Result<Self, Refused> {
+    fn of(accept: &str, include: &str) -> Result<Self, Refused> {
+        let beside = match include {
+            "None" => Beside::Nothing,
+            "Object" => Beside::Whole,
+            _ => Beside::Metadata,
+        };
         let known = |one: &str| {
             let mut parts = one.split(';').map(str::trim);
             if !matches!(parts.next(), Some("" | "application/json" | "application/*" | "*/*")) {
@@ -121,7 +136,7 @@ impl View {
             }
             match parts.find_map(|part| part.strip_prefix("as=")) {
                 None => Some(Self::Whole),
-                Some("Table") => Some(Self::Table),
+                Some("Table") => Some(Self::Table(beside)),
                 Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Some(Self::Metadata),
                 Some(_) => None,
             }
@@ -206,12 +221,12 @@ mod tests {
     fn the_first_form_that_is_known_is_answered() {
         let metadata =
             "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-        assert_eq!(View::of(metadata), Ok(View::Metadata));
+        assert_eq!(View::of(metadata, ""), Ok(View::Metadata));
         assert_eq!(
-            View::of("application/vnd.kubernetes.protobuf,application/json"),
+            View::of("application/vnd.kubernetes.protobuf,application/json", ""),
             Ok(View::Whole)
         );
-        assert_eq!(View::of(""), Ok(View::Whole));
-        assert!(View::of("text/html").is_err());
+        assert_eq!(View::of("", ""), Ok(View::Whole));
+        assert!(View::of("text/html", "").is_err());
     }
 }

@@ -4,6 +4,8 @@
 //! Only the rules that people meet are here, in the words of the real server; `docs/sandbox.md` says
 //! what is missing.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::sandbox::kinds::{DEFINITIONS, Kind};
@@ -26,6 +28,52 @@ const IMMUTABLE: &str = "field is immutable";
 const NAME_MAX: usize = 253;
 const LABEL_MAX: usize = 63;
 
+/// What objects must have.
+const REQUIRED: [(&str, &str); 6] = [
+    ("deployments.apps", "/spec/selector /spec/template/spec/containers"),
+    ("daemonsets.apps", "/spec/selector /spec/template/spec/containers"),
+    ("replicasets.apps", "/spec/selector /spec/template/spec/containers"),
+    ("statefulsets.apps", "/spec/selector /spec/template/spec/containers"),
+    ("jobs.batch", "/spec/template/spec/containers"),
+    ("pods", "/spec/containers"),
+];
+/// What may not change.
+const FIXED: [(&str, &str, &str); 7] = [
+    ("secrets", "/type", IMMUTABLE),
+    ("deployments.apps", "/spec/selector", IMMUTABLE),
+    ("daemonsets.apps", "/spec/selector", IMMUTABLE),
+    ("replicasets.apps", "/spec/selector", IMMUTABLE),
+    ("jobs.batch", "/spec/completionMode /spec/selector /spec/template", IMMUTABLE),
+    ("rolebindings.rbac.authorization.k8s.io", "/roleRef", "cannot change roleRef"),
+    ("clusterrolebindings.rbac.authorization.k8s.io", "/roleRef", "cannot change roleRef"),
+];
+/// Where all of a spec may not change but these fields.
+const MOSTLY_FIXED: [(&str, &str, &str); 3] = [
+    (
+        "statefulsets.apps",
+        "replicas ordinals template updateStrategy revisionHistoryLimit \
+         persistentVolumeClaimRetentionPolicy minReadySeconds",
+        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
+         'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and \
+         'minReadySeconds' are forbidden",
+    ),
+    (
+        "persistentvolumeclaims",
+        "resources volumeName volumeAttributesClassName",
+        "spec is immutable after creation except resources.requests and \
+         volumeAttributesClassName for bound claims",
+    ),
+    (
+        "pods",
+        "containers initContainers tolerations activeDeadlineSeconds \
+         terminationGracePeriodSeconds nodeName schedulingGates",
+        "pod updates may not change fields other than `spec.containers[*].image`,\
+         `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only \
+         additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be \
+         set to 1 if it was previously negative)",
+    ),
+];
+
 /// The end of a generated name.
 pub(super) fn suffix() -> String {
     (0..5).map(|_| char::from(SUFFIX[fastrand::usize(..SUFFIX.len())])).collect()
@@ -38,13 +86,13 @@ pub(super) fn uid() -> String {
 
 /// Gives a new object what the server allocates, and the status with which it begins.
 pub(super) fn complete(state: &State, write: &Write<'_>, object: &mut Value) {
-    let resource = write.kind.resource();
+    let resource = &*write.kind.resource;
     if write.kind.status && !write.kind.custom {
-        for (field, value) in first_status(&resource).as_object().into_iter().flatten() {
+        for (field, value) in first_status(resource).as_object().into_iter().flatten() {
             set(object, &["status", field], value.clone());
         }
     }
-    match resource.as_str() {
+    match resource {
         "services" => allocate(state, object),
         "jobs.batch" if object["spec"]["manualSelector"] != true => {
             let uid = object["metadata"]["uid"].clone();
@@ -112,13 +160,10 @@ fn allocate(state: &State, object: &mut Value) {
 
 /// Keeps what was allocated and the client has not said anew.
 pub(super) fn retain(live: &Value, after: &mut Value) {
-    let kept: &[&str] = match live["kind"].as_str() {
-        Some("Service") if after["spec"]["type"] != "ExternalName" => {
-            &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]
-        }
-        _ => return,
-    };
-    for field in kept {
+    if live["kind"] != "Service" || after["spec"]["type"] == "ExternalName" {
+        return;
+    }
+    for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
         if after["spec"].get(field).is_none() && live["spec"].get(field).is_some() {
             set(after, &["spec", field], live["spec"][field].clone());
         }
@@ -149,7 +194,7 @@ fn check_name(kind: &Kind, object: &Value, problems: &mut Vec<Problem>) {
     let mut invalid = |message: &str| {
         problems.push(Problem::invalid("metadata.name", &json!(name), message));
     };
-    match kind.resource().as_str() {
+    match kind.resource.as_str() {
         _ if name.is_empty() => {
             let message = "name or generateName is required";
             problems.push(Problem::required("metadata.name", message));
@@ -185,32 +230,19 @@ fn is_part(text: &str) -> bool {
 }
 
 fn check_fields(kind: &Kind, types: &Types, object: &Value, problems: &mut Vec<Problem>) {
+    let resource = &*kind.resource;
     let spec = &object["spec"];
-    let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
-    match kind.resource().as_str() {
-        "deployments.apps" | "daemonsets.apps" | "replicasets.apps" | "statefulsets.apps" => {
-            if !spec["selector"].is_object() {
-                problems.push(Problem::required("spec.selector", ""));
-            }
-            let labels = &spec["template"]["metadata"]["labels"];
-            let wanted = spec["selector"]["matchLabels"].as_object().into_iter().flatten();
-            if wanted.into_iter().any(|(key, value)| labels.get(key) != Some(value)) {
-                let message = "`selector` does not match template `labels`";
-                problems.push(Problem::invalid("spec.template.metadata.labels", labels, message));
-            }
-            if empty(&spec["template"]["spec"]["containers"]) {
-                problems.push(Problem::required("spec.template.spec.containers", ""));
-            }
-        }
-        "pods" if empty(&spec["containers"]) => {
-            problems.push(Problem::required("spec.containers", ""));
-        }
-        "jobs.batch" if empty(&spec["template"]["spec"]["containers"]) => {
-            problems.push(Problem::required("spec.template.spec.containers", ""));
-        }
+    let given =
+        |value: &Value| value.is_object() || value.as_array().is_some_and(|all| !all.is_empty());
+    for (_, pointers) in REQUIRED.iter().filter(|(one, _)| *one == resource) {
+        let missing = |pointer: &&str| !object.pointer(pointer).is_some_and(given);
+        let missing = pointers.split(' ').filter(missing);
+        problems.extend(missing.map(|pointer| Problem::required(&dotted(pointer), "")));
+    }
+    match resource {
         "services" => {
             let headless = spec["clusterIP"] == "None" || spec["type"] == "ExternalName";
-            if empty(&spec["ports"]) && !headless {
+            if !given(&spec["ports"]) && !headless {
                 problems.push(Problem::required("spec.ports", ""));
             }
         }
@@ -227,92 +259,50 @@ fn check_fields(kind: &Kind, types: &Types, object: &Value, problems: &mut Vec<P
                 problems.push(Problem::invalid("spec.versions", &Value::Null, &error.to_string()));
             }
         }
+        _ if kind.group == "apps" => {
+            let labels = &spec["template"]["metadata"]["labels"];
+            let mut wanted = spec["selector"]["matchLabels"].as_object().into_iter().flatten();
+            if wanted.any(|(key, value)| labels.get(key) != Some(value)) {
+                let message = "`selector` does not match template `labels`";
+                problems.push(Problem::invalid("spec.template.metadata.labels", labels, message));
+            }
+        }
         _ => {}
     }
 }
 
 fn check_change(kind: &Kind, before: &Value, after: &Value, problems: &mut Vec<Problem>) {
+    let resource = &*kind.resource;
     let changed = |pointer: &str| before.pointer(pointer) != after.pointer(pointer);
-    let mut fixed = |pointer: &str, message: &str| {
-        if changed(pointer) {
-            let field = pointer[1..].replace('/', ".");
+    for (_, pointers, message) in FIXED.iter().filter(|(one, ..)| *one == resource) {
+        for pointer in pointers.split(' ').filter(|pointer| changed(pointer)) {
             let value = after.pointer(pointer).unwrap_or(&Value::Null);
-            problems.push(Problem::invalid(&field, value, message));
+            problems.push(Problem::invalid(&dotted(pointer), value, message));
         }
-    };
-    match kind.resource().as_str() {
+    }
+    for (_, free, message) in MOSTLY_FIXED.iter().filter(|(one, ..)| *one == resource) {
+        if other_fields(before, free) != other_fields(after, free) {
+            problems.push(Problem::forbidden("spec", message));
+        }
+    }
+    match resource {
         "configmaps" | "secrets" if before["immutable"] == true => {
-            for field in ["immutable", "data", "binaryData"] {
-                if before.get(field) != after.get(field) {
-                    let message = "field is immutable when `immutable` is set";
-                    problems.push(Problem::forbidden(field, message));
-                }
-            }
-        }
-        "secrets" => fixed("/type", IMMUTABLE),
-        "deployments.apps" | "daemonsets.apps" | "replicasets.apps" => {
-            fixed("/spec/selector", IMMUTABLE);
-        }
-        "jobs.batch" => {
-            for field in ["/spec/completionMode", "/spec/selector", "/spec/template"] {
-                fixed(field, IMMUTABLE);
-            }
+            let message = "field is immutable when `immutable` is set";
+            let fields = ["immutable", "data", "binaryData"].into_iter();
+            let changed = fields.filter(|field| before.get(field) != after.get(field));
+            problems.extend(changed.map(|field| Problem::forbidden(field, message)));
         }
         "services" if has_address(before) && has_address(after) && changed("/spec/clusterIP") => {
             let value = &after["spec"]["clusterIPs"];
             let message = "may not change once set";
             problems.push(Problem::invalid("spec.clusterIPs[0]", value, message));
         }
-        "rolebindings.rbac.authorization.k8s.io"
-        | "clusterrolebindings.rbac.authorization.k8s.io" => {
-            fixed("/roleRef", "cannot change roleRef");
-        }
-        resource => check_spec(resource, before, after, problems),
+        _ => {}
     }
 }
 
-/// Changes of a spec of which only some fields may change.
-fn check_spec(resource: &str, before: &Value, after: &Value, problems: &mut Vec<Problem>) {
-    let (free, message): (&[&str], &str) = match resource {
-        "statefulsets.apps" => (
-            &[
-                "replicas",
-                "ordinals",
-                "template",
-                "updateStrategy",
-                "revisionHistoryLimit",
-                "persistentVolumeClaimRetentionPolicy",
-                "minReadySeconds",
-            ],
-            "updates to statefulset spec for fields other than 'replicas', 'ordinals', \
-             'template', 'updateStrategy', 'revisionHistoryLimit', \
-             'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
-        ),
-        "persistentvolumeclaims" => (
-            &["resources", "volumeName", "volumeAttributesClassName"],
-            "spec is immutable after creation except resources.requests and \
-             volumeAttributesClassName for bound claims",
-        ),
-        "pods" => (
-            &[
-                "containers",
-                "initContainers",
-                "tolerations",
-                "activeDeadlineSeconds",
-                "terminationGracePeriodSeconds",
-                "nodeName",
-                "schedulingGates",
-            ],
-            "pod updates may not change fields other than `spec.containers[*].image`,\
-             `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only \
-             additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to \
-             be set to 1 if it was previously negative)",
-        ),
-        _ => return,
-    };
-    if other_fields(before, free) != other_fields(after, free) {
-        problems.push(Problem::forbidden("spec", message));
-    }
+fn dotted(pointer: &str) -> String {
+    pointer[1..].replace('/', ".")
 }
 
 fn has_address(service: &Value) -> bool {
@@ -320,9 +310,7 @@ fn has_address(service: &Value) -> bool {
 }
 
 /// The fields of a spec without those that are free to change.
-fn other_fields<'a>(object: &'a Value, free: &[&str]) -> Vec<(&'a String, &'a Value)> {
+fn other_fields<'a>(object: &'a Value, free: &str) -> BTreeMap<&'a String, &'a Value> {
     let fields = object["spec"].as_object().into_iter().flatten();
-    let mut others: Vec<_> = fields.filter(|(name, _)| !free.contains(&name.as_str())).collect();
-    others.sort_by_key(|(name, _)| *name);
-    others
+    fields.filter(|(name, _)| !free.split(' ').any(|one| one == *name)).collect()
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::kinds::Kind;
 use crate::sandbox::refusal::Refused;
+use crate::sandbox::select::as_text;
 use crate::sandbox::state::State;
 use crate::sandbox::write::{Write, set};
 
@@ -55,13 +56,4 @@ pub(super) fn replace(
         Ok(after)
     })?;
     Ok(of(write.kind, &after))
-}
-
-/// A selector of a built-in kind as text.
-fn as_text(selector: &Value) -> String {
-    let labels = selector.get("matchLabels").unwrap_or(selector).as_object();
-    let labels = labels.into_iter().flatten();
-    let label =
-        |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
-    labels.map(label).collect::<Vec<_>>().join(",")
 }

@@ -5,72 +5,64 @@ use serde_json::Value;
 use crate::sandbox::kinds::Kind;
 use crate::sandbox::refusal::Refused;
 
-/// Fields that can be selected by, beside name and namespace: resource and JSON pointers.
-const FIELDS: [(&str, &[&str]); 5] = [
+/// Fields that can be selected by, beside name and namespace, by resource.
+const FIELDS: [(&str, &str); 5] = [
     (
         "pods",
-        &[
-            "spec.nodeName",
-            "spec.restartPolicy",
-            "spec.schedulerName",
-            "spec.serviceAccountName",
-            "spec.hostNetwork",
-            "status.phase",
-            "status.podIP",
-            "status.nominatedNodeName",
-        ],
+        "spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName \
+         spec.hostNetwork status.phase status.podIP status.nominatedNodeName",
     ),
     (
         "events",
-        &[
-            "involvedObject.kind",
-            "involvedObject.namespace",
-            "involvedObject.name",
-            "involvedObject.uid",
-            "involvedObject.apiVersion",
-            "involvedObject.resourceVersion",
-            "involvedObject.fieldPath",
-            "reason",
-            "reportingComponent",
-            "source",
-            "type",
-        ],
+        "involvedObject.kind involvedObject.namespace involvedObject.name involvedObject.uid \
+         involvedObject.apiVersion involvedObject.resourceVersion involvedObject.fieldPath reason \
+         reportingComponent source type",
     ),
-    ("secrets", &["type"]),
-    ("namespaces", &["status.phase"]),
-    ("jobs.batch", &["status.successful"]),
+    ("secrets", "type"),
+    ("namespaces", "status.phase"),
+    ("jobs.batch", "status.successful"),
 ];
 
 /// What a request selects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Selector {
     labels: Vec<Requirement>,
-    /// Pointer, value, and whether it is to be equal.
-    fields: Vec<(String, String, bool)>,
+    fields: Vec<Requirement>,
 }
 
+/// What a label or a field must be.
 #[derive(Debug, Clone, PartialEq)]
-enum Requirement {
-    Exists(String),
-    Missing(String),
-    In(String, Vec<String>),
-    NotIn(String, Vec<String>),
+struct Requirement {
+    /// The label, or the JSON pointer of the field.
+    of: String,
+    /// One of these; none: there at all.
+    one_of: Option<Vec<String>>,
+    /// Whether that is wanted, or the opposite.
+    wanted: bool,
+}
+
+impl Requirement {
+    fn is_met_by(&self, found: Option<&str>) -> bool {
+        let fits = |found| match &self.one_of {
+            Some(values) => values.iter().any(|one| one == found),
+            None => true,
+        };
+        found.is_some_and(fits) == self.wanted
+    }
 }
 
 impl Selector {
     /// Reads the two parameters of a request.
     pub(super) fn parse(kind: &Kind, labels: &str, fields: &str) -> Result<Self, Refused> {
-        let labels = split(labels).into_iter().map(requirement).collect::<Result<_, _>>()?;
         let fields = fields.split(',').filter(|one| !one.is_empty());
         let fields = fields.map(|one| field(kind, one)).collect::<Result<_, _>>()?;
-        Ok(Self { labels, fields })
+        Ok(Self { fields, ..Self::of_labels(labels)? })
     }
 
-    /// Selects by labels that are all wanted.
-    pub(super) fn of_labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let requirement =
-            |(key, value): (&str, &str)| Requirement::In(key.to_owned(), vec![value.to_owned()]);
-        Self { labels: labels.map(requirement).collect(), fields: Vec::new() }
+    /// Reads a selector of labels.
+    pub(super) fn of_labels(labels: &str) -> Result<Self, Refused> {
+        let labels = split(labels).into_iter().map(requirement).collect::<Result<_, _>>()?;
+        Ok(Self { labels, fields: Vec::new() })
     }
 
     /// Whether it selects everything.
@@ -80,24 +72,23 @@ impl Selector {
 
     /// Whether it selects an object.
     pub(super) fn matches(&self, object: &Value) -> bool {
-        let label = |key: &String| object["metadata"]["labels"].get(key).and_then(Value::as_str);
-        let has = |values: &[String], value: &str| values.iter().any(|one| one == value);
-        let labels = self.labels.iter().all(|requirement| match requirement {
-            Requirement::Exists(key) => label(key).is_some(),
-            Requirement::Missing(key) => label(key).is_none(),
-            Requirement::In(key, values) => label(key).is_some_and(|value| has(values, value)),
-            Requirement::NotIn(key, values) => label(key).is_none_or(|value| !has(values, value)),
-        });
-        labels
-            && self.fields.iter().all(|(pointer, wanted, equal)| {
-                let found = match object.pointer(pointer) {
-                    Some(Value::String(text)) => text.clone(),
-                    None | Some(Value::Null) => String::new(),
-                    Some(other) => other.to_string(),
-                };
-                (found == *wanted) == *equal
-            })
+        let labels = &object["metadata"]["labels"];
+        let field = |pointer: &str| match object.pointer(pointer) {
+            Some(Value::String(text)) => text.clone(),
+            None | Some(Value::Null) => String::new(),
+            Some(other) => other.to_string(),
+        };
+        self.labels.iter().all(|one| one.is_met_by(labels.get(&one.of).and_then(Value::as_str)))
+            && self.fields.iter().all(|one| one.is_met_by(Some(&field(&one.of))))
     }
+}
+
+/// The `matchLabels` of a selector in an object, as a request has them.
+pub(super) fn as_text(selector: &Value) -> String {
+    let labels = selector.get("matchLabels").unwrap_or(selector).as_object();
+    let label =
+        |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
+    labels.into_iter().flatten().map(label).collect::<Vec<_>>().join(",")
 }
 
 /// Splits at commas outside of parentheses.
@@ -125,29 +116,31 @@ fn requirement(text: &str) -> Result<Requirement, Refused> {
         let fits = |char: char| char.is_ascii_alphanumeric() || "-_./".contains(char);
         (!text.is_empty() && text.chars().all(fits)).then(|| text.to_owned()).ok_or_else(unable)
     };
-    let one = |value: &str| vec![value.trim().to_owned()];
+    let of = |text: &str, one_of: Option<Vec<&str>>, wanted| {
+        let one_of = one_of.map(|all| all.iter().map(|one| one.trim().to_owned()).collect());
+        Ok(Requirement { of: key(text)?, one_of, wanted })
+    };
     if let Some((left, right)) = text.split_once("!=") {
-        return Ok(Requirement::NotIn(key(left)?, one(right)));
+        return of(left, Some(vec![right]), false);
     }
     if let Some((left, right)) = text.split_once("==").or_else(|| text.split_once('=')) {
-        return Ok(Requirement::In(key(left)?, one(right)));
+        return of(left, Some(vec![right]), true);
     }
     if let Some(rest) = text.strip_prefix('!') {
-        return Ok(Requirement::Missing(key(rest)?));
+        return of(rest, None, false);
     }
     let Some((left, values)) = text.split_once('(') else {
-        return Ok(Requirement::Exists(key(text)?));
+        return of(text, None, true);
     };
-    let values = values.strip_suffix(')').ok_or_else(unable)?;
-    let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+    let values = values.strip_suffix(')').ok_or_else(unable)?.split(',').collect();
     match left.trim().rsplit_once(char::is_whitespace) {
-        Some((left, "in")) => Ok(Requirement::In(key(left)?, values)),
-        Some((left, "notin")) => Ok(Requirement::NotIn(key(left)?, values)),
+        Some((left, "in")) => of(left, Some(values), true),
+        Some((left, "notin")) => of(left, Some(values), false),
         _ => Err(unable()),
     }
 }
 
-fn field(kind: &Kind, text: &str) -> Result<(String, String, bool), Refused> {
+fn field(kind: &Kind, text: &str) -> Result<Requirement, Refused> {
     let (name, value, equal) = match (text.split_once("!="), text.split_once('=')) {
         (Some((name, value)), _) => (name, value, false),
         (None, Some((name, value))) => (name, value.strip_prefix('=').unwrap_or(value), true),
@@ -156,14 +149,15 @@ fn field(kind: &Kind, text: &str) -> Result<(String, String, bool), Refused> {
             return Err(Refused::bad_request(message));
         }
     };
-    let resource = kind.resource();
-    let more = FIELDS.iter().find(|(one, _)| *one == resource).map_or(&[][..], |(_, more)| more);
-    if !["metadata.name", "metadata.namespace"].iter().chain(more).any(|known| *known == name) {
+    let more = FIELDS.iter().find(|(one, _)| *one == kind.resource).map_or("", |(_, more)| more);
+    let common = ["metadata.name", "metadata.namespace"];
+    if !common.into_iter().chain(more.split(' ')).any(|known| known == name) {
         let known = "only \"metadata.name\", \"metadata.namespace\"";
         let message = format!("\"{name}\" is not a known field selector: {known}");
         return Err(Refused::bad_request(message));
     }
-    Ok((format!("/{}", name.replace('.', "/")), value.to_owned(), equal))
+    let of = format!("/{}", name.replace('.', "/"));
+    Ok(Requirement { of, one_of: Some(vec![value.to_owned()]), wanted: equal })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
+use futures::{StreamExt, stream};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WARNING};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
@@ -12,7 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use crate::sandbox::fault::{Effect, Faults};
+use crate::sandbox::fault::Effect;
 use crate::sandbox::refusal::Refused;
 use crate::sandbox::route::{Call, Target, segments, text};
 use crate::sandbox::state::Shared;
@@ -31,24 +32,12 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 #[error("a connection was ended on request")]
 pub(super) struct HangUp;
 
-/// What the requests share.
-pub(super) struct Server {
-    pub(super) shared: Arc<Shared>,
-    pub(super) faults: Arc<Faults>,
-}
-
 /// An answer, or why there is none.
 pub(super) type Answered = Result<Reply, Refused>;
 
 /// What is answered when nothing is refused.
 pub(super) enum Reply {
-    Object {
-        code: u16,
-        object: Value,
-        warnings: Vec<String>,
-    },
-    /// Everything that is served, in one answer.
-    Discovery(Value),
+    Object { code: u16, object: Value, warnings: Vec<String> },
     Text(u16, &'static str),
     Stream(Box<Watch>),
 }
@@ -63,7 +52,7 @@ impl Reply {
     }
 }
 
-impl Server {
+impl Shared {
     /// Answers a request, with what was planned to go wrong.
     pub(super) async fn answer(
         self: Arc<Self>,
@@ -95,23 +84,21 @@ impl Server {
         }
     }
 
-    fn reply(&self, parts: &Parts, line: &str, body: Bytes, stale: u64) -> Answered {
+    fn reply(self: &Arc<Self>, parts: &Parts, line: &str, body: Bytes, stale: u64) -> Answered {
         let segments = segments(parts.uri.path());
         let path: Vec<&str> = segments.iter().map(String::as_str).collect();
         match &path[..] {
             ["healthz" | "readyz" | "livez", ..] => return Ok(Reply::Text(200, "ok")),
             ["version"] => return Ok(Reply::ok(version())),
             ["openapi", "v3", rest @ ..] => {
-                let found = self.shared.with(|state| openapi::answer(&state.kinds, rest));
+                let found = self.with(|state| openapi::answer(&state.kinds, rest));
                 return found.map(Reply::ok).ok_or_else(Refused::not_served);
             }
             _ => {}
         }
         let aggregated = text(&parts.headers, ACCEPT).contains("as=APIGroupDiscoveryList");
-        let found = self.shared.with(|state| discovery::answer(&state.kinds, &path, aggregated));
-        if let Some(found) = found {
-            let all = found["kind"] == "APIGroupDiscoveryList";
-            return Ok(if all { Reply::Discovery(found) } else { Reply::ok(found) });
+        if let Some(found) = self.with(|state| discovery::answer(&state.kinds, &path, aggregated)) {
+            return Ok(Reply::ok(found));
         }
         let Some(target) = Target::of(&segments) else { return Ok(NO_PAGE) };
         let call = Call::new(parts, target, body.into())?;
@@ -151,11 +138,10 @@ fn response(answered: Answered) -> Response {
     let mut content_type = JSON;
     let (code, body, warnings) = match answered {
         Ok(Reply::Object { code, object, warnings }) => {
+            if object["kind"] == "APIGroupDiscoveryList" {
+                content_type = AGGREGATED;
+            }
             (code, Body::from(object.to_string()), warnings)
-        }
-        Ok(Reply::Discovery(all)) => {
-            content_type = AGGREGATED;
-            (200, Body::from(all.to_string()), Vec::new())
         }
         Ok(Reply::Text(code, text)) => {
             content_type = "text/plain; charset=utf-8";
@@ -186,18 +172,10 @@ async fn slowed(response: Response, time: Duration) -> Result<Response, HangUp> 
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|_| HangUp)?.to_bytes();
     let (first, second) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
-    let halves = futures::stream::unfold(0, move |half| {
-        let (first, second) = (first.clone(), second.clone());
-        async move {
-            match half {
-                0 => Some((Ok::<_, HangUp>(first), 1)),
-                1 => {
-                    tokio::time::sleep(time).await;
-                    Some((Ok(second), 2))
-                }
-                _ => None,
-            }
-        }
-    });
+    let late = async move {
+        tokio::time::sleep(time).await;
+        Ok::<_, HangUp>(second)
+    };
+    let halves = stream::iter([Ok(first)]).chain(stream::once(late));
     Ok(Response::from_parts(parts, Body::from_stream(halves)))
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::sandbox::fault::Faults;
 use crate::sandbox::kinds::{DEFINITIONS, Kinds};
 use crate::sandbox::merge::Types;
 use crate::sandbox::storage::{Key, Store};
@@ -56,8 +57,9 @@ impl State {
     }
 }
 
-/// The state, and a bell that rings after each write.
+/// The state, a bell that rings after each write, and what is to go wrong: all that requests share.
 pub(super) struct Shared {
+    pub(super) faults: Faults,
     state: Mutex<State>,
     version: watch::Sender<u64>,
 }
@@ -65,7 +67,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(state: State) -> Self {
         let version = watch::Sender::new(state.store.version());
-        Self { state: Mutex::new(state), version }
+        Self { faults: Faults::default(), state: Mutex::new(state), version }
     }
 
     /// Does something with the state, during which nobody else does.

@@ -4,170 +4,42 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::sandbox::kinds::{Kind, is_true};
-use crate::sandbox::read::metadata_only;
 
-/// What a column shows.
-#[derive(Clone, Copy)]
-enum Cell {
-    /// The value at a pointer; `<none>` when there is none.
-    At(&'static str),
-    /// The number at a pointer, or 0.
-    Number(&'static str),
-    /// Two numbers: so many of so many.
-    Of(&'static str, &'static str),
-    /// How many entries there are.
-    Count(&'static str),
-    /// The time since.
-    Since(&'static str),
-    /// Whatever this makes of it.
-    Made(fn(&Value) -> Value),
+/// Its head says how it is to be read.
+const TABLE: &str = include_str!("table.txt");
+const AGE: &str = "Age: since /metadata/creationTimestamp";
+
+/// A column after the name.
+struct Column<'a> {
+    name: &'a str,
+    /// What it shows, in the words of the table.
+    cell: String,
+    priority: i64,
 }
 
-use Cell::{At, Count, Made, Number, Of, Since};
-
-const AGE: (&str, Cell) = ("Age", Since("/metadata/creationTimestamp"));
-
-/// The columns after the name, by resource. Others have their age.
-const COLUMNS: &[(&str, &[(&str, Cell)])] = &[
-    ("configmaps", &[("Data", Count("/data")), AGE]),
-    ("secrets", &[("Type", At("/type")), ("Data", Count("/data")), AGE]),
-    ("namespaces", &[("Status", At("/status/phase")), AGE]),
-    (
-        "pods",
-        &[("Ready", Made(ready)), ("Status", Made(pod_status)), ("Restarts", Made(restarts)), AGE],
-    ),
-    (
-        "services",
-        &[
-            ("Type", At("/spec/type")),
-            ("Cluster-IP", At("/spec/clusterIP")),
-            ("External-IP", At("/status/loadBalancer/ingress/0/ip")),
-            ("Port(s)", Made(ports)),
-            AGE,
-        ],
-    ),
-    (
-        "nodes",
-        &[
-            (
-                "Status",
-                Made(|node| json!(if is_true(node, "Ready") { "Ready" } else { "NotReady" })),
-            ),
-            AGE,
-            ("Version", At("/status/nodeInfo/kubeletVersion")),
-        ],
-    ),
-    (
-        "events",
-        &[
-            ("Last Seen", Since("/lastTimestamp")),
-            ("Type", At("/type")),
-            ("Reason", At("/reason")),
-            ("Object", Made(involved)),
-            ("Message", At("/message")),
-        ],
-    ),
-    (
-        "persistentvolumeclaims",
-        &[
-            ("Status", At("/status/phase")),
-            ("Volume", At("/spec/volumeName")),
-            ("Capacity", At("/status/capacity/storage")),
-            AGE,
-        ],
-    ),
-    (
-        "deployments.apps",
-        &[
-            ("Ready", Of("/status/readyReplicas", "/spec/replicas")),
-            ("Up-to-date", Number("/status/updatedReplicas")),
-            ("Available", Number("/status/availableReplicas")),
-            AGE,
-        ],
-    ),
-    (
-        "replicasets.apps",
-        &[
-            ("Desired", Number("/spec/replicas")),
-            ("Current", Number("/status/replicas")),
-            ("Ready", Number("/status/readyReplicas")),
-            AGE,
-        ],
-    ),
-    ("statefulsets.apps", &[("Ready", Of("/status/readyReplicas", "/spec/replicas")), AGE]),
-    (
-        "daemonsets.apps",
-        &[
-            ("Desired", Number("/status/desiredNumberScheduled")),
-            ("Current", Number("/status/currentNumberScheduled")),
-            ("Ready", Number("/status/numberReady")),
-            ("Up-to-date", Number("/status/updatedNumberScheduled")),
-            ("Available", Number("/status/numberAvailable")),
-            AGE,
-        ],
-    ),
-    (
-        "jobs.batch",
-        &[
-            ("Status", Made(job_status)),
-            ("Completions", Of("/status/succeeded", "/spec/completions")),
-            AGE,
-        ],
-    ),
-    (
-        "cronjobs.batch",
-        &[("Schedule", At("/spec/schedule")), ("Suspend", At("/spec/suspend")), AGE],
-    ),
-    (
-        "ingresses.networking.k8s.io",
-        &[
-            ("Class", At("/spec/ingressClassName")),
-            ("Hosts", Made(hosts)),
-            ("Address", At("/status/loadBalancer/ingress/0/ip")),
-            AGE,
-        ],
-    ),
-    (
-        "customresourcedefinitions.apiextensions.k8s.io",
-        &[("Created At", At("/metadata/creationTimestamp"))],
-    ),
-];
-
-/// A table of objects. `include`: what of each object goes with its row (`None`, `Metadata`,
-/// `Object`).
-pub(super) fn table(kind: &Kind, metadata: &Value, objects: &[Arc<Value>], include: &str) -> Value {
-    let resource = kind.resource();
-    let known = COLUMNS.iter().find(|(one, _)| *one == resource);
-    let built_in = known.map_or(&[AGE][..], |(_, columns)| columns);
-    let mut definitions = vec![json!({"name": "Name", "type": "string", "format": "name",
-                                      "description": "", "priority": 0})];
-    let column = |name: &str, format: &Value, priority: &Value| {
+/// A table of objects. `beside`: what of each object goes with its row, if anything.
+pub(super) fn table(
+    kind: &Kind,
+    metadata: &Value,
+    objects: &[Arc<Value>],
+    beside: impl Fn(&Value) -> Option<Value>,
+) -> Value {
+    let columns = columns(kind);
+    let definition = |name: &str, format: &str, priority: i64| {
         json!({"name": name, "type": "string", "format": format, "description": "",
                "priority": priority})
     };
-    if kind.columns.is_empty() {
-        definitions.extend(built_in.iter().map(|(name, _)| column(name, &json!(""), &json!(0))));
-    } else {
-        definitions.extend(kind.columns.iter().map(|one| {
-            let priority = one["priority"].as_i64().unwrap_or_default();
-            column(one["name"].as_str().unwrap_or_default(), &json!(""), &json!(priority))
-        }));
-    }
+    let mut definitions = vec![definition("Name", "name", 0)];
+    definitions.extend(columns.iter().map(|one| definition(one.name, "", one.priority)));
     let row = |object: &Arc<Value>| {
         let mut cells = vec![object["metadata"]["name"].clone()];
-        if kind.columns.is_empty() {
-            cells.extend(built_in.iter().map(|(_, cell)| cell.of(object)));
-        } else {
-            cells.extend(kind.columns.iter().map(|column| custom(column, object)));
-        }
+        cells.extend(columns.iter().map(|column| cell(&column.cell, object)));
         let mut row = json!({"cells": cells});
-        match include {
-            "None" => {}
-            "Object" => row["object"] = Value::clone(object),
-            _ => row["object"] = metadata_only(object),
+        if let Some(beside) = beside(object) {
+            row["object"] = beside;
         }
         row
     };
@@ -176,38 +48,50 @@ pub(super) fn table(kind: &Kind, metadata: &Value, objects: &[Arc<Value>], inclu
            "columnDefinitions": definitions, "rows": rows})
 }
 
-impl Cell {
-    fn of(self, object: &Value) -> Value {
-        let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
-        match self {
-            At(pointer) => match object.pointer(pointer) {
-                None | Some(Value::Null) => json!("<none>"),
-                Some(Value::String(text)) => json!(text),
-                Some(other) => json!(other.to_string()),
-            },
-            Number(pointer) => json!(number(pointer)),
-            Of(some, all) => json!(format!("{}/{}", number(some), number(all))),
-            Count(pointer) => {
-                json!(
-                    object
-                        .pointer(pointer)
-                        .and_then(Value::as_object)
-                        .map_or(0, serde_json::Map::len)
-                )
-            }
-            Since(pointer) => json!(since(object.pointer(pointer).and_then(Value::as_str))),
-            Made(make) => make(object),
-        }
+fn columns(kind: &Kind) -> Vec<Column<'_>> {
+    if kind.columns.is_empty() {
+        let line =
+            TABLE.lines().find_map(|line| line.strip_prefix(&*kind.resource)?.strip_prefix(" | "));
+        let columns = line.unwrap_or(AGE).split(" | ").filter_map(|one| one.split_once(": "));
+        return columns
+            .map(|(name, cell)| Column { name, cell: cell.to_owned(), priority: 0 })
+            .collect();
     }
+    let column = |column: &'_ Value| {
+        // Its path may only name fields.
+        let path = column["jsonPath"].as_str().unwrap_or_default().replace('.', "/");
+        let shows = if column["type"] == "date" { "date" } else { "value" };
+        (format!("{shows} {path}"), column["priority"].as_i64().unwrap_or_default())
+    };
+    let columns =
+        kind.columns.iter().map(|one| (one["name"].as_str().unwrap_or_default(), column(one)));
+    columns.map(|(name, (cell, priority))| Column { name, cell, priority }).collect()
 }
 
-/// The cell of a column of a custom resource; its path may only name fields.
-fn custom(column: &Value, object: &Value) -> Value {
-    let path = column["jsonPath"].as_str().unwrap_or_default().replace('.', "/");
-    let value = object.pointer(&path).cloned().unwrap_or_default();
-    match value.as_str() {
-        Some(time) if column["type"] == "date" => json!(since(Some(time))),
-        _ => value,
+fn cell(shows: &str, object: &Value) -> Value {
+    let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+    match shows.split(' ').collect::<Vec<_>>()[..] {
+        ["value", at] => object.pointer(at).cloned().unwrap_or_default(),
+        ["date", at] => object.pointer(at).map_or(Value::Null, |at| json!(since(at.as_str()))),
+        ["number", at] => json!(number(at)),
+        ["of", some, all] => json!(format!("{}/{}", number(some), number(all))),
+        ["count", at] => {
+            json!(object.pointer(at).and_then(Value::as_object).map_or(0, Map::len))
+        }
+        ["since", at] => json!(since(object.pointer(at).and_then(Value::as_str))),
+        ["ready-containers"] => ready(object),
+        ["pod-status"] => pod_status(object),
+        ["restarts"] => restarts(object),
+        ["ports"] => ports(object),
+        ["node-status"] => json!(if is_true(object, "Ready") { "Ready" } else { "NotReady" }),
+        ["involved"] => involved(object),
+        ["job-status"] => job_status(object),
+        ["hosts"] => hosts(object),
+        _ => match object.pointer(shows) {
+            None | Some(Value::Null) => json!("<none>"),
+            Some(Value::String(text)) => json!(text),
+            Some(other) => json!(other.to_string()),
+        },
     }
 }
 

@@ -11,14 +11,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::sandbox::fault::{Effect, Faults};
+use crate::sandbox::fault::Effect;
 use crate::sandbox::kinds::Kind;
 use crate::sandbox::read::{Range, shown};
 use crate::sandbox::refusal::Refused;
-use crate::sandbox::route::{Query, View};
-use crate::sandbox::select::Selector;
-use crate::sandbox::state::{Shared, State};
-use crate::sandbox::storage::Change;
+use crate::sandbox::route::{Call, View};
+use crate::sandbox::state::Shared;
+use crate::sandbox::storage::{Change, Key};
 use crate::sandbox::write::in_version;
 
 /// Time between bookmarks, which tell a quiet watch how far it is.
@@ -29,16 +28,12 @@ const LONGEST: Duration = Duration::from_mins(40);
 /// A watch on its way.
 pub(super) struct Watch {
     shared: Arc<Shared>,
-    faults: Arc<Faults>,
     /// The request, for the faults.
     request: String,
     versions: watch::Receiver<u64>,
     /// Moves when all watches are to end.
     ends: watch::Receiver<u64>,
-    kind: Arc<Kind>,
-    namespace: Option<String>,
-    selector: Selector,
-    query: Query,
+    range: Range,
     view: View,
     /// The version up to which everything was sent.
     seen: u64,
@@ -53,52 +48,38 @@ impl Watch {
     /// Begins a watch; events from before are in it already.
     pub(super) fn begin(
         shared: &Arc<Shared>,
-        faults: &Arc<Faults>,
         request: &str,
-        kind: &Arc<Kind>,
-        range: Range<'_>,
-        query: &Query,
-        view: View,
+        call: &Call,
+        range: Range,
     ) -> Result<Self, Refused> {
-        let now = Instant::now();
+        let (query, now) = (&call.query, Instant::now());
         let longest = query.number("timeoutSeconds").map_or(LONGEST, Duration::from_secs);
         // Before the state is looked at, so that no write falls between.
         let mut versions = shared.versions();
         versions.mark_unchanged();
         let asked = query.version()?.filter(|version| *version > 0);
         let streaming = query.is("sendInitialEvents");
-        let initial = streaming || asked.is_none();
-        let (seen, mut first) = shared.with(|state| {
-            let current = state.store.version();
-            (
-                if initial { current } else { asked.unwrap_or(current) },
-                initial.then(|| everything(state, &range)),
-            )
-        });
         let mut watch = Self {
             shared: Arc::clone(shared),
-            faults: Arc::clone(faults),
             request: request.to_owned(),
             versions,
-            ends: faults.watches(),
-            kind: Arc::clone(kind),
-            namespace: range.namespace.map(str::to_owned),
-            selector: range.selector,
-            query: query.clone(),
-            view,
-            seen,
+            ends: shared.faults.watches(),
+            range,
+            view: call.view,
+            seen: asked.unwrap_or_default(),
             first: Vec::new(),
             bookmarks: query.is("allowWatchBookmarks"),
             bookmark: now + BOOKMARK,
             end: now + longest.min(LONGEST),
             ended: false,
         };
-        watch.first = first
-            .take()
-            .into_iter()
-            .flatten()
-            .map(|object| watch.event("ADDED", &object))
-            .collect();
+        if streaming || asked.is_none() {
+            (watch.seen, watch.first) = shared.with(|state| {
+                let objects = state.selected(&watch.range).map(|(_, object)| object);
+                let events = objects.map(|object| watch.event("ADDED", object)).collect();
+                (state.store.version(), events)
+            });
+        }
         if streaming {
             watch.first.push(watch.progress(true));
         }
@@ -129,7 +110,7 @@ impl Watch {
             }
             let mut events = self.changes();
             if !events.is_empty() {
-                match self.faults.of_events(&self.request) {
+                match self.shared.faults.of_events(&self.request) {
                     Some(Effect::LoseEvents) => continue,
                     Some(_) => events.reverse(),
                     None => {}
@@ -160,12 +141,13 @@ impl Watch {
                 self.ended = true;
                 return;
             };
-            let resource = self.kind.resource();
-            for change in changes.filter(|change| change.key.resource == resource) {
-                if self.namespace.as_ref().is_none_or(|one| *one == change.key.namespace) {
-                    events.extend(self.event_of(change));
-                }
-            }
+            let Range { kind, namespace, .. } = &self.range;
+            let within = |key: &Key| {
+                key.resource == kind.resource
+                    && namespace.as_ref().is_none_or(|one| *one == key.namespace)
+            };
+            let changes = changes.filter(|change| within(&change.key));
+            events.extend(changes.filter_map(|change| self.event_of(change)));
             self.seen = state.store.version().max(from);
         });
         events
@@ -173,7 +155,7 @@ impl Watch {
 
     /// What a change is for who sees only what the selector lets through.
     fn event_of(&self, change: &Change) -> Option<Value> {
-        let selected = |object: &&Arc<Value>| self.selector.matches(object);
+        let selected = |object: &&Arc<Value>| self.range.selector.matches(object);
         let before = change.before.as_ref().filter(selected);
         match (before, change.after.as_ref().filter(selected)) {
             (None, None) => None,
@@ -189,8 +171,8 @@ impl Watch {
     }
 
     fn event(&self, event: &str, object: &Arc<Value>) -> Value {
-        let object = in_version(object, &self.kind);
-        json!({"type": event, "object": shown(&self.kind, &object, &self.query, self.view)})
+        let kind = &self.range.kind;
+        json!({"type": event, "object": shown(kind, &in_version(object, kind), self.view)})
     }
 
     fn progress(&self, complete: bool) -> Value {
@@ -198,22 +180,8 @@ impl Watch {
         if complete {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let (kind, api_version) = (&self.kind.kind, self.kind.api_version());
-        let object = match self.view {
-            View::Whole => json!({"kind": kind, "apiVersion": api_version, "metadata": metadata}),
-            View::Metadata => {
-                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-                                     "metadata": metadata})
-            }
-            View::Table => json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "rows": [],
-                                  "metadata": metadata, "columnDefinitions": []}),
-        };
-        json!({"type": "BOOKMARK", "object": object})
+        let Kind { kind, api_version, .. } = &*self.range.kind;
+        let object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
+        self.event("BOOKMARK", &Arc::new(object))
     }
-}
-
-fn everything(state: &State, range: &Range<'_>) -> Vec<Arc<Value>> {
-    let resource = range.kind.resource();
-    let objects = state.store.list(&resource, range.namespace).map(|(_, object)| object);
-    objects.filter(|object| range.selector.matches(object)).map(Arc::clone).collect()
 }

@@ -24,34 +24,18 @@ const SERVERS_METADATA: [&str; 7] = [
 ];
 
 /// A write, whatever it does.
+#[derive(Clone, Copy)]
 pub(super) struct Write<'a> {
     pub(super) kind: &'a Kind,
     /// Empty for objects of the cluster.
     pub(super) namespace: &'a str,
-    pub(super) subresource: Option<&'a str>,
-    pub(super) manager: &'a str,
+    pub(super) by: Writer<'a>,
     pub(super) dry_run: bool,
-    /// In RFC 3339 and whole seconds.
-    pub(super) now: &'a str,
 }
 
 impl Write<'_> {
     fn key(&self, name: &str) -> Key {
-        Key::new(&self.kind.resource(), self.namespace, name)
-    }
-
-    fn merging<T>(
-        &self,
-        act: impl FnOnce(&Writer<'_>) -> Result<T, merge::Refusal>,
-    ) -> Result<T, Refused> {
-        let api_version = self.kind.api_version();
-        let writer = Writer {
-            manager: self.manager,
-            api_version: &api_version,
-            subresource: self.subresource,
-            time: self.now,
-        };
-        act(&writer).map_err(|refusal| Refused::of_merge(&refusal))
+        Key::new(&self.kind.resource, self.namespace, name)
     }
 }
 
@@ -62,12 +46,11 @@ pub(super) fn now() -> String {
 
 /// An object in the version that is asked for: versions differ in nothing else.
 pub(super) fn in_version(object: &Arc<Value>, kind: &Kind) -> Arc<Value> {
-    let api_version = kind.api_version();
-    if object["apiVersion"] == *api_version {
+    if object["apiVersion"] == *kind.api_version {
         return Arc::clone(object);
     }
     let mut object = Value::clone(object);
-    object["apiVersion"] = json!(api_version);
+    object["apiVersion"] = json!(kind.api_version);
     Arc::new(object)
 }
 
@@ -79,7 +62,7 @@ impl State {
         namespace: &str,
         name: &str,
     ) -> Result<Arc<Value>, Refused> {
-        let key = Key::new(&kind.resource(), namespace, name);
+        let key = Key::new(&kind.resource, namespace, name);
         let found = self.store.get(&key).ok_or_else(|| Refused::not_found(kind, name))?;
         Ok(in_version(found, kind))
     }
@@ -99,8 +82,7 @@ impl State {
         }
         self.check_namespace(write, name_of(&object))?;
         begin(write, &mut object);
-        let object =
-            write.merging(|writer| Ok(merge::update(&self.types, None, object, writer)))?;
+        let object = merge::update(&self.types, None, object, &write.by);
         self.store_new(write, object)
     }
 
@@ -116,8 +98,7 @@ impl State {
         identify(write, &mut after, Some(name))?;
         expect(write.kind, &live, &after)?;
         carry(&live, &mut after);
-        let after =
-            write.merging(|writer| Ok(merge::update(&self.types, Some(&live), after, writer)))?;
+        let after = merge::update(&self.types, Some(&live), after, &write.by);
         self.store_changed(write, &live, after)
     }
 
@@ -131,9 +112,12 @@ impl State {
     ) -> Result<(Arc<Value>, bool), Refused> {
         check_type(write.kind, &patch)?;
         identify(write, &mut patch, Some(name))?;
-        let live = self.live(write.kind, write.namespace, name).ok();
-        let Some(live) = live else {
-            if write.subresource.is_some() {
+        let merged = |live: Option<&Value>| {
+            let merged = merge::apply(&self.types, live, &patch, &write.by, force);
+            merged.map_err(|refusal| Refused::of_merge(&refusal))
+        };
+        let Ok(live) = self.live(write.kind, write.namespace, name) else {
+            if write.by.subresource.is_some() {
                 return Err(Refused::not_found(write.kind, name));
             }
             if let Some(uid) = patch["metadata"]["uid"].as_str() {
@@ -143,14 +127,12 @@ impl State {
                 return Err(Refused::conflict(write.kind, name, &because));
             }
             self.check_namespace(write, name)?;
-            let mut object =
-                write.merging(|writer| merge::apply(&self.types, None, &patch, writer, force))?;
+            let mut object = merged(None)?;
             begin(write, &mut object);
             return Ok((self.store_new(write, object)?, true));
         };
         expect(write.kind, &live, &patch)?;
-        let mut after = write
-            .merging(|writer| merge::apply(&self.types, Some(&live), &patch, writer, force))?;
+        let mut after = merged(Some(&live))?;
         carry(&live, &mut after);
         Ok((self.store_changed(write, &live, after)?, false))
     }
@@ -227,8 +209,7 @@ fn identify(write: &Write<'_>, object: &mut Value, name: Option<&str>) -> Result
     if !object.is_object() {
         return Err(Refused::bad_request("the object provided is unrecognized: it is no object"));
     }
-    let api_version = kind.api_version();
-    for (field, expected) in [("apiVersion", &api_version), ("kind", &kind.kind)] {
+    for (field, expected) in [("apiVersion", &kind.api_version), ("kind", &kind.kind)] {
         match object[field].as_str() {
             None | Some("") => object[field] = json!(expected),
             Some(found) if found == expected => {}
@@ -279,7 +260,7 @@ fn check_type(kind: &Kind, patch: &Value) -> Result<(), Refused> {
     let text = |field: &str| patch[field].as_str().unwrap_or_default();
     let (version, name) = (text("apiVersion"), text("kind"));
     let same = |given: &str, expected: &str| given.is_empty() || given == expected;
-    if same(name, &kind.kind) && same(version, &kind.api_version()) {
+    if same(name, &kind.kind) && same(version, &kind.api_version) {
         return Ok(());
     }
     Err(Refused::of_merge(&merge::Refusal::invalid_type(patch)))
@@ -295,7 +276,7 @@ fn begin(write: &Write<'_>, object: &mut Value) {
     if write.kind.generation {
         metadata["generation"] = json!(1);
     }
-    metadata["creationTimestamp"] = json!(write.now);
+    metadata["creationTimestamp"] = json!(write.by.time);
 }
 
 /// Refuses a write that was meant for another object, or for another state of it.

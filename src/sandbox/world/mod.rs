@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::sandbox::World;
 use crate::sandbox::delete::Deletion;
 use crate::sandbox::kinds::{DEFINITIONS, established};
+use crate::sandbox::merge::Writer;
 use crate::sandbox::refusal::Refused;
 use crate::sandbox::state::{Shared, State};
 use crate::sandbox::world::kubelet::Kubelet;
@@ -150,8 +151,8 @@ impl Hand<'_> {
         act: impl FnOnce(&mut State, &Write<'_>) -> Result<(), Refused>,
     ) {
         let Some(kind) = self.state.kinds.of_resource(resource).cloned() else { return };
-        let write =
-            Write { kind: &kind, namespace, subresource, manager, dry_run: false, now: self.now };
+        let by = Writer { manager, api_version: &kind.api_version, subresource, time: self.now };
+        let write = Write { kind: &kind, namespace, by, dry_run: false };
         if let Err(refused) = act(self.state, &write) {
             let reason = refused.message;
             tracing::debug!(resource, namespace, reason, "a controller of the sandbox was refused");

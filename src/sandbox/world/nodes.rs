@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::select::Selector;
+use crate::sandbox::select::{Selector, as_text};
 use crate::sandbox::storage::Key;
 use crate::sandbox::world::kubelet::NODE;
 use crate::sandbox::world::pods::is_ready;
@@ -69,9 +69,8 @@ fn balancers(hand: &mut Hand<'_>) {
 fn budgets(hand: &mut Hand<'_>) {
     let resource = "poddisruptionbudgets.policy";
     for budget in hand.list(resource) {
-        let labels = budget["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
-        let labels = labels.map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()));
-        let selector = Selector::of_labels(labels);
+        let selector = as_text(&budget["spec"]["selector"]);
+        let Ok(selector) = Selector::of_labels(&selector) else { continue };
         let namespace = namespace_of(&budget);
         let pods = hand.state.store.list("pods", Some(namespace)).map(|(_, pod)| pod);
         let pods: Vec<_> = pods.filter(|pod| selector.matches(pod)).collect();
