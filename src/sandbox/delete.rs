@@ -18,23 +18,29 @@ pub(super) const ORPHAN: &str = "orphan";
 pub(super) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// What becomes of the objects that an object owns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Propagation {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Propagation {
+    #[default]
     Background,
     Foreground,
     Orphan,
 }
 
 /// How an object is to be deleted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Deletion {
-    pub(super) propagation: Propagation,
+    propagation: Propagation,
     dry_run: bool,
     uid: Option<String>,
     resource_version: Option<String>,
 }
 
 impl Deletion {
+    /// One that waits for the dependents.
+    pub(super) fn foreground() -> Self {
+        Self { propagation: Propagation::Foreground, ..Self::default() }
+    }
+
     /// Reads `DeleteOptions`.
     pub(super) fn of(options: &Value) -> Result<Self, Refused> {
         let policy = options["propagationPolicy"].as_str();

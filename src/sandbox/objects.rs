@@ -122,7 +122,7 @@ fn change(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Resu
     if write.by.subresource == Some("scale") {
         live = Arc::new(scale::of(kind, &live));
     }
-    let wanted = patch::patched(kind, &live, &call.content_type, &call.body)?;
+    let wanted = patch::patched(&state.types, kind, &live, &call.content_type, &call.body)?;
     revise(state, call, write, name, wanted)
 }
 

@@ -4,6 +4,8 @@
 use serde_json::{Map, Value};
 
 use crate::sandbox::kinds::Kind;
+use crate::sandbox::merge::Types;
+use crate::sandbox::merge::types::{Identity, Type};
 use crate::sandbox::refusal::Refused;
 
 pub(super) const APPLY: &str = "application/apply-patch+yaml";
@@ -11,37 +13,9 @@ const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
-/// The `patchMergeKey`s of the built-in kinds (`k8s.io/api`), by the name of the list. A list that
-/// is not here is replaced as a whole. `ports` has two, see [`merge_key`].
-const MERGE_KEYS: [(&str, &str); 24] = [
-    ("addresses", "type"),
-    ("allocatedResourcesStatus", "name"),
-    ("conditions", "type"),
-    ("containers", "name"),
-    ("drivers", "name"),
-    ("env", "name"),
-    ("ephemeralContainers", "name"),
-    ("hostAliases", "ip"),
-    ("hostIPs", "ip"),
-    ("imagePullSecrets", "name"),
-    ("initContainers", "name"),
-    ("matchConditions", "name"),
-    ("ownerReferences", "uid"),
-    ("podIPs", "ip"),
-    ("resourceClaimStatuses", "name"),
-    ("resourceClaims", "name"),
-    ("schedulingGates", "name"),
-    ("secrets", "name"),
-    ("topologySpreadConstraints", "topologyKey"),
-    ("variables", "name"),
-    ("volumeDevices", "devicePath"),
-    ("volumeMounts", "mountPath"),
-    ("volumes", "name"),
-    ("webhooks", "name"),
-];
-
 /// The object that a patch makes of a live one.
 pub(super) fn patched(
+    types: &Types,
     kind: &Kind,
     live: &Value,
     content_type: &str,
@@ -57,7 +31,10 @@ pub(super) fn patched(
         STRATEGIC if !kind.custom => {
             let patch: Value = decode(body)?;
             match (object.as_object_mut(), patch) {
-                (Some(object), Value::Object(patch)) => merge_map(object, patch),
+                (Some(object), Value::Object(patch)) => {
+                    let kind = types.kind(&kind.api_version, &kind.kind);
+                    merge_map(kind.as_ref().map(|kind| &kind.holds), object, patch);
+                }
                 _ => return Err(Refused::unfit()),
             }
         }
@@ -76,7 +53,9 @@ fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
         .map_err(|error| Refused::bad_request(format!("error decoding patch: {error}")))
 }
 
-fn merge_map(object: &mut Map<String, Value>, mut patch: Map<String, Value>) {
+/// `holds`: the type of the object, as far as it is known.
+fn merge_map(holds: Option<&Type>, object: &mut Map<String, Value>, mut patch: Map<String, Value>) {
+    let type_of = |field: &str| holds?.as_struct()?.field(field);
     match patch.shift_remove("$patch") {
         Some(Value::String(how)) if how == "replace" => {
             *object = patch;
@@ -102,18 +81,19 @@ fn merge_map(object: &mut Map<String, Value>, mut patch: Map<String, Value>) {
         }
     }
     for (key, value) in fields {
-        merge_field(object, key, value);
+        let holds = type_of(&key);
+        merge_field(holds, object, key, value);
     }
     for (key, order) in &directives {
         if let Some(list) = key.strip_prefix("$setElementOrder/")
             && let (Some(Value::Array(items)), Value::Array(order)) = (object.get_mut(list), order)
         {
-            sort(items, order, merge_key(list, order));
+            sort(items, order, keyed(type_of(list)).map(|(key, _)| key));
         }
     }
 }
 
-fn merge_field(object: &mut Map<String, Value>, key: String, value: Value) {
+fn merge_field(holds: Option<&Type>, object: &mut Map<String, Value>, key: String, value: Value) {
     match value {
         Value::Null => drop(object.shift_remove(&key)),
         Value::Object(patch) => {
@@ -122,15 +102,15 @@ fn merge_field(object: &mut Map<String, Value>, key: String, value: Value) {
                 *inner = Value::Object(Map::new());
             }
             if let Some(inner) = inner.as_object_mut() {
-                merge_map(inner, patch);
+                merge_map(holds, inner, patch);
             }
         }
         Value::Array(patch) => {
-            let merge_key = merge_key(&key, &patch);
-            let items = object.entry(key.clone()).or_insert_with(|| Value::Array(Vec::new()));
-            match (items, merge_key) {
-                (Value::Array(items), Some(merge_key)) => merge_list(items, patch, merge_key),
-                (Value::Array(items), None) if key == "finalizers" => {
+            let grows = key == "finalizers";
+            let items = object.entry(key).or_insert_with(|| Value::Array(Vec::new()));
+            match (items, keyed(holds)) {
+                (Value::Array(items), Some((key, holds))) => merge_list(key, holds, items, patch),
+                (Value::Array(items), None) if grows => {
                     let new = patch.into_iter().filter(|item| !items.contains(item));
                     let new: Vec<Value> = new.collect();
                     items.extend(new);
@@ -142,7 +122,7 @@ fn merge_field(object: &mut Map<String, Value>, key: String, value: Value) {
     }
 }
 
-fn merge_list(items: &mut Vec<Value>, patch: Vec<Value>, merge_key: &str) {
+fn merge_list(merge_key: &str, holds: &Type, items: &mut Vec<Value>, patch: Vec<Value>) {
     if patch.iter().any(|item| item["$patch"] == "replace") {
         *items = patch.into_iter().filter(|item| item.get("$patch").is_none()).collect();
         return;
@@ -154,12 +134,12 @@ fn merge_list(items: &mut Vec<Value>, patch: Vec<Value>, merge_key: &str) {
             (None, item) if item["$patch"] == "delete" => {}
             (Some(at), Value::Object(item)) => {
                 if let Some(one) = items[at].as_object_mut() {
-                    merge_map(one, item);
+                    merge_map(Some(holds), one, item);
                 }
             }
             (None, Value::Object(item)) => {
                 let mut one = Map::new();
-                merge_map(&mut one, item);
+                merge_map(Some(holds), &mut one, item);
                 items.push(Value::Object(one));
             }
             (_, item) => items.push(item),
@@ -167,14 +147,16 @@ fn merge_list(items: &mut Vec<Value>, patch: Vec<Value>, merge_key: &str) {
     }
 }
 
-/// By what the items of a list are known; none when it is replaced as a whole.
-fn merge_key(list: &str, items: &[Value]) -> Option<&'static str> {
-    if list == "ports" {
-        // Of a container, of a Service; those of a NetworkPolicy look like the latter's.
-        let has = |key: &str| items.first().is_some_and(|item| item.get(key).is_some());
-        return ["containerPort", "port"].into_iter().find(|key| has(key));
+/// By what the items of a list are known in a strategic merge, and their type. It is the first of the
+/// keys by which server-side apply knows them; a list without is replaced as a whole.
+fn keyed(holds: Option<&Type>) -> Option<(&str, &Type)> {
+    match holds {
+        Some(Type::List(list)) => match &list.identity {
+            Identity::Keys(keys) => Some((keys.first()?, &list.items)),
+            Identity::Value | Identity::Atomic => None,
+        },
+        _ => None,
     }
-    MERGE_KEYS.iter().find(|(name, _)| *name == list).map(|(_, key)| *key)
 }
 
 /// Brings items into an order; what the order does not name comes last.
@@ -203,7 +185,7 @@ mod tests {
     fn after(content_type: &str, patch: &Value) -> Result<Value, u16> {
         let kinds = Kinds::built_in();
         let kind = kinds.find("apps", "v1", "deployments").unwrap();
-        patched(kind, &deployment(), content_type, patch.to_string().as_bytes())
+        patched(&Types::builtin(), kind, &deployment(), content_type, patch.to_string().as_bytes())
             .map_err(|refused| refused.code)
     }
 

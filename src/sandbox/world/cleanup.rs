@@ -4,12 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::sandbox::delete::{CLEANUP, FOREGROUND, ORPHAN};
+use crate::sandbox::delete::{CLEANUP, Deletion, FOREGROUND, ORPHAN};
 use crate::sandbox::kinds::DEFINITIONS;
 use crate::sandbox::storage::Key;
-use crate::sandbox::world::{API_SERVER, CONTROLLERS, Hand, is_leaving, namespace_of, uid_of};
+use crate::sandbox::world::{Hand, is_leaving, namespace_of, uid_of};
 use crate::sandbox::write::name_of;
 
 /// Empties namespaces that are on their way out, and lets them go when they are empty.
@@ -24,7 +24,7 @@ pub(super) fn namespaces(hand: &mut Hand<'_>) {
             hand.state.remove(&Key::new("namespaces", "", name));
         }
         for (resource, object) in within.into_iter().filter(|(_, object)| !is_leaving(object)) {
-            hand.delete(&resource, &object, &json!({}));
+            hand.delete(&resource, &object);
         }
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn definitions(hand: &mut Hand<'_>) {
             drop_finalizer(hand, DEFINITIONS, &definition, CLEANUP);
         }
         for instance in instances.iter().filter(|one| !is_leaving(one)) {
-            hand.delete(resource, instance, &json!({}));
+            hand.delete(resource, instance);
         }
     }
 }
@@ -78,7 +78,7 @@ pub(super) fn garbage(hand: &mut Hand<'_>) {
         .map(|(key, object)| (key.resource.clone(), Arc::clone(object)))
         .collect();
     for (resource, object) in lost.into_iter().filter(|(_, object)| !is_leaving(object)) {
-        hand.delete(&resource, &object, &json!({}));
+        hand.delete(&resource, &object);
     }
     for (resource, owner) in held {
         let dependents = owned.remove(uid_of(&owner)).unwrap_or_default();
@@ -88,9 +88,9 @@ pub(super) fn garbage(hand: &mut Hand<'_>) {
             }
             drop_finalizer(hand, &resource, &owner, ORPHAN);
         } else if dependents.iter().any(|one| one.blocks) {
-            let foreground = json!({"propagationPolicy": "Foreground"});
+            let deletion = Deletion::foreground();
             for one in dependents.iter().filter(|one| !is_leaving(&one.object)) {
-                hand.delete(&one.resource, &one.object, &foreground);
+                hand.delete_with(&one.resource, &one.object, &deletion);
             }
         } else {
             drop_finalizer(hand, &resource, &owner, FOREGROUND);
@@ -105,7 +105,7 @@ fn holds(object: &Value, finalizer: &str) -> bool {
 
 /// Makes an object forget an owner.
 fn release(hand: &mut Hand<'_>, dependent: &Dependent, owner: &Value) {
-    hand.change(&dependent.resource, &dependent.object, CONTROLLERS, None, |object| {
+    hand.change(&dependent.resource, &dependent.object, |object| {
         if let Some(owners) = object["metadata"]["ownerReferences"].as_array_mut() {
             owners.retain(|one| one["uid"] != owner["metadata"]["uid"]);
         }
@@ -113,13 +113,9 @@ fn release(hand: &mut Hand<'_>, dependent: &Dependent, owner: &Value) {
 }
 
 fn drop_finalizer(hand: &mut Hand<'_>, resource: &str, object: &Value, finalizer: &str) {
-    tracing::trace!(
-        resource,
-        namespace = namespace_of(object),
-        finalizer,
-        "a finalizer is through"
-    );
-    hand.change(resource, object, API_SERVER, None, |object| {
+    let namespace = namespace_of(object);
+    tracing::trace!(resource, namespace, finalizer, "a finalizer is through");
+    hand.change(resource, object, |object| {
         if let Some(finalizers) = object["metadata"]["finalizers"].as_array_mut() {
             finalizers.retain(|one| one != finalizer);
         }

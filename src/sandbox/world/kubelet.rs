@@ -15,7 +15,7 @@ use crate::sandbox::write::name_of;
 const KUBELET: &str = "kubelet";
 const SCHEDULER: &str = "kube-scheduler";
 /// The one node.
-pub(super) const NODE: &str = "sandbox";
+const NODE: &str = "sandbox";
 /// What it is told to have crashed with, and how often.
 const CRASHES: u64 = 3;
 
@@ -44,6 +44,8 @@ impl Kubelet {
 
     /// Moves the Pods on whose time has come.
     pub(super) fn step(&mut self, hand: &mut Hand<'_>) {
+        hand.manager = KUBELET;
+        node(hand);
         let now = Instant::now();
         let mut since = HashMap::new();
         for pod in hand.list("pods").iter().filter(|pod| !is_leaving(pod) && !has_ended(pod)) {
@@ -60,6 +62,20 @@ impl Kubelet {
     }
 }
 
+/// Makes the one node.
+fn node(hand: &mut Hand<'_>) {
+    if hand.list("nodes").iter().all(|node| name_of(node) != NODE) {
+        let labels = json!({"kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux"});
+        hand.create("nodes", json!({"metadata": {"name": NODE, "labels": labels}}));
+    }
+    for node in hand.list("nodes").iter().filter(|node| node["status"]["conditions"].is_null()) {
+        let mut status = json!({"nodeInfo": {"kubeletVersion": crate::sandbox::VERSION}});
+        let message = "there is no node: this is a sandbox";
+        say(&mut status, hand.now, "Ready", "True", "KubeletReady", message);
+        hand.set_status("nodes", node, status);
+    }
+}
+
 fn move_on(hand: &mut Hand<'_>, pod: &Value, pending: bool) {
     let end = end(pod);
     let told = pod["status"]["containerStatuses"].is_array();
@@ -72,10 +88,12 @@ fn move_on(hand: &mut Hand<'_>, pod: &Value, pending: bool) {
         (false, End::Fails) => "Failed",
     };
     if pod["spec"]["nodeName"].is_null() {
-        hand.change("pods", pod, SCHEDULER, None, |pod| pod["spec"]["nodeName"] = json!(NODE));
+        hand.manager = SCHEDULER;
+        hand.change("pods", pod, |pod| pod["spec"]["nodeName"] = json!(NODE));
+        hand.manager = KUBELET;
     }
     let status = status(pod, phase, end, hand.now);
-    hand.set_status("pods", pod, KUBELET, status);
+    hand.set_status("pods", pod, status);
     let image = image(pod, end);
     match end {
         End::CannotPull => {
@@ -175,7 +193,7 @@ fn warn(hand: &mut Hand<'_>, pod: &Value, reason: &str, message: &str) {
         "source": {"component": KUBELET, "host": NODE}, "reportingComponent": KUBELET,
         "firstTimestamp": hand.now, "lastTimestamp": hand.now,
     });
-    hand.create("events", namespace, KUBELET, event);
+    hand.create("events", event);
 }
 
 #[cfg(test)]

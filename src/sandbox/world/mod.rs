@@ -3,7 +3,7 @@
 
 mod cleanup;
 mod kubelet;
-mod nodes;
+mod others;
 mod pods;
 mod workloads;
 
@@ -27,7 +27,6 @@ use crate::sandbox::write::{Write, name_of, now};
 const PAUSE: Duration = Duration::from_millis(5);
 /// Longest time without a step: some things happen by time alone.
 const TICK: Duration = Duration::from_millis(250);
-/// Who writes, in `managedFields`.
 const CONTROLLERS: &str = "kube-controller-manager";
 const API_SERVER: &str = "kube-apiserver";
 /// The namespaces of a new cluster.
@@ -35,10 +34,9 @@ const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kub
 
 /// Makes what a new cluster has.
 pub(super) fn begin(state: &mut State) {
-    let now = now();
-    let mut hand = Hand { state, now: &now };
+    let mut hand = Hand { state, now: &now(), manager: API_SERVER };
     for name in NAMESPACES {
-        hand.create("namespaces", "", API_SERVER, json!({"metadata": {"name": name}}));
+        hand.create("namespaces", json!({"metadata": {"name": name}}));
     }
 }
 
@@ -59,17 +57,17 @@ pub(super) async fn run(shared: Arc<Shared>, world: World) {
 }
 
 fn step(state: &mut State, world: World, kubelet: Option<&mut Kubelet>) {
-    let now = now();
-    let mut hand = Hand { state, now: &now };
+    let mut hand = Hand { state, now: &now(), manager: API_SERVER };
     establish(&mut hand);
-    cleanup::namespaces(&mut hand);
     cleanup::definitions(&mut hand);
+    hand.manager = CONTROLLERS;
+    cleanup::namespaces(&mut hand);
     if world != World::Still {
         cleanup::garbage(&mut hand);
         workloads::step(&mut hand);
     }
     if let Some(kubelet) = kubelet {
-        nodes::step(&mut hand);
+        others::step(&mut hand);
         kubelet.step(&mut hand);
     }
 }
@@ -81,15 +79,18 @@ fn establish(hand: &mut Hand<'_>) {
         let known = &definition["status"];
         let same = ["acceptedNames", "storedVersions"].iter().all(|one| known[one] == status[one]);
         if !same {
-            hand.set_status(DEFINITIONS, &definition, API_SERVER, status);
+            hand.set_status(DEFINITIONS, &definition, status);
         }
     }
 }
 
-/// The objects as a controller sees them, and what it can do.
+/// The objects as a controller sees them, and what it can do. What is refused is tried again in the
+/// next step.
 struct Hand<'a> {
     state: &'a mut State,
     now: &'a str,
+    /// Who writes, in `managedFields`.
+    manager: &'static str,
 }
 
 impl Hand<'_> {
@@ -98,47 +99,48 @@ impl Hand<'_> {
         self.state.store.list(resource, None).map(|(_, object)| Arc::clone(object)).collect()
     }
 
-    /// Creates an object. What is refused is tried again in the next step.
-    fn create(&mut self, resource: &str, namespace: &str, manager: &str, object: Value) {
-        self.write(resource, namespace, manager, None, |state, write| {
-            state.create(write, object).map(drop)
-        });
+    fn create(&mut self, resource: &str, object: Value) {
+        let namespace = namespace_of(&object).to_owned();
+        self.write(resource, &namespace, None, |state, write| state.create(write, object));
     }
 
-    /// Replaces the status of an object, where it differs.
-    fn set_status(&mut self, resource: &str, object: &Value, manager: &str, status: Value) {
-        if object["status"] == status {
-            return;
+    fn change(&mut self, resource: &str, object: &Value, change: impl FnOnce(&mut Value)) {
+        self.change_part(resource, object, None, change);
+    }
+
+    /// Replaces the status of an object, where it differs. As the API server does, it leaves out
+    /// what is null, and a count that is zero and always was.
+    fn set_status(&mut self, resource: &str, object: &Value, mut status: Value) {
+        tidy(&mut status, &object["status"]);
+        if object["status"] != status {
+            let change = |object: &mut Value| object["status"] = status;
+            self.change_part(resource, object, Some("status"), change);
         }
-        self.change(resource, object, manager, Some("status"), |object| object["status"] = status);
     }
 
-    /// Changes an object.
-    fn change(
+    fn change_part(
         &mut self,
         resource: &str,
         object: &Value,
-        manager: &str,
         subresource: Option<&str>,
         change: impl FnOnce(&mut Value),
     ) {
-        let namespace = namespace_of(object);
-        self.write(resource, namespace, manager, subresource, |state, write| {
-            let changed = |live: &Value| {
+        self.write(resource, namespace_of(object), subresource, |state, write| {
+            state.update(write, name_of(object), |live| {
                 let mut after = live.clone();
                 change(&mut after);
                 Ok(after)
-            };
-            state.update(write, name_of(object), changed).map(drop)
+            })
         });
     }
 
-    /// Deletes an object, and what hangs on it as the options say.
-    fn delete(&mut self, resource: &str, object: &Value, options: &Value) {
-        let namespace = namespace_of(object);
-        self.write(resource, namespace, CONTROLLERS, None, |state, write| {
-            let deletion = Deletion::of(options)?;
-            state.delete(write, name_of(object), &deletion).map(drop)
+    fn delete(&mut self, resource: &str, object: &Value) {
+        self.delete_with(resource, object, &Deletion::default());
+    }
+
+    fn delete_with(&mut self, resource: &str, object: &Value, deletion: &Deletion) {
+        self.write(resource, namespace_of(object), None, |state, write| {
+            state.delete(write, name_of(object), deletion)
         });
     }
 
@@ -146,17 +148,24 @@ impl Hand<'_> {
         &mut self,
         resource: &str,
         namespace: &str,
-        manager: &str,
         subresource: Option<&str>,
-        act: impl FnOnce(&mut State, &Write<'_>) -> Result<(), Refused>,
+        act: impl FnOnce(&mut State, &Write<'_>) -> Result<Arc<Value>, Refused>,
     ) {
         let Some(kind) = self.state.kinds.of_resource(resource).cloned() else { return };
-        let by = Writer { manager, api_version: &kind.api_version, subresource, time: self.now };
+        let api_version = &kind.api_version;
+        let by = Writer { manager: self.manager, api_version, subresource, time: self.now };
         let write = Write { kind: &kind, namespace, by, dry_run: false };
         if let Err(refused) = act(self.state, &write) {
             let reason = refused.message;
             tracing::debug!(resource, namespace, reason, "a controller of the sandbox was refused");
         }
+    }
+}
+
+fn tidy(status: &mut Value, before: &Value) {
+    if let Some(fields) = status.as_object_mut() {
+        let counted = |name: &str| before.get(name).is_some();
+        fields.retain(|name, value| !value.is_null() && (*value != 0 || counted(name)));
     }
 }
 
@@ -203,6 +212,7 @@ fn say(status: &mut Value, now: &str, kind: &str, state: &str, reason: &str, mes
 mod tests {
     use super::*;
     use crate::sandbox::storage::HISTORY;
+    use crate::sandbox::write::set;
 
     fn state() -> State {
         let mut state = State::new(HISTORY);
@@ -210,8 +220,11 @@ mod tests {
         state
     }
 
-    fn make(state: &mut State, resource: &str, object: Value) {
-        Hand { state, now: &now() }.create(resource, "default", "test", object);
+    fn make(state: &mut State, resource: &str, mut object: Value) {
+        if object.is_object() {
+            set(&mut object, &["metadata", "namespace"], json!("default"));
+        }
+        Hand { state, now: &now(), manager: "test" }.create(resource, object);
     }
 
     #[test]
@@ -235,11 +248,7 @@ mod tests {
             for (number, object) in senseless.iter().enumerate() {
                 let mut object = object.clone();
                 if object.is_object() {
-                    crate::sandbox::write::set(
-                        &mut object,
-                        &["metadata", "name"],
-                        json!(format!("x{number}")),
-                    );
+                    set(&mut object, &["metadata", "name"], json!(format!("x{number}")));
                 }
                 make(&mut state, resource, object);
             }

@@ -1,13 +1,13 @@
 //! What controllers make Pods of, and how they count them.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::sandbox::world::{is_leaving, uid_of};
-use crate::sandbox::write::set;
+use crate::sandbox::kinds::is_true;
+use crate::sandbox::world::{Hand, is_leaving, uid_of};
+use crate::sandbox::write::{name_of, set};
 
 /// The label that tells of which template a Pod is.
 pub(super) const TEMPLATE_HASH: &str = "pod-template-hash";
@@ -17,7 +17,7 @@ const HASH_LENGTH: usize = 10;
 
 /// Whether a condition of a Pod is true.
 pub(super) fn is_ready(pod: &Value) -> bool {
-    crate::sandbox::kinds::is_true(pod, "Ready")
+    is_true(pod, "Ready")
 }
 
 /// Whether a Pod has ended.
@@ -35,13 +35,28 @@ pub(super) fn ready(pods: &[&Arc<Value>]) -> usize {
     pods.iter().filter(|pod| is_ready(pod)).count()
 }
 
-/// An object made after a template, with a name of its own or one that is generated.
-pub(super) fn from_template(
+/// Makes Pods until there are as many as wanted, and deletes those that are too many. Those that do
+/// not run go first.
+pub(super) fn bring(
+    hand: &mut Hand<'_>,
     owner: &Value,
-    template: &Value,
-    name: Option<String>,
+    pods: &[&Arc<Value>],
+    wanted: usize,
     labels: &[(&str, &str)],
-) -> Value {
+) {
+    for _ in pods.len()..wanted {
+        hand.create("pods", from_template(owner, None, labels));
+    }
+    let mut surplus = pods.to_vec();
+    surplus.sort_by_key(|pod| is_ready(pod));
+    for pod in surplus.iter().take(pods.len().saturating_sub(wanted)) {
+        hand.delete("pods", pod);
+    }
+}
+
+/// What an owner makes after its template, with this name or one that is generated.
+pub(super) fn from_template(owner: &Value, name: Option<&str>, labels: &[(&str, &str)]) -> Value {
+    let template = &owner["spec"]["template"];
     let mut metadata = json!({
         "namespace": owner["metadata"]["namespace"],
         "labels": template["metadata"].get("labels").cloned().unwrap_or_else(|| json!({})),
@@ -53,61 +68,26 @@ pub(super) fn from_template(
     for (key, value) in labels {
         set(&mut metadata, &["labels", key], json!(value));
     }
-    if let Some(name) = name {
-        metadata["name"] = json!(name);
-    } else {
-        let owner = owner["metadata"]["name"].as_str().unwrap_or_default();
-        metadata["generateName"] = json!(format!("{owner}-"));
+    match name {
+        Some(name) => metadata["name"] = json!(name),
+        None => metadata["generateName"] = json!(format!("{}-", name_of(owner))),
     }
     json!({"metadata": metadata, "spec": template["spec"]})
 }
 
 /// The reference to a controller.
-pub(super) fn owned_by(owner: &Value) -> Value {
+fn owned_by(owner: &Value) -> Value {
     json!({"apiVersion": owner["apiVersion"], "kind": owner["kind"], "uid": uid_of(owner),
            "name": owner["metadata"]["name"], "controller": true, "blockOwnerDeletion": true})
 }
 
-/// Counts for a status, in which the API leaves out those that are zero.
-pub(super) fn counts(counts: &[(&str, usize)]) -> Map<String, Value> {
-    let counts = counts.iter().filter(|(_, count)| *count > 0);
-    counts.map(|(name, count)| ((*name).to_owned(), json!(count))).collect()
-}
-
 /// A short name for a template: the same for the same, whatever the order of its keys.
 pub(super) fn hash(template: &Value) -> String {
-    let mut hasher = Sha256::new();
-    feed(&mut hasher, template);
-    let mut name = String::new();
-    for byte in hasher.finalize() {
-        // Writing to a text cannot fail.
-        let _ = write!(name, "{byte:02x}");
-    }
+    let mut template = template.clone();
+    template.sort_all_objects();
+    let mut name = hex::encode(Sha256::digest(template.to_string()));
     name.truncate(HASH_LENGTH);
     name
-}
-
-fn feed(hasher: &mut Sha256, value: &Value) {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_unstable_by_key(|(key, _)| *key);
-            hasher.update([b'{']);
-            for (key, value) in entries {
-                hasher.update(key.as_bytes());
-                feed(hasher, value);
-            }
-            hasher.update([b'}']);
-        }
-        Value::Array(items) => {
-            hasher.update([b'[']);
-            for item in items {
-                feed(hasher, item);
-            }
-            hasher.update([b']']);
-        }
-        scalar => hasher.update(scalar.to_string().as_bytes()),
-    }
 }
 
 #[cfg(test)]

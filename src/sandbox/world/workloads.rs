@@ -7,10 +7,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::sandbox::kinds::is_true;
+use crate::sandbox::storage::Key;
 use crate::sandbox::world::pods::{
-    REVISION_HASH, TEMPLATE_HASH, active, counts, from_template, has_ended, hash, ready,
+    REVISION_HASH, TEMPLATE_HASH, active, bring, from_template, has_ended, hash, is_ready, ready,
 };
-use crate::sandbox::world::{CONTROLLERS, Hand, by_controller, is_leaving, say, uid_of};
+use crate::sandbox::world::{Hand, by_controller, is_leaving, namespace_of, say, tidy, uid_of};
 use crate::sandbox::write::{name_of, set as set_at};
 
 const DEPLOYMENTS: &str = "deployments.apps";
@@ -52,81 +53,71 @@ fn replicas(object: &Value) -> usize {
 }
 
 fn deployment(hand: &mut Hand<'_>, deployment: &Value, sets: &[Arc<Value>]) {
-    let template = &deployment["spec"]["template"];
-    let (hash, wanted) = (hash(template), replicas(deployment));
-    let is_new = |set: &&Arc<Value>| set["metadata"]["labels"][TEMPLATE_HASH] == *hash;
+    let (hash, wanted) = (hash(&deployment["spec"]["template"]), replicas(deployment));
     let revision = |set: &Value| {
         let text = set["metadata"]["annotations"][REVISION].as_str();
         text.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default()
     };
     let newest = sets.iter().map(|set| revision(set)).max().unwrap_or_default();
-    let new = sets.iter().find(is_new);
-    let paused = deployment["spec"]["paused"] == true;
+    let is_new = |set: &&Arc<Value>| set["metadata"]["labels"][TEMPLATE_HASH] == *hash;
+    let (new, old): (Vec<_>, Vec<_>) = sets.iter().partition(is_new);
+    let new = new.first().copied();
     let revision = match new {
-        None if paused => newest,
+        None if deployment["spec"]["paused"] == true => newest,
         None => {
-            let revision = newest + 1;
-            let name = format!("{}-{hash}", name_of(deployment));
-            let mut set =
-                from_template(deployment, template, Some(name), &[(TEMPLATE_HASH, &hash)]);
-            set["metadata"]["annotations"] = json!({REVISION: revision.to_string()});
-            let mut template = template.clone();
-            set_at(&mut template, &["metadata", "labels", TEMPLATE_HASH], json!(hash));
-            let mut selector = deployment["spec"]["selector"].clone();
-            set_at(&mut selector, &["matchLabels", TEMPLATE_HASH], json!(hash));
-            set["spec"] = json!({"replicas": wanted, "selector": selector, "template": template});
-            hand.create(REPLICA_SETS, namespace(deployment), CONTROLLERS, set);
-            revision
+            new_set(hand, deployment, &hash, newest + 1);
+            newest + 1
         }
         Some(set) => {
             scale(hand, set, wanted);
-            if number(set, "/status/availableReplicas") >= wanted
-                || deployment["spec"]["strategy"]["type"] == "Recreate"
-            {
-                let old = sets.iter().filter(|set| !is_new(set));
-                old.for_each(|set| scale(hand, set, 0));
+            let recreates = deployment["spec"]["strategy"]["type"] == "Recreate";
+            if recreates || number(set, "/status/availableReplicas") >= wanted {
+                for set in &old {
+                    scale(hand, set, 0);
+                }
             }
             revision(set).max(1)
         }
     };
-    forget_old(hand, deployment, sets, &hash);
+    forget(hand, deployment, old);
     let status = deployment_status(deployment, sets, new, hand.now);
     let revision = json!(revision.to_string());
     if deployment["status"] != status || deployment["metadata"]["annotations"][REVISION] != revision
     {
-        hand.change(DEPLOYMENTS, deployment, CONTROLLERS, Some("status"), |deployment| {
+        hand.change_part(DEPLOYMENTS, deployment, Some("status"), |deployment| {
             set_at(deployment, &["metadata", "annotations", REVISION], revision);
             deployment["status"] = status;
         });
     }
 }
 
-fn namespace(object: &Value) -> &str {
-    object["metadata"]["namespace"].as_str().unwrap_or_default()
+/// Makes the `ReplicaSet` of a new template.
+fn new_set(hand: &mut Hand<'_>, deployment: &Value, hash: &str, revision: u64) {
+    let name = format!("{}-{hash}", name_of(deployment));
+    let mut set = from_template(deployment, Some(&name), &[(TEMPLATE_HASH, hash)]);
+    set["metadata"]["annotations"] = json!({REVISION: revision.to_string()});
+    let mut template = deployment["spec"]["template"].clone();
+    set_at(&mut template, &["metadata", "labels", TEMPLATE_HASH], json!(hash));
+    let mut selector = deployment["spec"]["selector"].clone();
+    set_at(&mut selector, &["matchLabels", TEMPLATE_HASH], json!(hash));
+    let wanted = replicas(deployment);
+    set["spec"] = json!({"replicas": wanted, "selector": selector, "template": template});
+    hand.create(REPLICA_SETS, set);
 }
 
 fn scale(hand: &mut Hand<'_>, set: &Value, wanted: usize) {
     if replicas(set) != wanted {
-        hand.change(REPLICA_SETS, set, CONTROLLERS, None, |set| {
-            set["spec"]["replicas"] = json!(wanted);
-        });
+        hand.change(REPLICA_SETS, set, |set| set["spec"]["replicas"] = json!(wanted));
     }
 }
 
 /// Deletes empty sets beyond the limit on the history.
-fn forget_old(hand: &mut Hand<'_>, deployment: &Value, sets: &[Arc<Value>], hash: &str) {
+fn forget(hand: &mut Hand<'_>, deployment: &Value, mut old: Vec<&Arc<Value>>) {
     let limit = deployment["spec"]["revisionHistoryLimit"].as_u64().unwrap_or(10);
-    let empty = |set: &&Arc<Value>| {
-        set["metadata"]["labels"][TEMPLATE_HASH] != *hash
-            && replicas(set) == 0
-            && number(set, "/status/replicas") == 0
-    };
-    let mut old: Vec<_> = sets.iter().filter(empty).collect();
+    old.retain(|set| replicas(set) == 0 && number(set, "/status/replicas") == 0);
     old.sort_by_key(|set| set["metadata"]["resourceVersion"].as_str().map(str::to_owned));
     let surplus = old.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
-    for set in &old[..surplus] {
-        hand.delete(REPLICA_SETS, set, &json!({}));
-    }
+    old[..surplus].iter().for_each(|set| hand.delete(REPLICA_SETS, set));
 }
 
 fn deployment_status(
@@ -135,52 +126,48 @@ fn deployment_status(
     new: Option<&Arc<Value>>,
     now: &str,
 ) -> Value {
-    let wanted = replicas(deployment);
+    let (wanted, before) = (replicas(deployment), &deployment["status"]);
     let sum = |pointer: &str| sets.iter().map(|set| number(set, pointer)).sum::<usize>();
-    let (all, ready) = (sum("/status/replicas"), sum("/status/readyReplicas"));
-    let available = sum("/status/availableReplicas");
+    let (all, available) = (sum("/status/replicas"), sum("/status/availableReplicas"));
     let updated = new.map_or(0, |set| number(set, "/status/replicas"));
-    let mut status = json!(counts(&[
-        ("replicas", all),
-        ("updatedReplicas", updated),
-        ("readyReplicas", ready),
-        ("availableReplicas", available),
-        ("unavailableReplicas", wanted.max(all).saturating_sub(available)),
-    ]));
-    status["observedGeneration"] = deployment["metadata"]["generation"].clone();
-    let before = &deployment["status"];
-    status["conditions"] = before.get("conditions").cloned().unwrap_or_else(|| json!([]));
+    let mut status = json!({
+        "observedGeneration": deployment["metadata"]["generation"],
+        "replicas": all,
+        "updatedReplicas": updated,
+        "readyReplicas": sum("/status/readyReplicas"),
+        "availableReplicas": available,
+        "unavailableReplicas": wanted.max(all).saturating_sub(available),
+        "conditions": before["conditions"],
+    });
+    tidy(&mut status, before);
     // Up to the default of `maxUnavailable` may be missing: a quarter, rounded down.
-    if available + wanted / 4 >= wanted {
-        let message = "Deployment has minimum availability.";
-        say(&mut status, now, "Available", "True", "MinimumReplicasAvailable", message);
+    let (state, reason, does) = if available + wanted / 4 >= wanted {
+        ("True", "MinimumReplicasAvailable", "has")
     } else {
-        let message = "Deployment does not have minimum availability.";
-        say(&mut status, now, "Available", "False", "MinimumReplicasUnavailable", message);
-    }
-    let name = new.map_or("", |set| name_of(set));
+        ("False", "MinimumReplicasUnavailable", "does not have")
+    };
+    let message = format!("Deployment {does} minimum availability.");
+    say(&mut status, now, "Available", state, reason, &message);
+
     let complete = updated == wanted && all == wanted && available == wanted;
     let moved = ["updatedReplicas", "readyReplicas", "availableReplicas", "observedGeneration"]
         .iter()
         .any(|count| before.get(count) != status.get(count));
-    let last =
-        progressing(before)["lastUpdateTime"].as_str().filter(|_| !moved).unwrap_or(now).to_owned();
-    if complete {
-        let message = format!("ReplicaSet \"{name}\" has successfully progressed.");
-        say(&mut status, now, "Progressing", "True", "NewReplicaSetAvailable", &message);
-    } else if is_late(deployment, &last, now) {
-        let message = format!("ReplicaSet \"{name}\" has timed out progressing.");
-        say(&mut status, now, "Progressing", "False", "ProgressDeadlineExceeded", &message);
+    let last = progressing(before)["lastUpdateTime"].as_str().filter(|_| !moved).unwrap_or(now);
+    let (state, reason, how) = if complete {
+        ("True", "NewReplicaSetAvailable", "has successfully progressed")
+    } else if is_late(deployment, last, now) {
+        ("False", "ProgressDeadlineExceeded", "has timed out progressing")
     } else {
-        let message = format!("ReplicaSet \"{name}\" is progressing.");
-        say(&mut status, now, "Progressing", "True", "ReplicaSetUpdated", &message);
-    }
+        ("True", "ReplicaSetUpdated", "is progressing")
+    };
+    let message = format!("ReplicaSet \"{}\" {how}.", new.map_or("", |set| name_of(set)));
+    say(&mut status, now, "Progressing", state, reason, &message);
     let conditions = status["conditions"].as_array_mut().into_iter().flatten();
     for condition in conditions.filter(|condition| condition.is_object()) {
-        condition["lastUpdateTime"] = if condition["type"] == "Progressing" {
-            json!(last)
-        } else {
-            condition["lastTransitionTime"].clone()
+        condition["lastUpdateTime"] = match condition["type"].as_str() {
+            Some("Progressing") => json!(last),
+            _ => condition["lastTransitionTime"].clone(),
         };
     }
     status
@@ -201,26 +188,16 @@ fn is_late(deployment: &Value, last: &str, now: &str) -> bool {
 
 fn replica_set(hand: &mut Hand<'_>, set: &Value, pods: &[Arc<Value>]) {
     let pods = active(pods);
-    let wanted = replicas(set);
-    for _ in pods.len()..wanted {
-        let pod = from_template(set, &set["spec"]["template"], None, &[]);
-        hand.create("pods", namespace(set), CONTROLLERS, pod);
-    }
-    // Those that do not run go first.
-    let mut surplus = pods.clone();
-    surplus.sort_by_key(|pod| crate::sandbox::world::pods::is_ready(pod));
-    for pod in surplus.iter().take(pods.len().saturating_sub(wanted)) {
-        hand.delete("pods", pod, &json!({}));
-    }
+    bring(hand, set, &pods, replicas(set), &[]);
     let ready = ready(&pods);
-    let mut status = json!(counts(&[
-        ("fullyLabeledReplicas", pods.len()),
-        ("readyReplicas", ready),
-        ("availableReplicas", ready),
-    ]));
-    status["replicas"] = json!(pods.len());
-    status["observedGeneration"] = set["metadata"]["generation"].clone();
-    hand.set_status(REPLICA_SETS, set, CONTROLLERS, status);
+    let status = json!({
+        "observedGeneration": set["metadata"]["generation"],
+        "replicas": pods.len(),
+        "fullyLabeledReplicas": pods.len(),
+        "readyReplicas": ready,
+        "availableReplicas": ready,
+    });
+    hand.set_status(REPLICA_SETS, set, status);
 }
 
 fn stateful_set(hand: &mut Hand<'_>, set: &Value, pods: &[Arc<Value>]) {
@@ -238,17 +215,15 @@ fn stateful_set(hand: &mut Hand<'_>, set: &Value, pods: &[Arc<Value>]) {
         match at(ordinal) {
             None => {
                 claims(hand, set, ordinal);
+                let (name, index) = (format!("{name}-{ordinal}"), ordinal.to_string());
                 let labels = [
-                    (REVISION_HASH, update.clone()),
-                    ("statefulset.kubernetes.io/pod-name", format!("{name}-{ordinal}")),
-                    ("apps.kubernetes.io/pod-index", ordinal.to_string()),
+                    (REVISION_HASH, &*update),
+                    ("statefulset.kubernetes.io/pod-name", &name),
+                    ("apps.kubernetes.io/pod-index", &index),
                 ];
-                let labels = labels.each_ref().map(|(key, value)| (*key, value.as_str()));
-                let pod_name = Some(format!("{name}-{ordinal}"));
-                let pod = from_template(set, &set["spec"]["template"], pod_name, &labels);
-                hand.create("pods", namespace(set), CONTROLLERS, pod);
+                hand.create("pods", from_template(set, Some(&name), &labels));
             }
-            Some(pod) if crate::sandbox::world::pods::is_ready(pod) => continue,
+            Some(pod) if is_ready(pod) => continue,
             Some(_) => {}
         }
         if !parallel {
@@ -257,73 +232,67 @@ fn stateful_set(hand: &mut Hand<'_>, set: &Value, pods: &[Arc<Value>]) {
     }
     let ordinal = |pod: &Value| name_of(pod).rsplit('-').next()?.parse::<usize>().ok();
     for pod in pods.iter().filter(|pod| ordinal(pod).is_none_or(|one| one >= wanted)) {
-        hand.delete("pods", pod, &json!({}));
+        hand.delete("pods", pod);
     }
+    let (ready, new) = (ready(&pods), pods.iter().filter(|pod| is_new(pod)).count());
     // From the last to the first, one at a time.
     let old = (0..wanted).rev().filter_map(at).find(|pod| !is_new(pod));
     let on_delete = set["spec"]["updateStrategy"]["type"] == "OnDelete";
-    let broken = old.is_some_and(|pod| !crate::sandbox::world::pods::is_ready(pod));
-    if let Some(pod) = old.filter(|_| !on_delete && (broken || ready(&pods) == wanted)) {
-        hand.delete("pods", pod, &json!({}));
+    if let Some(pod) = old.filter(|pod| !on_delete && (!is_ready(pod) || ready == wanted)) {
+        hand.delete("pods", pod);
     }
-    let (ready, new) = (ready(&pods), pods.iter().filter(|pod| is_new(pod)).count());
     let done = new == wanted && ready == wanted;
-    let mut status = json!(counts(&[
-        ("readyReplicas", ready),
-        ("currentReplicas", if done { new } else { pods.len() - new }),
-        ("updatedReplicas", new),
-    ]));
-    status["replicas"] = json!(pods.len());
-    status["availableReplicas"] = json!(ready);
-    status["collisionCount"] = json!(0);
-    status["currentRevision"] = json!(if done { &update } else { &current });
-    status["updateRevision"] = json!(update);
-    status["observedGeneration"] = set["metadata"]["generation"].clone();
-    hand.set_status(STATEFUL_SETS, set, CONTROLLERS, status);
+    let status = json!({
+        "observedGeneration": set["metadata"]["generation"],
+        "replicas": pods.len(),
+        "readyReplicas": ready,
+        "availableReplicas": ready,
+        "currentReplicas": if done { new } else { pods.len() - new },
+        "updatedReplicas": new,
+        "collisionCount": 0,
+        "currentRevision": if done { &update } else { &current },
+        "updateRevision": update,
+    });
+    hand.set_status(STATEFUL_SETS, set, status);
 }
 
 /// Makes the volume claims of a Pod of a `StatefulSet`; they stay when it goes.
 fn claims(hand: &mut Hand<'_>, set: &Value, ordinal: usize) {
+    let claims = "persistentvolumeclaims";
     for template in set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
         let name = format!("{}-{}-{ordinal}", name_of(template), name_of(set));
-        let key =
-            crate::sandbox::storage::Key::new("persistentvolumeclaims", namespace(set), &name);
-        if hand.state.store.get(&key).is_none() {
+        let namespace = namespace_of(set);
+        if hand.state.store.get(&Key::new(claims, namespace, &name)).is_none() {
             let labels = &set["spec"]["selector"]["matchLabels"];
-            let claim =
-                json!({"metadata": {"name": name, "labels": labels}, "spec": template["spec"]});
-            hand.create("persistentvolumeclaims", namespace(set), CONTROLLERS, claim);
+            let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
+            hand.create(claims, json!({"metadata": metadata, "spec": template["spec"]}));
         }
     }
 }
 
-/// There is one node.
 fn daemon_set(hand: &mut Hand<'_>, set: &Value, pods: &[Arc<Value>]) {
-    let hash = hash(&set["spec"]["template"]);
-    let pods = active(pods);
+    let (hash, pods) = (hash(&set["spec"]["template"]), active(pods));
     let is_new = |pod: &&Arc<Value>| pod["metadata"]["labels"][REVISION_HASH] == *hash;
     let nodes = hand.list("nodes").len();
-    for _ in pods.len()..nodes {
-        let pod = from_template(set, &set["spec"]["template"], None, &[(REVISION_HASH, &hash)]);
-        hand.create("pods", namespace(set), CONTROLLERS, pod);
-    }
-    let on_delete = set["spec"]["updateStrategy"]["type"] == "OnDelete";
-    for pod in pods.iter().copied().filter(|pod| !is_new(pod) && !on_delete) {
-        hand.delete("pods", pod, &json!({}));
+    bring(hand, set, &pods, nodes, &[(REVISION_HASH, &hash)]);
+    let (new, old): (Vec<_>, Vec<_>) = pods.iter().copied().partition(is_new);
+    if set["spec"]["updateStrategy"]["type"] != "OnDelete" {
+        for pod in &old {
+            hand.delete("pods", pod);
+        }
     }
     let ready = ready(&pods);
-    let new = pods.iter().copied().filter(is_new).count();
-    let mut status = json!(counts(&[
-        ("updatedNumberScheduled", new),
-        ("numberAvailable", ready),
-        ("numberUnavailable", nodes.saturating_sub(ready)),
-    ]));
-    status["currentNumberScheduled"] = json!(pods.len().min(nodes));
-    status["desiredNumberScheduled"] = json!(nodes);
-    status["numberMisscheduled"] = json!(0);
-    status["numberReady"] = json!(ready);
-    status["observedGeneration"] = set["metadata"]["generation"].clone();
-    hand.set_status(DAEMON_SETS, set, CONTROLLERS, status);
+    let status = json!({
+        "observedGeneration": set["metadata"]["generation"],
+        "currentNumberScheduled": pods.len().min(nodes),
+        "desiredNumberScheduled": nodes,
+        "numberMisscheduled": 0,
+        "numberReady": ready,
+        "updatedNumberScheduled": new.len(),
+        "numberAvailable": ready,
+        "numberUnavailable": nodes.saturating_sub(ready),
+    });
+    hand.set_status(DAEMON_SETS, set, status);
 }
 
 fn job(hand: &mut Hand<'_>, job: &Value, pods: &[Arc<Value>]) {
@@ -332,49 +301,34 @@ fn job(hand: &mut Hand<'_>, job: &Value, pods: &[Arc<Value>]) {
     }
     let suspended = job["spec"]["suspend"] == true;
     let ended = |phase: &str| pods.iter().filter(|pod| pod["status"]["phase"] == phase).count();
-    let (succeeded, failed) = (ended("Succeeded"), ended("Failed"));
-    let running = active(pods);
-    let completions = number(job, "/spec/completions").max(1);
-    let limit = job["spec"]["backoffLimit"].as_u64().unwrap_or(6);
-    let exhausted = u64::try_from(failed).unwrap_or(u64::MAX) > limit;
-    let parallel = job["spec"]["parallelism"].as_u64().unwrap_or(1);
-    let left = completions.saturating_sub(succeeded);
-    let wanted = left.min(usize::try_from(parallel).unwrap_or(usize::MAX));
-    let wanted = if suspended || exhausted { 0 } else { wanted };
-    for _ in running.len()..wanted {
-        let pod = from_template(job, &job["spec"]["template"], None, &[]);
-        hand.create("pods", namespace(job), CONTROLLERS, pod);
-    }
-    for pod in running.iter().skip(wanted) {
-        hand.delete("pods", pod, &json!({}));
-    }
-    let mut status = json!(counts(&[("succeeded", succeeded), ("failed", failed)]));
-    let before = &job["status"];
-    status["conditions"] = before.get("conditions").cloned().unwrap_or_else(|| json!([]));
+    let (succeeded, failed, running) = (ended("Succeeded"), ended("Failed"), active(pods));
+    let or = |field: &str, default| job["spec"][field].as_u64().unwrap_or(default);
+    let exhausted = u64::try_from(failed).unwrap_or(u64::MAX) > or("backoffLimit", 6);
+    let left = number(job, "/spec/completions").max(1).saturating_sub(succeeded);
+    let parallel = usize::try_from(or("parallelism", 1)).unwrap_or(usize::MAX);
+    let wanted = if suspended || exhausted { 0 } else { left.min(parallel) };
+    bring(hand, job, &running, wanted, &[]);
+
+    let (before, now) = (&job["status"], hand.now);
+    let mut status = json!({"succeeded": succeeded, "failed": failed,
+                            "conditions": before["conditions"]});
     if !suspended {
-        status["startTime"] = before.get("startTime").cloned().unwrap_or_else(|| json!(hand.now));
+        status["startTime"] = before.get("startTime").cloned().unwrap_or_else(|| json!(now));
     }
     let all_ended = pods.iter().all(|pod| has_ended(pod) || is_leaving(pod));
-    let now = hand.now;
     if left == 0 {
         let (reason, message) = ("CompletionsReached", "Reached expected number of succeeded pods");
         say(&mut status, now, "SuccessCriteriaMet", "True", reason, message);
         say(&mut status, now, "Complete", "True", reason, message);
         status["completionTime"] = json!(now);
     } else if exhausted && all_ended {
-        let (reason, message) =
-            ("BackoffLimitExceeded", "Job has reached the specified backoff limit");
-        say(&mut status, now, "Failed", "True", reason, message);
+        let message = "Job has reached the specified backoff limit";
+        say(&mut status, now, "Failed", "True", "BackoffLimitExceeded", message);
     } else if suspended {
         say(&mut status, now, "Suspended", "True", "JobSuspended", "Job suspended");
     } else if !running.is_empty() {
         status["active"] = json!(running.len());
         status["ready"] = json!(ready(&running));
     }
-    if status["conditions"] == json!([])
-        && let Some(status) = status.as_object_mut()
-    {
-        status.shift_remove("conditions");
-    }
-    hand.set_status(JOBS, job, CONTROLLERS, status);
+    hand.set_status(JOBS, job, status);
 }

@@ -1,40 +1,17 @@
-//! What comes with nodes: the node itself, volumes, addresses, and the budgets that count Pods.
+//! What else a cluster brings along: volumes, addresses, and the budgets that count Pods.
 
 use serde_json::{Value, json};
 
 use crate::sandbox::select::{Selector, as_text};
-use crate::sandbox::storage::Key;
-use crate::sandbox::world::kubelet::NODE;
 use crate::sandbox::world::pods::is_ready;
-use crate::sandbox::world::{CONTROLLERS, Hand, namespace_of, say, uid_of};
+use crate::sandbox::world::{Hand, namespace_of, say, uid_of};
 
 /// One step of all of them.
 pub(super) fn step(hand: &mut Hand<'_>) {
-    node(hand);
     claims(hand);
     balancers(hand);
     budgets(hand);
     autoscalers(hand);
-}
-
-fn node(hand: &mut Hand<'_>) {
-    if hand.state.store.get(&Key::new("nodes", "", NODE)).is_none() {
-        let labels = json!({"kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux"});
-        let node = json!({"metadata": {"name": NODE, "labels": labels}});
-        hand.create("nodes", "", "kubelet", node);
-    }
-    for node in hand.list("nodes").iter().filter(|node| node["status"]["conditions"].is_null()) {
-        let mut status = json!({"nodeInfo": {"kubeletVersion": crate::sandbox::VERSION}});
-        say(
-            &mut status,
-            hand.now,
-            "Ready",
-            "True",
-            "KubeletReady",
-            "there is no node: this is a sandbox",
-        );
-        hand.set_status("nodes", node, "kubelet", status);
-    }
 }
 
 /// Binds volume claims, to volumes that are names only.
@@ -43,14 +20,14 @@ fn claims(hand: &mut Hand<'_>) {
     for claim in hand.list(claims).iter().filter(|claim| claim["status"]["phase"] != "Bound") {
         if claim["spec"]["volumeName"].is_null() {
             let volume = json!(format!("pvc-{}", uid_of(claim)));
-            hand.change(claims, claim, CONTROLLERS, None, |claim| {
+            hand.change(claims, claim, |claim| {
                 claim["spec"]["volumeName"] = volume;
             });
         }
         let spec = &claim["spec"];
         let status = json!({"phase": "Bound", "accessModes": spec["accessModes"],
                             "capacity": spec["resources"]["requests"]});
-        hand.set_status(claims, claim, CONTROLLERS, status);
+        hand.set_status(claims, claim, status);
     }
 }
 
@@ -60,7 +37,7 @@ fn balancers(hand: &mut Hand<'_>) {
         if service["spec"]["type"] == "LoadBalancer" && waits {
             let status =
                 json!({"loadBalancer": {"ingress": [{"ip": "127.0.0.1", "ipMode": "VIP"}]}});
-            hand.set_status("services", &service, CONTROLLERS, status);
+            hand.set_status("services", &service, status);
         }
     }
 }
@@ -76,24 +53,19 @@ fn budgets(hand: &mut Hand<'_>) {
         let pods: Vec<_> = pods.filter(|pod| selector.matches(pod)).collect();
         let (expected, healthy) = (pods.len(), pods.iter().filter(|pod| is_ready(pod)).count());
         let spec = &budget["spec"];
-        let desired = match (
-            share(&spec["minAvailable"], expected),
-            share(&spec["maxUnavailable"], expected),
-        ) {
-            (Some(least), _) => least,
-            (None, Some(most)) => expected.saturating_sub(most),
-            (None, None) => expected.saturating_sub(1),
-        };
+        let share = |field: &str| share(&spec[field], expected);
+        let desired = share("minAvailable")
+            .unwrap_or_else(|| expected.saturating_sub(share("maxUnavailable").unwrap_or(1)));
         let allowed = healthy.saturating_sub(desired);
         let mut status = json!({
             "observedGeneration": budget["metadata"]["generation"], "expectedPods": expected,
             "currentHealthy": healthy, "desiredHealthy": desired, "disruptionsAllowed": allowed,
-            "conditions": budget["status"].get("conditions").cloned().unwrap_or_else(|| json!([])),
+            "conditions": budget["status"]["conditions"],
         });
         let (state, reason) =
             if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
         say(&mut status, hand.now, "DisruptionAllowed", state, reason, "");
-        hand.set_status(resource, &budget, CONTROLLERS, status);
+        hand.set_status(resource, &budget, status);
     }
 }
 
@@ -117,7 +89,7 @@ fn autoscalers(hand: &mut Hand<'_>) {
             let mut status = scaler["status"].clone();
             let message = "nothing is measured in a sandbox";
             say(&mut status, hand.now, "AbleToScale", "True", "ReadyForNewScale", message);
-            hand.set_status(resource, &scaler, CONTROLLERS, status);
+            hand.set_status(resource, &scaler, status);
         }
     }
 }
