@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::world::manifests::config_map;
 use crate::world::wait::{DEADLINE, wait_for, wait_until};
 use crate::world::webhook::Webhook;
-use crate::world::{Setup, World};
+use crate::world::{Setup, World, share};
 
 /// Where the program dies, one life after the other: the first time while it works on a push, and
 /// then at each start. A start makes the first pass of the points that every sync has; the push is
@@ -67,23 +67,18 @@ const DEATHS_OF_THE_UNWANTED: &[Lives] = &[
 ];
 
 /// Worlds at a time: each waits most of its time.
-const WORLDS: usize = 4;
+const WORLDS: usize = 8;
 
 #[test]
 fn killed_at_any_step_it_ends_at_the_last_push_and_leaves_nothing_over() {
     let wanted = DEATHS.iter().map(|lives| (*lives, true));
     let unwanted = DEATHS_OF_THE_UNWANTED.iter().map(|lives| (*lives, false));
-    let deaths: Vec<(Lives, bool)> = wanted.chain(unwanted).collect();
-    std::thread::scope(|scope| {
-        for share in deaths.chunks(deaths.len().div_ceil(WORLDS)) {
-            scope.spawn(move || {
-                let mut story = Story::begin();
-                for (lives, stays) in share {
-                    story.die_and_live_on(lives, *stays);
-                }
-                story.world.finish();
-            });
+    share(WORLDS, wanted.chain(unwanted), |deaths| {
+        let mut story = Story::begin();
+        for (lives, stays) in deaths {
+            story.die_and_live_on(lives, stays);
         }
+        story.world.finish();
     });
 }
 

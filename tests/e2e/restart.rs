@@ -1,21 +1,34 @@
 //! What was accepted is done, whatever happens to the process.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::world::World;
 use crate::world::manifests::config_map;
 use crate::world::random::random;
 use crate::world::webhook::Webhook;
+use crate::world::{World, share};
 
 const SETTINGS: &str = "apps/shop/settings.yaml";
 
-/// How often the process is killed.
-const KILLS: usize = 50;
+/// Worlds at a time, and how often the process of each is killed.
+const WORLDS: usize = 5;
+const KILLS: usize = 10;
 /// It is killed at any time up to this many milliseconds after a delivery was sent.
 const LATEST_KILL_MS: u64 = 250;
 
 #[test]
 fn killed_at_any_time_it_ends_at_the_last_push_and_knows_what_became_of_each() {
+    let accepted = Mutex::new(0);
+    share(WORLDS, 0..WORLDS, |worlds| {
+        for _ in worlds {
+            *accepted.lock().unwrap() += accepted_between_kills();
+        }
+    });
+    assert!(accepted.into_inner().unwrap() > 0, "no delivery was ever accepted");
+}
+
+/// How many deliveries the process took before it was killed again; they must not be lost.
+fn accepted_between_kills() -> usize {
     let world = World::start();
     let mut accepted = Vec::new();
 
@@ -37,7 +50,7 @@ fn killed_at_any_time_it_ends_at_the_last_push_and_knows_what_became_of_each() {
         world.headstay.restart();
     }
 
-    assert!(!accepted.is_empty(), "no delivery was ever accepted");
+    let count = accepted.len();
     let last = world.announce(world.repository.head("main").unwrap());
     accepted.push(last.delivery);
     for delivery in &accepted {
@@ -46,6 +59,7 @@ fn killed_at_any_time_it_ends_at_the_last_push_and_knows_what_became_of_each() {
     assert_eq!(world.headstay.application()["applied"]["id"], last.commit);
     assert_eq!(world.colour("settings"), Some(format!("shade-{}", KILLS - 1)));
     world.finish();
+    count
 }
 
 #[test]

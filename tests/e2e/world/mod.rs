@@ -38,7 +38,7 @@ pub mod webhook;
 mod selftest;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -278,6 +278,21 @@ applications:
 {applications}"
         )
     }
+}
+
+/// Lets worlds side by side go through the rounds of a story: each takes the next one when it is done
+/// with one, for it waits most of the time.
+pub fn share<T: Send>(
+    worlds: usize,
+    rounds: impl Iterator<Item = T> + Send,
+    story: impl Fn(&mut dyn Iterator<Item = T>) + Sync,
+) {
+    let rounds = Mutex::new(rounds);
+    std::thread::scope(|scope| {
+        for _ in 0..worlds {
+            scope.spawn(|| story(&mut std::iter::from_fn(|| rounds.lock().unwrap().next())));
+        }
+    });
 }
 
 /// The error of a sync, or one of its details, names something.

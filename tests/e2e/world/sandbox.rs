@@ -30,7 +30,9 @@ impl ApiServer {
         let world = World::Controllers;
         let options = Options { port: free_port(), world, ..Options::default() };
         let sandbox = runtime().block_on(Sandbox::start(options)).unwrap();
-        Self { folder: leash::folder("kubernetes"), sandbox }
+        let folder = leash::folder("kubernetes");
+        fs::write(folder.join("kubeconfig"), sandbox.kubeconfig()).unwrap();
+        Self { folder, sandbox }
     }
 
     /// Takes connections again.
@@ -48,11 +50,9 @@ impl ApiServer {
         Kubernetes::new(self.url(), User::Admin.token())
     }
 
-    /// Writes a kubeconfig; the same path each time.
+    /// The kubeconfig.
     pub fn kubeconfig(&self, _: User) -> PathBuf {
-        let path = self.folder.join("kubeconfig");
-        fs::write(&path, self.sandbox.kubeconfig()).unwrap();
-        path
+        self.folder.join("kubeconfig")
     }
 
     /// `http://…`
