@@ -47,10 +47,9 @@ fn reviews() -> Group<'static> {
 
 /// A group as an answer of its own.
 fn named(one: &Group<'_>) -> Value {
-    let mut answer = json!({"kind": "APIGroup", "apiVersion": "v1"});
-    if let (Some(answer), Value::Object(fields)) = (answer.as_object_mut(), group(one)) {
-        answer.extend(fields);
-    }
+    let mut answer = group(one);
+    answer["kind"] = json!("APIGroup");
+    answer["apiVersion"] = json!("v1");
     answer
 }
 
@@ -75,20 +74,27 @@ fn resources<'a>(
 
 /// A kind and its subresources, as the plain discovery has them.
 fn entries(kind: &Kind) -> Vec<Value> {
-    let mut main = json!({"name": kind.plural, "singularName": kind.singular,
-        "namespaced": kind.namespaced, "kind": kind.kind, "verbs": verbs(kind)});
-    lists(kind, &mut main);
-    let mut entries = vec![main];
-    if kind.scale.is_some() {
-        entries.push(json!({"name": format!("{}/scale", kind.plural), "singularName": "",
-            "namespaced": kind.namespaced, "group": "autoscaling", "version": "v1",
-            "kind": "Scale", "verbs": OF_SUBRESOURCE}));
-    }
-    if kind.status {
-        entries.push(json!({"name": format!("{}/status", kind.plural), "singularName": "",
-            "namespaced": kind.namespaced, "kind": kind.kind, "verbs": OF_SUBRESOURCE}));
+    let entry = |name: &str, singular: &str, verbs: &[&str]| {
+        json!({"name": name, "singularName": singular, "namespaced": kind.namespaced,
+               "kind": kind.kind, "verbs": verbs})
+    };
+    let mut entries = vec![entry(&kind.plural, &kind.singular, &verbs(kind))];
+    lists(kind, &mut entries[0]);
+    for name in subresources(kind) {
+        let mut entry = entry(&format!("{}/{name}", kind.plural), "", &OF_SUBRESOURCE);
+        if name == "scale" {
+            for (field, value) in [("group", "autoscaling"), ("version", "v1"), ("kind", "Scale")] {
+                entry[field] = json!(value);
+            }
+        }
+        entries.push(entry);
     }
     entries
+}
+
+fn subresources(kind: &Kind) -> impl Iterator<Item = &'static str> {
+    let has = [("scale", kind.scale.is_some()), ("status", kind.status)];
+    has.into_iter().filter_map(|(name, has)| has.then_some(name))
 }
 
 fn verbs(kind: &Kind) -> Vec<&'static str> {
@@ -122,22 +128,19 @@ fn discovered(group: &Group<'_>) -> Value {
 
 /// A kind and its subresources, as the aggregated discovery has them.
 fn resource(kind: &Kind) -> Value {
-    let response = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
     // Built-in kinds leave out what the answer says around them.
     let (group, version) = if kind.custom { (&*kind.group, &*kind.version) } else { ("", "") };
-    let own = response(group, version, &kind.kind);
-    let subresource = |name: &str, kind: &Value| json!({"subresource": name, "responseKind": kind, "verbs": OF_SUBRESOURCE});
+    let own = json!({"group": group, "version": version, "kind": kind.kind});
     let scope = if kind.namespaced { "Namespaced" } else { "Cluster" };
     let mut entry = json!({"resource": kind.plural, "responseKind": own, "scope": scope,
         "singularResource": kind.singular, "verbs": verbs(kind)});
     lists(kind, &mut entry);
-    let mut subresources = Vec::new();
-    if kind.scale.is_some() {
-        subresources.push(subresource("scale", &response("autoscaling", "v1", "Scale")));
-    }
-    if kind.status {
-        subresources.push(subresource("status", &own));
-    }
+    let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
+    let subresource = |name| {
+        let kind = if name == "scale" { &scale } else { &own };
+        json!({"subresource": name, "responseKind": kind, "verbs": OF_SUBRESOURCE})
+    };
+    let subresources: Vec<Value> = subresources(kind).map(subresource).collect();
     if !subresources.is_empty() {
         entry["subresources"] = json!(subresources);
     }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 /// subresources. Held to the discovery of a real API server by `tests/e2e/sandbox_kinds.rs`.
 const BUILT_IN: &str = include_str!("kinds.txt");
 
-/// Built-in kinds that have a `metadata.generation`, as a real API server gives it.
-const WITH_GENERATION: &str = include_str!("with_generation.txt");
+/// What more there is to know of them; its head says how it is to be read.
+const FACTS: &str = include_str!("facts.txt");
 
 /// The resource of definitions of custom resources.
 pub(super) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
@@ -79,7 +79,7 @@ impl Kind {
             list(subresources).map(|name| (name.to_owned(), scale.clone())).collect();
         let version = json!({"name": version, "subresources": subresources});
         let kind = Self::defined(&spec, &version)?;
-        let generation = WITH_GENERATION.lines().any(|one| one == kind.resource);
+        let generation = facts(&kind.resource, "generation").next().is_some();
         Some(Self { generation, custom: false, ..kind })
     }
 
@@ -192,6 +192,15 @@ pub(super) struct Group<'a> {
     pub(super) versions: Vec<(&'a str, Vec<&'a Arc<Kind>>)>,
 }
 
+/// What the table of facts says of a resource.
+pub(super) fn facts(resource: &str, fact: &str) -> impl Iterator<Item = &'static str> {
+    FACTS.lines().filter_map(move |line| {
+        let (of, rest) = line.split_once(' ')?;
+        let (one, value) = rest.split_once(' ').unwrap_or((rest, ""));
+        (of == resource && one == fact).then_some(value)
+    })
+}
+
 /// Whether a condition of an object is true.
 pub(super) fn is_true(object: &Value, condition: &str) -> bool {
     let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
@@ -231,8 +240,9 @@ mod tests {
         assert_eq!(deployment.short_names, ["deploy"]);
         let secret = kinds.find("", "v1", "secrets").unwrap();
         assert!(!secret.status && !secret.generation && secret.namespaced);
-        for resource in WITH_GENERATION.lines() {
-            assert!(kinds.of_resource(resource).is_some(), "{resource}");
+        for line in FACTS.lines().filter(|line| !line.starts_with('#')) {
+            let resource = line.split(' ').next().unwrap();
+            assert!(kinds.of_resource(resource).is_some(), "{line}");
         }
     }
 }

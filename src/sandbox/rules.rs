@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::sandbox::kinds::{DEFINITIONS, Kind};
+use crate::sandbox::kinds::{DEFINITIONS, Kind, facts};
 use crate::sandbox::merge::Types;
 use crate::sandbox::refusal::{Problem, Refused};
 use crate::sandbox::state::State;
@@ -23,56 +23,9 @@ const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower ca
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters \
     or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', \
     regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const IMMUTABLE: &str = "field is immutable";
 /// Longest name, and longest part of one between dots.
 const NAME_MAX: usize = 253;
 const LABEL_MAX: usize = 63;
-
-/// What objects must have.
-const REQUIRED: [(&str, &str); 6] = [
-    ("deployments.apps", "/spec/selector /spec/template/spec/containers"),
-    ("daemonsets.apps", "/spec/selector /spec/template/spec/containers"),
-    ("replicasets.apps", "/spec/selector /spec/template/spec/containers"),
-    ("statefulsets.apps", "/spec/selector /spec/template/spec/containers"),
-    ("jobs.batch", "/spec/template/spec/containers"),
-    ("pods", "/spec/containers"),
-];
-/// What may not change.
-const FIXED: [(&str, &str, &str); 7] = [
-    ("secrets", "/type", IMMUTABLE),
-    ("deployments.apps", "/spec/selector", IMMUTABLE),
-    ("daemonsets.apps", "/spec/selector", IMMUTABLE),
-    ("replicasets.apps", "/spec/selector", IMMUTABLE),
-    ("jobs.batch", "/spec/completionMode /spec/selector /spec/template", IMMUTABLE),
-    ("rolebindings.rbac.authorization.k8s.io", "/roleRef", "cannot change roleRef"),
-    ("clusterrolebindings.rbac.authorization.k8s.io", "/roleRef", "cannot change roleRef"),
-];
-/// Where all of a spec may not change but these fields.
-const MOSTLY_FIXED: [(&str, &str, &str); 3] = [
-    (
-        "statefulsets.apps",
-        "replicas ordinals template updateStrategy revisionHistoryLimit \
-         persistentVolumeClaimRetentionPolicy minReadySeconds",
-        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
-         'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and \
-         'minReadySeconds' are forbidden",
-    ),
-    (
-        "persistentvolumeclaims",
-        "resources volumeName volumeAttributesClassName",
-        "spec is immutable after creation except resources.requests and \
-         volumeAttributesClassName for bound claims",
-    ),
-    (
-        "pods",
-        "containers initContainers tolerations activeDeadlineSeconds \
-         terminationGracePeriodSeconds nodeName schedulingGates",
-        "pod updates may not change fields other than `spec.containers[*].image`,\
-         `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only \
-         additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be \
-         set to 1 if it was previously negative)",
-    ),
-];
 
 /// The end of a generated name.
 pub(super) fn suffix() -> String {
@@ -88,8 +41,10 @@ pub(super) fn uid() -> String {
 pub(super) fn complete(state: &State, write: &Write<'_>, object: &mut Value) {
     let resource = &*write.kind.resource;
     if write.kind.status && !write.kind.custom {
-        for (field, value) in first_status(resource).as_object().into_iter().flatten() {
-            set(object, &["status", field], value.clone());
+        let first = facts(resource, "begins").find_map(|status| serde_json::from_str(status).ok());
+        let first: Map<String, Value> = first.unwrap_or_default();
+        for (field, value) in first {
+            set(object, &["status", &field], value);
         }
     }
     match resource {
@@ -107,25 +62,6 @@ pub(super) fn complete(state: &State, write: &Write<'_>, object: &mut Value) {
             set(object, &["spec", "selector"], selector);
         }
         _ => {}
-    }
-}
-
-fn first_status(resource: &str) -> Value {
-    match resource {
-        "namespaces" => json!({"phase": "Active"}),
-        "pods" => json!({"phase": "Pending", "qosClass": "BestEffort"}),
-        "persistentvolumeclaims" | "persistentvolumes" => json!({"phase": "Pending"}),
-        "services" | "ingresses.networking.k8s.io" => json!({"loadBalancer": {}}),
-        "replicasets.apps" | "replicationcontrollers" => json!({"replicas": 0}),
-        "statefulsets.apps" => json!({"replicas": 0, "availableReplicas": 0}),
-        "daemonsets.apps" => json!({"currentNumberScheduled": 0, "numberMisscheduled": 0,
-                                    "desiredNumberScheduled": 0, "numberReady": 0}),
-        "poddisruptionbudgets.policy" => json!({"disruptionsAllowed": 0, "currentHealthy": 0,
-                                                "desiredHealthy": 0, "expectedPods": 0}),
-        "horizontalpodautoscalers.autoscaling" => {
-            json!({"desiredReplicas": 0, "currentMetrics": null})
-        }
-        _ => json!({}),
     }
 }
 
@@ -234,11 +170,9 @@ fn check_fields(kind: &Kind, types: &Types, object: &Value, problems: &mut Vec<P
     let spec = &object["spec"];
     let given =
         |value: &Value| value.is_object() || value.as_array().is_some_and(|all| !all.is_empty());
-    for (_, pointers) in REQUIRED.iter().filter(|(one, _)| *one == resource) {
-        let missing = |pointer: &&str| !object.pointer(pointer).is_some_and(given);
-        let missing = pointers.split(' ').filter(missing);
-        problems.extend(missing.map(|pointer| Problem::required(&dotted(pointer), "")));
-    }
+    let required = facts(resource, "required").flat_map(|pointers| pointers.split(' '));
+    let missing = required.filter(|pointer| !object.pointer(pointer).is_some_and(given));
+    problems.extend(missing.map(|pointer| Problem::required(&dotted(pointer), "")));
     match resource {
         "services" => {
             let headless = spec["clusterIP"] == "None" || spec["type"] == "ExternalName";
@@ -274,13 +208,13 @@ fn check_fields(kind: &Kind, types: &Types, object: &Value, problems: &mut Vec<P
 fn check_change(kind: &Kind, before: &Value, after: &Value, problems: &mut Vec<Problem>) {
     let resource = &*kind.resource;
     let changed = |pointer: &str| before.pointer(pointer) != after.pointer(pointer);
-    for (_, pointers, message) in FIXED.iter().filter(|(one, ..)| *one == resource) {
+    for (pointers, message) in facts(resource, "fixed").filter_map(|fact| fact.split_once(" : ")) {
         for pointer in pointers.split(' ').filter(|pointer| changed(pointer)) {
             let value = after.pointer(pointer).unwrap_or(&Value::Null);
             problems.push(Problem::invalid(&dotted(pointer), value, message));
         }
     }
-    for (_, free, message) in MOSTLY_FIXED.iter().filter(|(one, ..)| *one == resource) {
+    for (free, message) in facts(resource, "free").filter_map(|fact| fact.split_once(" : ")) {
         if other_fields(before, free) != other_fields(after, free) {
             problems.push(Problem::forbidden("spec", message));
         }

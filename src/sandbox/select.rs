@@ -2,26 +2,8 @@
 
 use serde_json::Value;
 
-use crate::sandbox::kinds::Kind;
+use crate::sandbox::kinds::{Kind, facts};
 use crate::sandbox::refusal::Refused;
-
-/// Fields that can be selected by, beside name and namespace, by resource.
-const FIELDS: [(&str, &str); 5] = [
-    (
-        "pods",
-        "spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName \
-         spec.hostNetwork status.phase status.podIP status.nominatedNodeName",
-    ),
-    (
-        "events",
-        "involvedObject.kind involvedObject.namespace involvedObject.name involvedObject.uid \
-         involvedObject.apiVersion involvedObject.resourceVersion involvedObject.fieldPath reason \
-         reportingComponent source type",
-    ),
-    ("secrets", "type"),
-    ("namespaces", "status.phase"),
-    ("jobs.batch", "status.successful"),
-];
 
 /// What a request selects.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -149,9 +131,9 @@ fn field(kind: &Kind, text: &str) -> Result<Requirement, Refused> {
             return Err(Refused::bad_request(message));
         }
     };
-    let more = FIELDS.iter().find(|(one, _)| *one == kind.resource).map_or("", |(_, more)| more);
     let common = ["metadata.name", "metadata.namespace"];
-    if !common.into_iter().chain(more.split(' ')).any(|known| known == name) {
+    let more = facts(&kind.resource, "selectable").flat_map(|fields| fields.split(' '));
+    if !common.into_iter().chain(more).any(|known| known == name) {
         let known = "only \"metadata.name\", \"metadata.namespace\"";
         let message = format!("\"{name}\" is not a known field selector: {known}");
         return Err(Refused::bad_request(message));

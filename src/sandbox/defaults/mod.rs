@@ -104,7 +104,7 @@ fn walk_struct(of: &Struct, fields: &mut Map<String, Value>, fill: bool) {
     if fill {
         for default in DEFAULTS.get(of.name.as_str()).into_iter().flatten() {
             let applies = default.condition.is_none_or(|(field, text)| {
-                fields.get(field).and_then(Value::as_str) == Some(text)
+                fields.get(field).and_then(Value::as_str).unwrap_or_default() == text
             });
             if applies {
                 fill_in(fields, default.field, &default.value);

@@ -22,7 +22,6 @@ pub(super) fn apply(of: &str, fields: &mut Fields) {
         "apps.v1.StatefulSetSpec" => claim_templates(fields),
         "autoscaling.v2.HorizontalPodAutoscalerBehavior" => scaling(fields),
         "core.v1.Service" => balancer(fields),
-        "apps.v1.StatefulSetUpdateStrategy" => stateful_set(fields),
         "networking.v1.NetworkPolicySpec" => network_policy(fields),
         "apiextensions.v1.CustomResourceDefinitionNames" => definition_names(fields),
         "apiextensions.v1.CustomResourceDefinition" => stored_versions(fields),
@@ -124,30 +123,23 @@ fn job(fields: &mut Fields) {
     {
         set(metadata, "labels", labels);
     }
-    if let Some(spec) = child(fields, "spec") {
-        job_spec(spec);
-    }
-}
-
-fn job_spec(fields: &mut Fields) {
-    set(fields, "completionMode", json!("NonIndexed"));
-    set(fields, "manualSelector", json!(false));
-    set(fields, "suspend", json!(false));
-    if !fields.contains_key("completions") && !fields.contains_key("parallelism") {
-        set(fields, "completions", json!(1));
-    }
-    set(fields, "parallelism", json!(1));
-    let per_index = fields.contains_key("backoffLimitPerIndex");
-    set(fields, "backoffLimit", json!(if per_index { i32::MAX } else { 6 }));
-    let with_policy = fields.contains_key("podFailurePolicy");
+    let Some(spec) = child(fields, "spec") else { return };
+    let fresh = !spec.contains_key("completions") && !spec.contains_key("parallelism");
+    let limit = if spec.contains_key("backoffLimitPerIndex") { i32::MAX } else { 6 };
+    let with_policy = spec.contains_key("podFailurePolicy");
     let replacement = if with_policy { "Failed" } else { "TerminatingOrFailed" };
-    set(fields, "podReplacementPolicy", json!(replacement));
-}
-
-fn stateful_set(fields: &mut Fields) {
-    if text(fields, "type").is_empty() {
-        fields.insert("type".to_owned(), json!("RollingUpdate"));
-        set(fields, "rollingUpdate", json!({}));
+    if fresh {
+        set(spec, "completions", json!(1));
+    }
+    for (field, value) in [
+        ("completionMode", json!("NonIndexed")),
+        ("manualSelector", json!(false)),
+        ("suspend", json!(false)),
+        ("parallelism", json!(1)),
+        ("backoffLimit", json!(limit)),
+        ("podReplacementPolicy", json!(replacement)),
+    ] {
+        set(spec, field, value);
     }
 }
 
