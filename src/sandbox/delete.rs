@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::sandbox::kinds::{DEFINITIONS, Kind};
+use crate::sandbox::object::{is_leaving, name_of, set, text};
 use crate::sandbox::refusal::{Refused, about};
 use crate::sandbox::state::State;
 use crate::sandbox::storage::Key;
-use crate::sandbox::write::{Write, is_released, name_of, set};
+use crate::sandbox::write::{Write, is_released};
 
 /// Waits for the dependents to be gone.
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
@@ -74,7 +75,7 @@ impl Deletion {
             (&self.uid, "uid", "UID", "deleted and then recreated"),
             (&self.resource_version, "resourceVersion", "ResourceVersion", "modified"),
         ] {
-            let is = metadata[field].as_str().unwrap_or_default();
+            let is = text(&metadata[field]);
             if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != is) {
                 let because = format!(
                     "the {called} in the precondition ({wanted}) does not match the {called} in \
@@ -98,9 +99,7 @@ impl State {
         let live = self.live(write.kind, write.namespace, name)?;
         deletion.check(write.kind, &live)?;
         let dry_run = write.dry_run || deletion.dry_run;
-        if live["metadata"]["deletionTimestamp"].is_string()
-            && deletion.propagation == Propagation::Background
-        {
+        if is_leaving(&live) && deletion.propagation == Propagation::Background {
             return Ok(live);
         }
         let mut marked = Value::clone(&live);

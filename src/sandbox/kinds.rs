@@ -6,6 +6,8 @@ use std::sync::Arc;
 use kube::core::Version;
 use serde_json::{Map, Value, json};
 
+use crate::sandbox::object::{is_true, items, text};
+
 /// One line per kind: group and version, plural, singular, kind, scope, short names, categories and
 /// subresources. Held to the discovery of a real API server by `tests/e2e/sandbox_kinds.rs`.
 const BUILT_IN: &str = include_str!("kinds.txt");
@@ -137,11 +139,8 @@ impl Kinds {
         let mut kinds = Self::built_in();
         for definition in definitions.filter(|one| is_true(one, "Established")) {
             let spec = &definition["spec"];
-            let mut versions: Vec<&Value> =
-                spec["versions"].as_array().into_iter().flatten().collect();
-            let priority = |version: &Value| {
-                Version::parse(version["name"].as_str().unwrap_or_default()).priority()
-            };
+            let mut versions: Vec<&Value> = items(&spec["versions"]).iter().collect();
+            let priority = |version: &Value| Version::parse(text(&version["name"])).priority();
             versions.sort_by_cached_key(|version| Reverse(priority(version)));
             let served = versions.into_iter().filter(|version| version["served"] == true);
             kinds.0.extend(served.filter_map(|version| Kind::defined(spec, version)).map(Arc::new));
@@ -201,12 +200,6 @@ pub(super) fn facts(resource: &str, fact: &str) -> impl Iterator<Item = &'static
     })
 }
 
-/// Whether a condition of an object is true.
-pub(super) fn is_true(object: &Value, condition: &str) -> bool {
-    let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
-    conditions.any(|one| one["type"] == condition && one["status"] == "True")
-}
-
 /// What the API server says of a definition as soon as it has taken it.
 pub(super) fn established(definition: &Value, now: &str) -> Value {
     let names = &definition["spec"]["names"];
@@ -214,7 +207,7 @@ pub(super) fn established(definition: &Value, now: &str) -> Value {
         json!({"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason,
                "message": message})
     };
-    let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
+    let versions = items(&definition["spec"]["versions"]).iter();
     let stored: Vec<&Value> =
         versions.filter(|one| one["storage"] == true).map(|one| &one["name"]).collect();
     json!({

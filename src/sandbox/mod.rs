@@ -24,6 +24,7 @@ mod discovery;
 pub mod fault;
 mod kinds;
 pub mod merge;
+mod object;
 mod objects;
 mod openapi;
 mod patch;

@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 
 use crate::sandbox::kinds::{DEFINITIONS, Kind, facts};
 use crate::sandbox::merge::Types;
+use crate::sandbox::object::{fields, items, name_of, set};
 use crate::sandbox::refusal::{Problem, Refused};
 use crate::sandbox::state::State;
-use crate::sandbox::write::{Write, name_of, set};
+use crate::sandbox::write::Write;
 
 /// Characters of generated names, which spell no words (`k8s.io/apimachinery/pkg/util/rand`).
 const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -181,7 +182,7 @@ fn check_fields(kind: &Kind, types: &Types, object: &Value, problems: &mut Vec<P
             }
         }
         DEFINITIONS => {
-            for (at, version) in spec["versions"].as_array().into_iter().flatten().enumerate() {
+            for (at, version) in items(&spec["versions"]).iter().enumerate() {
                 if !version["schema"]["openAPIV3Schema"].is_object() {
                     let field = format!("spec.versions[{at}].schema.openAPIV3Schema");
                     problems.push(Problem::required(&field, ""));
@@ -195,7 +196,7 @@ fn check_fields(kind: &Kind, types: &Types, object: &Value, problems: &mut Vec<P
         }
         _ if kind.group == "apps" => {
             let labels = &spec["template"]["metadata"]["labels"];
-            let mut wanted = spec["selector"]["matchLabels"].as_object().into_iter().flatten();
+            let mut wanted = fields(&spec["selector"]["matchLabels"]);
             if wanted.any(|(key, value)| labels.get(key) != Some(value)) {
                 let message = "`selector` does not match template `labels`";
                 problems.push(Problem::invalid("spec.template.metadata.labels", labels, message));
@@ -245,6 +246,6 @@ fn has_address(service: &Value) -> bool {
 
 /// The fields of a spec without those that are free to change.
 fn other_fields<'a>(object: &'a Value, free: &str) -> BTreeMap<&'a String, &'a Value> {
-    let fields = object["spec"].as_object().into_iter().flatten();
+    let fields = fields(&object["spec"]);
     fields.filter(|(name, _)| !free.split(' ').any(|one| one == *name)).collect()
 }

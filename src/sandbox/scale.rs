@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::kinds::Kind;
+use crate::sandbox::object::set;
 use crate::sandbox::refusal::Refused;
 use crate::sandbox::select::as_text;
 use crate::sandbox::state::State;
-use crate::sandbox::write::{Write, set};
+use crate::sandbox::write::Write;
 
 /// The scale of an object.
 pub(super) fn of(kind: &Kind, object: &Value) -> Value {

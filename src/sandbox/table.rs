@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::kinds::{Kind, is_true};
+use crate::sandbox::kinds::Kind;
+use crate::sandbox::object::{is_leaving, is_true, items, text};
 
 /// Its head says how it is to be read.
 const TABLE: &str = include_str!("table.txt");
@@ -59,12 +60,11 @@ fn columns(kind: &Kind) -> Vec<Column<'_>> {
     }
     let column = |column: &'_ Value| {
         // Its path may only name fields.
-        let path = column["jsonPath"].as_str().unwrap_or_default().replace('.', "/");
+        let path = text(&column["jsonPath"]).replace('.', "/");
         let shows = if column["type"] == "date" { "date" } else { "value" };
         (format!("{shows} {path}"), column["priority"].as_i64().unwrap_or_default())
     };
-    let columns =
-        kind.columns.iter().map(|one| (one["name"].as_str().unwrap_or_default(), column(one)));
+    let columns = kind.columns.iter().map(|one| (text(&one["name"]), column(one)));
     columns.map(|(name, (cell, priority))| Column { name, cell, priority }).collect()
 }
 
@@ -122,7 +122,7 @@ fn ready(pod: &Value) -> Value {
 }
 
 fn pod_status(pod: &Value) -> Value {
-    if pod["metadata"]["deletionTimestamp"].is_string() {
+    if is_leaving(pod) {
         return json!("Terminating");
     }
     let waiting = statuses(pod).iter().map(|one| &one["state"]["waiting"]["reason"]);
@@ -141,13 +141,13 @@ fn ports(service: &Value) -> Value {
             node => format!("{}:{node}/{protocol}", port["port"]),
         }
     };
-    let ports = service["spec"]["ports"].as_array().into_iter().flatten();
+    let ports = items(&service["spec"]["ports"]).iter();
     json!(ports.map(port).collect::<Vec<_>>().join(","))
 }
 
 fn involved(event: &Value) -> Value {
-    let text = |field: &str| event["involvedObject"][field].as_str().unwrap_or_default().to_owned();
-    json!(format!("{}/{}", text("kind").to_lowercase(), text("name")))
+    let object = &event["involvedObject"];
+    json!(format!("{}/{}", text(&object["kind"]).to_lowercase(), text(&object["name"])))
 }
 
 fn job_status(job: &Value) -> Value {
@@ -156,7 +156,7 @@ fn job_status(job: &Value) -> Value {
 }
 
 fn hosts(ingress: &Value) -> Value {
-    let rules = ingress["spec"]["rules"].as_array().into_iter().flatten();
+    let rules = items(&ingress["spec"]["rules"]).iter();
     let hosts: Vec<&str> = rules.map(|rule| rule["host"].as_str().unwrap_or("*")).collect();
     json!(if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") })
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::kinds::Kind;
 use crate::sandbox::merge::{self, Writer};
+use crate::sandbox::object::{is_leaving, name_of, text};
 use crate::sandbox::refusal::{Problem, Refused};
 use crate::sandbox::rules;
 use crate::sandbox::state::State;
@@ -74,10 +75,8 @@ impl State {
         mut object: Value,
     ) -> Result<Arc<Value>, Refused> {
         identify(write, &mut object, None)?;
-        let generate = object["metadata"]["generateName"].as_str().unwrap_or_default();
-        if object["metadata"]["name"].as_str().unwrap_or_default().is_empty()
-            && !generate.is_empty()
-        {
+        let generate = text(&object["metadata"]["generateName"]);
+        if name_of(&object).is_empty() && !generate.is_empty() {
             object["metadata"]["name"] = json!(format!("{generate}{}", rules::suffix()));
         }
         self.check_namespace(write, name_of(&object))?;
@@ -143,7 +142,7 @@ impl State {
         }
         let namespace = self.store.get(&Key::new("namespaces", "", write.namespace));
         let namespace = namespace.ok_or_else(|| Refused::no_namespace(write.namespace))?;
-        if namespace["metadata"]["deletionTimestamp"].is_string() {
+        if is_leaving(namespace) {
             return Err(Refused::terminating(write.kind, name, write.namespace));
         }
         Ok(())
@@ -193,14 +192,7 @@ impl State {
 /// Whether nothing holds back the deletion of an object any more. A namespace is held by its content.
 pub(super) fn is_released(object: &Value) -> bool {
     let none = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
-    object["metadata"]["deletionTimestamp"].is_string()
-        && none(&object["metadata"]["finalizers"])
-        && object["kind"] != "Namespace"
-}
-
-/// The name of an object; empty when it has none.
-pub(super) fn name_of(object: &Value) -> &str {
-    object["metadata"]["name"].as_str().unwrap_or_default()
+    is_leaving(object) && none(&object["metadata"]["finalizers"]) && object["kind"] != "Namespace"
 }
 
 /// Completes what says which object it is, and refuses what contradicts the request.
@@ -216,8 +208,8 @@ fn identify(write: &Write<'_>, object: &mut Value, name: Option<&str>) -> Result
             Some(_) => {
                 return Err(Refused::bad_request(format!(
                     "{} in version \"{}\" cannot be handled as a {}",
-                    object["kind"].as_str().unwrap_or_default(),
-                    object["apiVersion"].as_str().unwrap_or_default(),
+                    text(&object["kind"]),
+                    text(&object["apiVersion"]),
                     kind.kind,
                 )));
             }
@@ -233,7 +225,7 @@ fn identify(write: &Write<'_>, object: &mut Value, name: Option<&str>) -> Result
         object["metadata"] = json!({});
     }
     let metadata = &mut object["metadata"];
-    match (metadata["namespace"].as_str().unwrap_or_default(), kind.namespaced) {
+    match (text(&metadata["namespace"]), kind.namespaced) {
         ("", true) => metadata["namespace"] = json!(namespace),
         (_, false) => drop(metadata.as_object_mut().and_then(|map| map.shift_remove("namespace"))),
         (given, true) if given != *namespace => {
@@ -243,7 +235,7 @@ fn identify(write: &Write<'_>, object: &mut Value, name: Option<&str>) -> Result
         }
         _ => {}
     }
-    match (metadata["name"].as_str().unwrap_or_default(), name) {
+    match (text(&metadata["name"]), name) {
         ("", Some(name)) => metadata["name"] = json!(name),
         (given, Some(name)) if given != name => {
             return Err(Refused::bad_request(format!(
@@ -257,8 +249,7 @@ fn identify(write: &Write<'_>, object: &mut Value, name: Option<&str>) -> Result
 
 /// Refuses a patch to be applied that is of another kind, or of another version of it.
 fn check_type(kind: &Kind, patch: &Value) -> Result<(), Refused> {
-    let text = |field: &str| patch[field].as_str().unwrap_or_default();
-    let (version, name) = (text("apiVersion"), text("kind"));
+    let (version, name) = (text(&patch["apiVersion"]), text(&patch["kind"]));
     let same = |given: &str, expected: &str| given.is_empty() || given == expected;
     if same(name, &kind.kind) && same(version, &kind.api_version) {
         return Ok(());
@@ -286,7 +277,7 @@ fn expect(kind: &Kind, live: &Value, wanted: &Value) -> Result<(), Refused> {
     if let Some(uid) = given("uid").filter(|uid| is["uid"] != **uid) {
         let because = format!(
             "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            is["uid"].as_str().unwrap_or_default()
+            text(&is["uid"])
         );
         return Err(Refused::conflict(kind, name_of(live), &because));
     }
@@ -329,18 +320,6 @@ fn desired<'a>(kind: &Kind, object: &'a Value) -> BTreeMap<&'a str, &'a Value> {
         !others.contains(&name.as_str()) && (*name != "status" || (kind.custom && !kind.status))
     });
     fields.map(|(name, value)| (name.as_str(), value)).collect()
-}
-
-/// Sets a field, and makes the objects on the way to it; what is there and no object has to give way.
-pub(super) fn set(object: &mut Value, path: &[&str], value: Value) {
-    let Some((first, rest)) = path.split_first() else {
-        *object = value;
-        return;
-    };
-    if !object.is_object() {
-        *object = json!({});
-    }
-    set(&mut object[first], rest, value);
 }
 
 fn remove(object: &mut Value, field: &str) {

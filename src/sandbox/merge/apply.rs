@@ -12,6 +12,7 @@ use crate::sandbox::merge::shape::{fields_of, with_named_fields};
 use crate::sandbox::merge::types::{Type, Types};
 use crate::sandbox::merge::update::{keep_times, record, reset, unmanaged};
 use crate::sandbox::merge::{Refusal, Writer};
+use crate::sandbox::object::text;
 
 const KUBECTL: &str = "kubectl";
 /// What `kubectl apply` on its own side wrote last.
@@ -65,7 +66,7 @@ fn applied_by_kubectl(
 }
 
 fn kind_of(object: &Value) -> &str {
-    object["kind"].as_str().unwrap_or_default()
+    text(&object["kind"])
 }
 
 fn attempt(

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::sandbox::merge::types::{
     Field, Identity, Kind, List, Scalar, Struct, Type, Types, WhenEmpty,
 };
+use crate::sandbox::object::{fields, items};
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 
@@ -37,7 +38,7 @@ impl Types {
         defined.retain(|(version, name), _| {
             *name != kind || version.split('/').next() != Some(group.as_str())
         });
-        for version in spec["versions"].as_array().into_iter().flatten() {
+        for version in items(&spec["versions"]) {
             let name = text(&version["name"]);
             let holds = match &version["schema"]["openAPIV3Schema"] {
                 Value::Null => Type::Any,
@@ -104,7 +105,7 @@ impl Reader<'_> {
     fn object(&self, schema: &Value, preserve: bool, at: &str) -> Result<Struct, Invalid> {
         let preserve = preserve || schema[PRESERVE] == true;
         let mut object = Struct::default();
-        for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        for (name, schema) in fields(&schema["properties"]) {
             let holds = self.read(schema, preserve, &format!("{at}.properties.{name}"))?;
             let default = schema.get("default").cloned();
             let field = Field { holds, when_empty: WhenEmpty::Kept, default };

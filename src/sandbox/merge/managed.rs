@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::sandbox::merge::Writer;
 use crate::sandbox::merge::fields::Set;
+use crate::sandbox::object::{items, text};
 
 /// As many entries of updates an object may have; beyond, the oldest become one.
 const MOST_UPDATERS: usize = 10;
@@ -70,15 +71,15 @@ impl Managed {
     /// The entries of an object. An entry that cannot be read makes all of them unreadable.
     pub(super) fn read(object: &Value) -> Result<Self, String> {
         let mut managed = BTreeMap::new();
-        let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+        let entries = items(&object["metadata"]["managedFields"]).iter();
         for (index, entry) in entries.enumerate() {
-            let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+            let part = |name: &str| text(&entry[name]).to_owned();
             let operation = match entry["operation"].as_str() {
                 Some("Apply") => Operation::Apply,
                 Some("Update") => Operation::Update,
                 _ => return Err("operation must be `Apply` or `Update`".to_owned()),
             };
-            let api_version = text("apiVersion");
+            let api_version = part("apiVersion");
             if api_version.is_empty() {
                 return Err("apiVersion must not be empty".to_owned());
             }
@@ -99,10 +100,10 @@ impl Managed {
                     .ok_or_else(|| format!("error decoding versioned set from entry {index}"))?,
             };
             let owner = Owner {
-                manager: text("manager"),
+                manager: part("manager"),
                 operation,
                 api_version: (operation == Operation::Update).then(|| api_version.clone()),
-                subresource: text("subresource"),
+                subresource: part("subresource"),
             };
             let time = entry["time"].as_str().map(str::to_owned);
             managed.insert(owner, Owned { api_version, fields, time });

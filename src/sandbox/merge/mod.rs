@@ -34,6 +34,8 @@ pub use update::update;
 
 use serde_json::Value;
 
+use crate::sandbox::object::text;
+
 /// Who writes.
 #[derive(Debug, Clone, Copy)]
 pub struct Writer<'a> {
@@ -70,8 +72,7 @@ pub enum Refusal {
 impl Refusal {
     /// A patch to be applied is of another kind, or of another version of it.
     pub(in crate::sandbox) fn invalid_type(patch: &Value) -> Self {
-        let text = |field: &str| patch[field].as_str().unwrap_or_default();
-        let (version, kind) = (text("apiVersion"), text("kind"));
+        let (version, kind) = (text(&patch["apiVersion"]), text(&patch["kind"]));
         let slash = if version.contains('/') { "" } else { "/" };
         Self::BadRequest(format!("invalid object type: {slash}{version}, Kind={kind}"))
     }

@@ -8,6 +8,7 @@ use crate::sandbox::merge::complete::complete;
 use crate::sandbox::merge::managed::{Managed, Operation, Owned, Owner};
 use crate::sandbox::merge::ownership::{Target, ownable};
 use crate::sandbox::merge::types::Types;
+use crate::sandbox::object::text;
 
 /// The object after a create (`before` is none), update or patch, with `managedFields` and its
 /// defaults. What the API server assigns by itself (an address, a node port) must not be in `after`
@@ -18,7 +19,7 @@ pub fn update(
     mut after: Value,
     writer: &Writer<'_>,
 ) -> Value {
-    let kind = after["kind"].as_str().unwrap_or_default().to_owned();
+    let kind = text(&after["kind"]).to_owned();
     let target = Target::new(types, &kind, writer);
     let mut managed = entries(&target, before, &after, writer);
     after = unmanaged(&after);

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::sandbox::delete::{CLEANUP, Deletion, FOREGROUND, ORPHAN};
 use crate::sandbox::kinds::DEFINITIONS;
+use crate::sandbox::object::{is_leaving, items, name_of, namespace_of, text, uid_of};
 use crate::sandbox::storage::Key;
-use crate::sandbox::world::{Hand, is_leaving, namespace_of, uid_of};
-use crate::sandbox::write::name_of;
+use crate::sandbox::world::Hand;
 
 /// Empties namespaces that are on their way out, and lets them go when they are empty.
 pub(super) fn namespaces(hand: &mut Hand<'_>) {
@@ -58,7 +58,7 @@ pub(super) fn garbage(hand: &mut Hand<'_>) {
     let (mut lost, mut owned) = (Vec::new(), HashMap::<String, Vec<Dependent>>::new());
     for (key, object) in hand.state.store.all() {
         let Some(owners) = object["metadata"]["ownerReferences"].as_array() else { continue };
-        let uid = |owner: &Value| owner["uid"].as_str().unwrap_or_default().to_owned();
+        let uid = |owner: &Value| text(&owner["uid"]).to_owned();
         if !owners.is_empty() && !owners.iter().any(|owner| uids.contains(&*uid(owner))) {
             lost.push((key.resource.clone(), Arc::clone(object)));
         }
@@ -99,7 +99,7 @@ pub(super) fn garbage(hand: &mut Hand<'_>) {
 }
 
 fn holds(object: &Value, finalizer: &str) -> bool {
-    let mut finalizers = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+    let mut finalizers = items(&object["metadata"]["finalizers"]).iter();
     is_leaving(object) && finalizers.any(|one| one == finalizer)
 }
 

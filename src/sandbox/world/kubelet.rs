@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::sandbox::object::{is_leaving, items, name_of, namespace_of, text, uid_of};
 use crate::sandbox::world::pods::has_ended;
-use crate::sandbox::world::{Hand, is_leaving, namespace_of, say, uid_of};
-use crate::sandbox::write::name_of;
+use crate::sandbox::world::{Hand, say};
 
 /// Who writes, in `managedFields`.
 const KUBELET: &str = "kubelet";
@@ -49,7 +49,7 @@ impl Kubelet {
         let now = Instant::now();
         let mut since = HashMap::new();
         for pod in hand.list("pods").iter().filter(|pod| !is_leaving(pod) && !has_ended(pod)) {
-            let phase = pod["status"]["phase"].as_str().unwrap_or_default().to_owned();
+            let phase = text(&pod["status"]["phase"]).to_owned();
             let key = (uid_of(pod).to_owned(), phase);
             let began = *self.since.get(&key).unwrap_or(&now);
             let pending = key.1 != "Running";
@@ -121,7 +121,7 @@ fn end(pod: &Value) -> End {
 }
 
 fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
-    pod["spec"]["containers"].as_array().into_iter().flatten()
+    items(&pod["spec"]["containers"]).iter()
 }
 
 /// The image that makes a Pod end so.
@@ -153,7 +153,7 @@ fn status(pod: &Value, phase: &str, end: End, now: &str) -> Value {
     say(&mut status, now, "ContainersReady", state(ready), reason, message);
     say(&mut status, now, "Ready", state(ready), reason, message);
     let container = |container: &Value| {
-        let image = container["image"].as_str().unwrap_or_default();
+        let image = text(&container["image"]);
         let (state, restarts) = container_state(phase, end, image, now);
         let running = ready && state.get("running").is_some();
         json!({"name": container["name"], "image": image, "imageID": "", "ready": running,

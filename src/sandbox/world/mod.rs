@@ -18,10 +18,11 @@ use crate::sandbox::World;
 use crate::sandbox::delete::Deletion;
 use crate::sandbox::kinds::{DEFINITIONS, established};
 use crate::sandbox::merge::Writer;
+use crate::sandbox::object::{items, name_of, namespace_of};
 use crate::sandbox::refusal::Refused;
 use crate::sandbox::state::{Shared, State};
 use crate::sandbox::world::kubelet::Kubelet;
-use crate::sandbox::write::{Write, name_of, now};
+use crate::sandbox::write::{Write, now};
 
 /// Pause between two steps, so that what comes together is seen together.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -169,23 +170,11 @@ fn tidy(status: &mut Value, before: &Value) {
     }
 }
 
-fn namespace_of(object: &Value) -> &str {
-    object["metadata"]["namespace"].as_str().unwrap_or_default()
-}
-
-fn uid_of(object: &Value) -> &str {
-    object["metadata"]["uid"].as_str().unwrap_or_default()
-}
-
-fn is_leaving(object: &Value) -> bool {
-    object["metadata"]["deletionTimestamp"].is_string()
-}
-
 /// Objects by the uid of their controller.
 fn by_controller(objects: Vec<Arc<Value>>) -> HashMap<String, Vec<Arc<Value>>> {
     let mut owned: HashMap<String, Vec<Arc<Value>>> = HashMap::new();
     for object in objects {
-        let owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+        let owners = items(&object["metadata"]["ownerReferences"]).iter();
         let mut controller =
             owners.filter(|owner| owner["controller"] == true).map(|one| &one["uid"]);
         if let Some(uid) = controller.find_map(Value::as_str).map(str::to_owned) {
@@ -211,8 +200,8 @@ fn say(status: &mut Value, now: &str, kind: &str, state: &str, reason: &str, mes
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::object::set;
     use crate::sandbox::storage::HISTORY;
-    use crate::sandbox::write::set;
 
     fn state() -> State {
         let mut state = State::new(HISTORY);

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::sandbox::object::{namespace_of, uid_of};
 use crate::sandbox::select::{Selector, as_text};
 use crate::sandbox::world::pods::is_ready;
-use crate::sandbox::world::{Hand, namespace_of, say, uid_of};
+use crate::sandbox::world::{Hand, say};
 
 /// One step of all of them.
 pub(super) fn step(hand: &mut Hand<'_>) {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::sandbox::kinds::is_true;
-use crate::sandbox::world::{Hand, is_leaving, uid_of};
-use crate::sandbox::write::{name_of, set};
+use crate::sandbox::object::{is_leaving, is_true, name_of, set, uid_of};
+use crate::sandbox::world::Hand;
 
 /// The label that tells of which template a Pod is.
 pub(super) const TEMPLATE_HASH: &str = "pod-template-hash";

@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::kinds::is_true;
+use crate::sandbox::object::{is_leaving, is_true, items, name_of, namespace_of, set, uid_of};
 use crate::sandbox::storage::Key;
 use crate::sandbox::world::pods::{
     REVISION_HASH, TEMPLATE_HASH, active, bring, from_template, has_ended, hash, is_ready, ready,
 };
-use crate::sandbox::world::{Hand, by_controller, is_leaving, namespace_of, say, tidy, uid_of};
-use crate::sandbox::write::{name_of, set as set_at};
+use crate::sandbox::world::{Hand, by_controller, say, tidy};
 
 const DEPLOYMENTS: &str = "deployments.apps";
 const REPLICA_SETS: &str = "replicasets.apps";
@@ -85,7 +84,7 @@ fn deployment(hand: &mut Hand<'_>, deployment: &Value, sets: &[Arc<Value>]) {
     if deployment["status"] != status || deployment["metadata"]["annotations"][REVISION] != revision
     {
         hand.change_part(DEPLOYMENTS, deployment, Some("status"), |deployment| {
-            set_at(deployment, &["metadata", "annotations", REVISION], revision);
+            set(deployment, &["metadata", "annotations", REVISION], revision);
             deployment["status"] = status;
         });
     }
@@ -94,15 +93,15 @@ fn deployment(hand: &mut Hand<'_>, deployment: &Value, sets: &[Arc<Value>]) {
 /// Makes the `ReplicaSet` of a new template.
 fn new_set(hand: &mut Hand<'_>, deployment: &Value, hash: &str, revision: u64) {
     let name = format!("{}-{hash}", name_of(deployment));
-    let mut set = from_template(deployment, Some(&name), &[(TEMPLATE_HASH, hash)]);
-    set["metadata"]["annotations"] = json!({REVISION: revision.to_string()});
+    let mut new = from_template(deployment, Some(&name), &[(TEMPLATE_HASH, hash)]);
+    new["metadata"]["annotations"] = json!({REVISION: revision.to_string()});
     let mut template = deployment["spec"]["template"].clone();
-    set_at(&mut template, &["metadata", "labels", TEMPLATE_HASH], json!(hash));
+    set(&mut template, &["metadata", "labels", TEMPLATE_HASH], json!(hash));
     let mut selector = deployment["spec"]["selector"].clone();
-    set_at(&mut selector, &["matchLabels", TEMPLATE_HASH], json!(hash));
+    set(&mut selector, &["matchLabels", TEMPLATE_HASH], json!(hash));
     let wanted = replicas(deployment);
-    set["spec"] = json!({"replicas": wanted, "selector": selector, "template": template});
-    hand.create(REPLICA_SETS, set);
+    new["spec"] = json!({"replicas": wanted, "selector": selector, "template": template});
+    hand.create(REPLICA_SETS, new);
 }
 
 fn scale(hand: &mut Hand<'_>, set: &Value, wanted: usize) {
@@ -174,7 +173,7 @@ fn deployment_status(
 }
 
 fn progressing(status: &Value) -> &Value {
-    let mut conditions = status["conditions"].as_array().into_iter().flatten();
+    let mut conditions = items(&status["conditions"]).iter();
     conditions.find(|one| one["type"] == "Progressing").unwrap_or(&Value::Null)
 }
 
@@ -259,7 +258,7 @@ fn stateful_set(hand: &mut Hand<'_>, set: &Value, pods: &[Arc<Value>]) {
 /// Makes the volume claims of a Pod of a `StatefulSet`; they stay when it goes.
 fn claims(hand: &mut Hand<'_>, set: &Value, ordinal: usize) {
     let claims = "persistentvolumeclaims";
-    for template in set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
+    for template in items(&set["spec"]["volumeClaimTemplates"]) {
         let name = format!("{}-{}-{ordinal}", name_of(template), name_of(set));
         let namespace = namespace_of(set);
         if hand.state.store.get(&Key::new(claims, namespace, &name)).is_none() {
