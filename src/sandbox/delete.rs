@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::sandbox::kinds::{DEFINITIONS, Kind};
-use crate::sandbox::object::{is_leaving, name_of, set, text};
+use crate::sandbox::object::{is_leaving, items, name_of, set, text};
 use crate::sandbox::refusal::{Refused, about};
 use crate::sandbox::state::State;
 use crate::sandbox::storage::Key;
@@ -124,10 +124,7 @@ impl State {
         let resource = &write.kind.resource;
         let more = match propagation {
             _ if *resource == DEFINITIONS => {
-                let spec = &object["spec"];
-                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                let (plural, group) = (text(&spec["names"]["plural"]), text(&spec["group"]));
-                let any = self.store.list(&format!("{plural}.{group}"), None).next().is_some();
+                let any = self.store.list(name_of(object), None).next().is_some();
                 any.then_some(CLEANUP)
             }
             Propagation::Foreground => Some(FOREGROUND),
@@ -136,7 +133,7 @@ impl State {
         };
         let metadata = &mut object["metadata"];
         if let Some(more) = more {
-            let mut finalizers = metadata["finalizers"].as_array().cloned().unwrap_or_default();
+            let mut finalizers = items(&metadata["finalizers"]).to_vec();
             if !finalizers.iter().any(|one| one == more) {
                 finalizers.push(json!(more));
             }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::sandbox::kinds::{DEFINITIONS, Kind, facts};
 use crate::sandbox::merge::Types;
-use crate::sandbox::object::{fields, items, name_of, set};
+use crate::sandbox::object::{fields, items, name_of, set, text};
 use crate::sandbox::refusal::{Problem, Refused};
 use crate::sandbox::state::State;
 use crate::sandbox::write::Write;
@@ -138,8 +138,8 @@ fn check_name(kind: &Kind, object: &Value, problems: &mut Vec<Problem>) {
         }
         DEFINITIONS => {
             let spec = &object["spec"];
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            if name != format!("{}.{}", text(&spec["names"]["plural"]), text(&spec["group"])) {
+            let expected = format!("{}.{}", text(&spec["names"]["plural"]), text(&spec["group"]));
+            if name != expected {
                 invalid("must be spec.names.plural+\".\"+spec.group");
             }
         }
@@ -169,8 +169,7 @@ fn is_part(text: &str) -> bool {
 fn check_fields(kind: &Kind, types: &Types, object: &Value, problems: &mut Vec<Problem>) {
     let resource = &*kind.resource;
     let spec = &object["spec"];
-    let given =
-        |value: &Value| value.is_object() || value.as_array().is_some_and(|all| !all.is_empty());
+    let given = |value: &Value| value.is_object() || !items(value).is_empty();
     let required = facts(resource, "required").flat_map(|pointers| pointers.split(' '));
     let missing = required.filter(|pointer| !object.pointer(pointer).is_some_and(given));
     problems.extend(missing.map(|pointer| Problem::required(&dotted(pointer), "")));

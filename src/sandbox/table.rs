@@ -112,11 +112,11 @@ fn since(time: Option<&str>) -> String {
 }
 
 fn statuses(pod: &Value) -> &[Value] {
-    pod["status"]["containerStatuses"].as_array().map_or(&[], Vec::as_slice)
+    items(&pod["status"]["containerStatuses"])
 }
 
 fn ready(pod: &Value) -> Value {
-    let all = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
+    let all = items(&pod["spec"]["containers"]).len();
     let ready = statuses(pod).iter().filter(|one| one["ready"] == true).count();
     json!(format!("{ready}/{all}"))
 }

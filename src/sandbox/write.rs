@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::kinds::Kind;
 use crate::sandbox::merge::{self, Writer};
-use crate::sandbox::object::{is_leaving, name_of, text};
+use crate::sandbox::object::{fields, is_leaving, items, name_of, text};
 use crate::sandbox::refusal::{Problem, Refused};
 use crate::sandbox::rules;
 use crate::sandbox::state::State;
@@ -191,8 +191,9 @@ impl State {
 
 /// Whether nothing holds back the deletion of an object any more. A namespace is held by its content.
 pub(super) fn is_released(object: &Value) -> bool {
-    let none = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
-    is_leaving(object) && none(&object["metadata"]["finalizers"]) && object["kind"] != "Namespace"
+    let held =
+        object["kind"] == "Namespace" || !items(&object["metadata"]["finalizers"]).is_empty();
+    is_leaving(object) && !held
 }
 
 /// Completes what says which object it is, and refuses what contradicts the request.
@@ -292,11 +293,8 @@ fn expect(kind: &Kind, live: &Value, wanted: &Value) -> Result<(), Refused> {
 /// A custom resource can only be replaced in a version that one has seen.
 pub(super) fn expect_version(kind: &Kind, object: &Value) -> Result<(), Refused> {
     if kind.custom && object["metadata"]["resourceVersion"].as_str().is_none_or(str::is_empty) {
-        let problem = Problem::invalid(
-            "metadata.resourceVersion",
-            &json!(0),
-            "must be specified for an update",
-        );
+        let (field, message) = ("metadata.resourceVersion", "must be specified for an update");
+        let problem = Problem::invalid(field, &json!(0), message);
         return Err(Refused::invalid(kind, name_of(object), &[problem]));
     }
     Ok(())
@@ -315,8 +313,7 @@ fn carry(live: &Value, after: &mut Value) {
 /// The fields that count for `generation`.
 fn desired<'a>(kind: &Kind, object: &'a Value) -> BTreeMap<&'a str, &'a Value> {
     let others = ["apiVersion", "kind", "metadata"];
-    let fields = object.as_object().into_iter().flatten();
-    let fields = fields.filter(|(name, _)| {
+    let fields = fields(object).filter(|(name, _)| {
         !others.contains(&name.as_str()) && (*name != "status" || (kind.custom && !kind.status))
     });
     fields.map(|(name, value)| (name.as_str(), value)).collect()

@@ -38,92 +38,71 @@ impl Difference {
         path: &mut Vec<Element>,
     ) {
         let (old, new) = (Shape::of(holds, before), Shape::of(holds, after));
-        let leaf = match (before, after) {
-            (_, None) => self.compare_as(&old, before, after, path),
-            (None, _) => self.compare_as(&new, before, after, path),
-            _ if old.is_like(&new) => self.compare_as(&new, before, after, path),
-            _ => {
-                self.compare_as(&old, before, after, path);
-                self.compare_as(&new, before, after, path)
-            }
-        };
-        if !leaf {
-            match (before, after) {
-                (None, _) => self.added.insert(path),
-                (_, None) => self.removed.insert(path),
-                _ => {}
-            }
+        if after.is_none() || (before.is_some() && !old.is_like(&new)) {
+            self.compare_as(&old, before, after, path);
+        }
+        if after.is_some() {
+            self.compare_as(&new, before, after, path);
+        }
+        match (before, after) {
+            (None, _) => self.added.insert(path),
+            (_, None) => self.removed.insert(path),
+            _ => {}
         }
     }
 
-    /// Whether it was compared as a whole.
     fn compare_as(
         &mut self,
         shape: &Shape<'_>,
         before: Option<&Value>,
         after: Option<&Value>,
         path: &mut Vec<Element>,
-    ) -> bool {
-        match shape {
-            Shape::List(list) if goes_into(shape, before, after) => {
+    ) {
+        match (shape, before, after) {
+            (Shape::List(list), ..) if goes_into(shape, before, after) => {
                 self.compare_items(list, items(before), items(after), path);
-                return false;
             }
-            Shape::Map(map) if goes_into(shape, before, after) => {
+            (Shape::Map(map), ..) if goes_into(shape, before, after) => {
                 for name in names(before, after) {
                     let Some(holds) = map.field(name) else { continue };
                     path.push(Element::Field(name.clone()));
                     self.compare(holds, get(before, name), get(after, name), path);
                     path.pop();
                 }
-                return false;
             }
+            (_, Some(before), Some(after)) if !same(before, after) => self.modified.insert(path),
             _ => {}
         }
-        match (before, after) {
-            (None, _) => self.added.insert(path),
-            (_, None) => self.removed.insert(path),
-            (Some(before), Some(after)) if !same(before, after) => self.modified.insert(path),
-            _ => {}
-        }
-        true
     }
 
-    fn compare_items(
+    fn compare_items<'a>(
         &mut self,
         list: &List,
-        before: &[Value],
-        after: &[Value],
+        before: &'a [Value],
+        after: &'a [Value],
         path: &mut Vec<Element>,
     ) {
         let (before, after) = (by_element(list, before), by_element(list, after));
         let new = after.iter().filter(|(element, _)| find(&before, element).is_empty());
         for (element, _) in before.iter().chain(new) {
             path.push(element.clone());
-            match (find(&before, element), find(&after, element)) {
-                (old @ ([] | [_]), new @ ([] | [_])) => {
-                    self.compare(&list.items, old.first().copied(), new.first().copied(), path);
+            let (old, new) = (find(&before, element), find(&after, element));
+            // Items that cannot be told apart are one thing.
+            let one = |items: &[&'a Value]| if let [one] = items { Some(*one) } else { None };
+            let several = (old.len() > 1, new.len() > 1);
+            if several == (true, true) {
+                let equal = |(old, new): (&&Value, &&Value)| same(old, new);
+                if old.len() != new.len() || !old.iter().zip(new).all(equal) {
+                    self.modified.insert(path);
                 }
-                // Items that cannot be told apart are one thing.
-                (old @ [_, _, ..], new @ [_, _, ..]) => {
-                    let equal = old.len() == new.len()
-                        && old.iter().zip(new).all(|(old, new)| same(old, new));
-                    if !equal {
-                        self.modified.insert(path);
-                    }
-                }
-                ([_, _, ..], new) => {
-                    if let Some(new) = new.first() {
-                        self.compare(&list.items, None, Some(new), path);
-                    }
-                    self.removed.insert(path);
-                }
-                (old, _) => {
-                    if let Some(old) = old.first() {
-                        self.compare(&list.items, Some(old), None, path);
-                    }
-                    self.added.insert(path);
-                }
+            } else if several == (false, false) || !old.is_empty() && !new.is_empty() {
+                self.compare(&list.items, one(old), one(new), path);
+            }
+            if several == (true, false) {
+                self.removed.insert(path);
+            }
+            if several == (false, true) {
+                self.added.insert(path);
             }
             path.pop();
         }

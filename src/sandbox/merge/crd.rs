@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::sandbox::merge::types::{
     Field, Identity, Kind, List, Scalar, Struct, Type, Types, WhenEmpty,
 };
-use crate::sandbox::object::{fields, items};
+use crate::sandbox::object::{fields, items, text};
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 
@@ -32,7 +32,7 @@ impl Types {
     /// A schema that cannot be read.
     pub fn with_definition(&self, definition: &Value) -> Result<Self, Invalid> {
         let spec = &definition["spec"];
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let text = |value: &Value| text(value).to_owned();
         let (group, kind) = (text(&spec["group"]), text(&spec["names"]["kind"]));
         let mut defined = HashMap::clone(&self.defined);
         defined.retain(|(version, name), _| {

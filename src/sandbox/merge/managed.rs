@@ -33,11 +33,15 @@ pub(super) struct Owner {
 impl Owner {
     pub(super) fn new(writer: &Writer<'_>, operation: Operation) -> Self {
         let manager = if writer.manager.is_empty() { "unknown" } else { writer.manager };
+        Self::of(manager, operation, writer.api_version, writer.subresource.unwrap_or_default())
+    }
+
+    fn of(manager: &str, operation: Operation, api_version: &str, subresource: &str) -> Self {
         Self {
             manager: manager.to_owned(),
             operation,
-            api_version: (operation == Operation::Update).then(|| writer.api_version.to_owned()),
-            subresource: writer.subresource.unwrap_or_default().to_owned(),
+            api_version: (operation == Operation::Update).then(|| api_version.to_owned()),
+            subresource: subresource.to_owned(),
         }
     }
 
@@ -73,39 +77,32 @@ impl Managed {
         let mut managed = BTreeMap::new();
         let entries = items(&object["metadata"]["managedFields"]).iter();
         for (index, entry) in entries.enumerate() {
-            let part = |name: &str| text(&entry[name]).to_owned();
-            let operation = match entry["operation"].as_str() {
-                Some("Apply") => Operation::Apply,
-                Some("Update") => Operation::Update,
+            let part = |name: &str| text(&entry[name]);
+            let operation = match part("operation") {
+                "Apply" => Operation::Apply,
+                "Update" => Operation::Update,
                 _ => return Err("operation must be `Apply` or `Update`".to_owned()),
             };
             let api_version = part("apiVersion");
             if api_version.is_empty() {
                 return Err("apiVersion must not be empty".to_owned());
             }
-            match entry["fieldsType"].as_str() {
-                Some("FieldsV1") => {}
-                None | Some("") => {
-                    return Err(format!("missing fieldsType in managed fields entry {index}"));
-                }
-                Some(other) => {
-                    return Err(format!(
-                        "invalid fieldsType {other:?} in managed fields entry {index}"
-                    ));
-                }
+            let problem = match part("fieldsType") {
+                "FieldsV1" => None,
+                "" => Some("missing fieldsType".to_owned()),
+                other => Some(format!("invalid fieldsType {other:?}")),
+            };
+            if let Some(problem) = problem {
+                return Err(format!("{problem} in managed fields entry {index}"));
             }
             let fields = match &entry["fieldsV1"] {
                 Value::Null => Set::default(),
                 fields => Set::from_json(fields)
                     .ok_or_else(|| format!("error decoding versioned set from entry {index}"))?,
             };
-            let owner = Owner {
-                manager: part("manager"),
-                operation,
-                api_version: (operation == Operation::Update).then(|| api_version.clone()),
-                subresource: part("subresource"),
-            };
+            let owner = Owner::of(part("manager"), operation, api_version, part("subresource"));
             let time = entry["time"].as_str().map(str::to_owned);
+            let api_version = api_version.to_owned();
             managed.insert(owner, Owned { api_version, fields, time });
         }
         Ok(Self(managed))
@@ -144,12 +141,7 @@ impl Managed {
                 first_of.insert(version, owner);
                 continue;
             };
-            let bucket = Owner {
-                manager: ANCIENT.to_owned(),
-                operation: Operation::Update,
-                api_version: Some(version),
-                subresource: String::new(),
-            };
+            let bucket = Owner::of(ANCIENT, Operation::Update, &version, "");
             if !self.0.contains_key(&bucket)
                 && let Some(owned) = self.0.remove(first)
             {

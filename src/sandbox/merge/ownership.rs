@@ -11,6 +11,7 @@ use crate::sandbox::merge::managed::{Managed, Owner};
 use crate::sandbox::merge::shape::with_whole_fields;
 use crate::sandbox::merge::types::{Kind, Type, Types};
 use crate::sandbox::merge::{Conflict, Writer};
+use crate::sandbox::object::{name_of, namespace_of};
 
 /// What is written, as far as its type goes.
 pub(super) struct Target<'a> {
@@ -70,9 +71,7 @@ impl<'a> Target<'a> {
 
     /// As the API server names an object in errors.
     pub(super) fn describe(&self, object: &Value) -> String {
-        let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
-        let metadata = &object["metadata"];
-        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+        let (namespace, name) = (namespace_of(object), name_of(object));
         // A version without a group is shown with an empty one.
         let slash = if self.api_version.contains('/') { "" } else { "/" };
         format!("{namespace}/{name}; {slash}{}, Kind={}", self.api_version, self.name)

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::sandbox::merge::fields::{Element, Scalar as Key, Set};
 use crate::sandbox::merge::types::{Field, Identity, List, Scalar, Struct, Type};
+use crate::sandbox::object::{fields, items};
 
 static ANY: Struct = anything(Type::Any, false);
 static OPAQUE: Struct = anything(Type::Opaque, true);
@@ -129,7 +130,7 @@ fn collect_fields(holds: &Type, value: &Value, path: &mut Vec<Element>, set: &mu
         shape if shape.is_whole() => set.insert(path),
         Shape::Scalar(_) => {}
         Shape::List(list) => {
-            let items = list.elements(value.as_array().map_or(&[], Vec::as_slice));
+            let items = list.elements(items(value));
             for (element, item) in &items {
                 let times = items.iter().filter(|(other, _)| other == element).count();
                 path.push(element.clone());
@@ -142,7 +143,7 @@ fn collect_fields(holds: &Type, value: &Value, path: &mut Vec<Element>, set: &mu
             }
         }
         Shape::Map(map) => {
-            for (name, value) in value.as_object().into_iter().flatten() {
+            for (name, value) in fields(value) {
                 let Some(holds) = map.field(name) else { continue };
                 path.push(Element::Field(name.clone()));
                 collect_fields(holds, value, path, set);

@@ -19,8 +19,8 @@ pub(super) fn namespaces(hand: &mut Hand<'_>) {
         let within = hand.state.store.all().filter(|(key, _)| key.namespace == name);
         let within: Vec<(String, Arc<Value>)> =
             within.map(|(key, object)| (key.resource.clone(), Arc::clone(object))).collect();
-        let finalizers = namespace["metadata"]["finalizers"].as_array();
-        if within.is_empty() && finalizers.is_none_or(Vec::is_empty) {
+        let free = items(&namespace["metadata"]["finalizers"]).is_empty();
+        if within.is_empty() && free {
             hand.state.remove(&Key::new("namespaces", "", name));
         }
         for (resource, object) in within.into_iter().filter(|(_, object)| !is_leaving(object)) {
@@ -57,7 +57,7 @@ pub(super) fn garbage(hand: &mut Hand<'_>) {
     let uids: HashSet<&str> = hand.state.store.all().map(|(_, object)| uid_of(object)).collect();
     let (mut lost, mut owned) = (Vec::new(), HashMap::<String, Vec<Dependent>>::new());
     for (key, object) in hand.state.store.all() {
-        let Some(owners) = object["metadata"]["ownerReferences"].as_array() else { continue };
+        let owners = items(&object["metadata"]["ownerReferences"]);
         let uid = |owner: &Value| text(&owner["uid"]).to_owned();
         if !owners.is_empty() && !owners.iter().any(|owner| uids.contains(&*uid(owner))) {
             lost.push((key.resource.clone(), Arc::clone(object)));
@@ -104,8 +104,8 @@ fn holds(object: &Value, finalizer: &str) -> bool {
 }
 
 /// Makes an object forget an owner.
-fn release(hand: &mut Hand<'_>, dependent: &Dependent, owner: &Value) {
-    hand.change(&dependent.resource, &dependent.object, |object| {
+fn release(hand: &mut Hand<'_>, Dependent { resource, object, .. }: &Dependent, owner: &Value) {
+    hand.change(resource, object, |object| {
         if let Some(owners) = object["metadata"]["ownerReferences"].as_array_mut() {
             owners.retain(|one| one["uid"] != owner["metadata"]["uid"]);
         }

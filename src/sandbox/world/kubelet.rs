@@ -94,9 +94,10 @@ fn move_on(hand: &mut Hand<'_>, pod: &Value, pending: bool) {
     }
     let status = status(pod, phase, end, hand.now);
     hand.set_status("pods", pod, status);
-    let image = image(pod, end);
     match end {
         End::CannotPull => {
+            let mut images = containers(pod).map(|one| text(&one["image"]));
+            let image = images.find(|image| image.ends_with(":missing")).unwrap_or_default();
             let message = format!("Failed to pull image \"{image}\": not found");
             warn(hand, pod, "Failed", &message);
         }
@@ -122,13 +123,6 @@ fn end(pod: &Value) -> End {
 
 fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
     items(&pod["spec"]["containers"]).iter()
-}
-
-/// The image that makes a Pod end so.
-fn image(pod: &Value, end: End) -> String {
-    let tag = if end == End::CannotPull { ":missing" } else { ":crash" };
-    let images = containers(pod).filter_map(|one| one["image"].as_str());
-    images.into_iter().find(|image| image.ends_with(tag)).unwrap_or_default().to_owned()
 }
 
 fn status(pod: &Value, phase: &str, end: End, now: &str) -> Value {

@@ -186,7 +186,7 @@ fn by_controller(objects: Vec<Arc<Value>>) -> HashMap<String, Vec<Arc<Value>>> {
 
 /// Says a condition in a status; the time moves only with the state.
 fn say(status: &mut Value, now: &str, kind: &str, state: &str, reason: &str, message: &str) {
-    let mut conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+    let mut conditions = items(&status["conditions"]).to_vec();
     let at = conditions.iter().position(|one| one["type"] == kind);
     let before = at.map(|at| conditions.remove(at));
     let since = before.as_ref().filter(|before| before["status"] == state);
