@@ -200,26 +200,6 @@ pub(super) fn facts(resource: &str, fact: &str) -> impl Iterator<Item = &'static
     })
 }
 
-/// What the API server says of a definition as soon as it has taken it.
-pub(super) fn established(definition: &Value, now: &str) -> Value {
-    let names = &definition["spec"]["names"];
-    let condition = |kind: &str, reason: &str, message: &str| {
-        json!({"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason,
-               "message": message})
-    };
-    let versions = items(&definition["spec"]["versions"]).iter();
-    let stored: Vec<&Value> =
-        versions.filter(|one| one["storage"] == true).map(|one| &one["name"]).collect();
-    json!({
-        "conditions": [
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ],
-        "acceptedNames": names,
-        "storedVersions": stored,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

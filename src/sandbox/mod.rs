@@ -9,16 +9,16 @@
 //! |---|---|
 //! | `mod.rs`, `connections.rs` | `Sandbox`: start, address, stop; the connections |
 //! | `serve.rs`, `route.rs`, `objects.rs`, `refusal.rs` | a request, its answer, and the words of a refusal |
-//! | `state.rs`, `storage.rs`, `kinds.rs` | the objects and their versions; the kinds |
-//! | `read.rs`, `watch.rs`, `select.rs`, `table.rs` | reading, in all the forms that are asked for |
+//! | `state.rs`, `storage.rs` | the objects and their versions |
+//! | `kinds.rs`, `kinds.txt`, `facts.txt`, `object.rs` | the kinds, and what is known of them |
+//! | `read.rs`, `watch.rs`, `select.rs`, `table.rs`, `table.txt` | reading, in every form |
 //! | `write.rs`, `patch.rs`, `scale.rs`, `delete.rs`, `rules.rs` | writing, and what is refused |
-//! | `merge/`, `defaults.rs` | who owns which field; what is filled in |
+//! | `merge/` | the type of every field, who owns it, and what is filled in |
 //! | `discovery.rs`, `openapi.rs` | what clients ask before they ask for objects |
 //! | `world/` | the simulated controllers and kubelet |
 //! | `fault.rs` | what goes wrong on request |
 
 mod connections;
-pub mod defaults;
 mod delete;
 mod discovery;
 pub mod fault;

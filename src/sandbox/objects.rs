@@ -245,12 +245,7 @@ fn check_fields(
     if how == "Ignore" {
         return Ok(Vec::new());
     }
-    let mut typed = object.clone();
-    if let Some(fields) = typed.as_object_mut() {
-        fields.entry("apiVersion").or_insert_with(|| json!(kind.api_version));
-        fields.entry("kind").or_insert_with(|| json!(kind.kind));
-    }
-    let unknown = merge::validate(&state.types, &typed);
+    let unknown = merge::validate(&state.types, &kind.api_version, &kind.kind, object);
     if how != "Strict" || unknown.is_empty() {
         return Ok(unknown);
     }

@@ -53,8 +53,8 @@ impl Refused {
 
     /// 404: the path is not served.
     pub(super) fn not_served() -> Self {
-        let message = "the server could not find the requested resource";
-        Self::new(404, "NotFound", message).with(json!({}))
+        Self::new(404, "NotFound", "the server could not find the requested resource")
+            .with(json!({}))
     }
 
     /// 404: the object is not there.
@@ -87,9 +87,12 @@ impl Refused {
 
     /// 409: the write was meant for another state of the object.
     pub(super) fn conflict(kind: &Kind, name: &str, because: &str) -> Self {
-        let resource = &kind.resource;
-        let message = format!("Operation cannot be fulfilled on {resource} \"{name}\": {because}");
-        Self::new(409, "Conflict", message).with(about(kind, name))
+        Self::unfulfilled(&kind.resource, name, because).with(about(kind, name))
+    }
+
+    fn unfulfilled(what: &str, name: &str, because: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {what} \"{name}\": {because}");
+        Self::new(409, "Conflict", message)
     }
 
     /// 409: the object has a newer version than the one that is written back.
@@ -101,11 +104,7 @@ impl Refused {
 
     /// 409: a precondition of a deletion.
     pub(super) fn precondition(kind: &Kind, name: &str, because: &str) -> Self {
-        let kind_name = kind.qualified();
-        let message = format!("Operation cannot be fulfilled on {kind_name} \"{name}\": {because}");
-        let mut details = about(kind, name);
-        details["kind"] = json!(kind.kind);
-        Self::new(409, "Conflict", message).with(details)
+        Self::unfulfilled(&kind.qualified(), name, because).with(about_kind(kind, name))
     }
 
     /// 410
@@ -143,8 +142,7 @@ impl Refused {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let mut details = about(kind, name);
-        details["kind"] = json!(kind.kind);
+        let mut details = about_kind(kind, name);
         details["causes"] = problems.iter().map(cause).collect();
         let message = format!("{} \"{name}\" is invalid: {told}", kind.qualified());
         Self::new(422, "Invalid", message).with(details)
@@ -248,5 +246,12 @@ pub(super) fn about(kind: &Kind, name: &str) -> Value {
             details[field] = json!(value);
         }
     }
+    details
+}
+
+/// The same where the API server names the kind.
+fn about_kind(kind: &Kind, name: &str) -> Value {
+    let mut details = about(kind, name);
+    details["kind"] = json!(kind.kind);
     details
 }

@@ -13,7 +13,6 @@ use crate::sandbox::merge::Types;
 use crate::sandbox::object::{fields, items, name_of, set, text};
 use crate::sandbox::refusal::{Problem, Refused};
 use crate::sandbox::state::State;
-use crate::sandbox::write::Write;
 
 /// Characters of generated names, which spell no words (`k8s.io/apimachinery/pkg/util/rand`).
 const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -39,9 +38,9 @@ pub(super) fn uid() -> String {
 }
 
 /// Gives a new object what the server allocates, and the status with which it begins.
-pub(super) fn complete(state: &State, write: &Write<'_>, object: &mut Value) {
-    let resource = &*write.kind.resource;
-    if write.kind.status && !write.kind.custom {
+pub(super) fn complete(state: &State, kind: &Kind, object: &mut Value) {
+    let resource = &*kind.resource;
+    if kind.status && !kind.custom {
         let first = facts(resource, "begins").find_map(|status| serde_json::from_str(status).ok());
         let first: Map<String, Value> = first.unwrap_or_default();
         for (field, value) in first {

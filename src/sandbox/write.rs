@@ -149,7 +149,7 @@ impl State {
     }
 
     fn store_new(&mut self, write: &Write<'_>, mut object: Value) -> Result<Arc<Value>, Refused> {
-        rules::complete(self, write, &mut object);
+        rules::complete(self, write.kind, &mut object);
         let name = name_of(&object).to_owned();
         rules::check(write.kind, &self.types, None, &object)?;
         let key = write.key(&name);

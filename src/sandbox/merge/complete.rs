@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::sandbox::defaults;
+use crate::sandbox::merge::defaults;
 use crate::sandbox::merge::types::{Type, Types};
 
 /// Fills in the defaults of an object and drops the fields that its type does not have.

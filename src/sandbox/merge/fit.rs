@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 use crate::sandbox::merge::shape::Shape;
 use crate::sandbox::merge::types::{Scalar, Type, Types};
 
-/// The fields of an object that its type does not have, as the API server names them in warnings and
+/// The fields of an object of a kind that its type does not have, as the API server names them in warnings and
 /// strict errors: `unknown field "spec.replicaz"`.
-pub fn validate(types: &Types, object: &Value) -> Vec<String> {
+pub fn validate(types: &Types, api_version: &str, kind: &str, object: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    if let Some(kind) = types.of(object) {
+    if let Some(kind) = types.kind(api_version, kind) {
         find_unknown(&kind.holds, object, "", &mut found);
     }
     found

@@ -3,20 +3,20 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `types.rs`, `builtin.txt`, `crd.rs` | the type of every field of every kind |
-//! | `fields.rs` | sets of fields |
-//! | `shape.rs` | one value and its type: what it is, and which fields it has |
-//! | `fit.rs` | one value and its type: whether it fits |
-//! | `combine.rs` | two values: what differs, what they are together |
-//! | `managed.rs` | the entries of `managedFields` |
-//! | `ownership.rs` | who loses fields by a write |
+//! | `types.rs`, `builtin.txt`, `crd.rs` | the type of every field: of built-in kinds, and by definitions |
+//! | `fields.rs` | sets of fields, as `fieldsV1` has them |
+//! | `shape.rs` | a value by its type: what it is, and which fields it has |
+//! | `fit.rs` | a value by its type: whether it fits, in the words of the API server |
+//! | `complete.rs`, `defaults/` | a value by its type: as the API server stores it |
+//! | `combine.rs` | two values of one type: what differs, what they are together |
+//! | `managed.rs`, `ownership.rs` | the entries of `managedFields`, and who loses fields by a write |
 //! | `apply.rs`, `update.rs` | the two ways to write |
-//! | `complete.rs` | an object as the API server stores it |
 
 mod apply;
 mod combine;
 mod complete;
 mod crd;
+mod defaults;
 mod fields;
 mod fit;
 mod managed;

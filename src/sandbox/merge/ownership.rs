@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::defaults;
 use crate::sandbox::merge::combine::Difference;
+use crate::sandbox::merge::defaults;
 use crate::sandbox::merge::fields::{Element, Set};
 use crate::sandbox::merge::managed::{Managed, Owner};
 use crate::sandbox::merge::shape::with_whole_fields;

@@ -16,9 +16,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::sandbox::World;
 use crate::sandbox::delete::Deletion;
-use crate::sandbox::kinds::{DEFINITIONS, established};
+use crate::sandbox::kinds::DEFINITIONS;
 use crate::sandbox::merge::Writer;
-use crate::sandbox::object::{items, name_of, namespace_of};
+use crate::sandbox::object::{fields, items, name_of, namespace_of};
 use crate::sandbox::refusal::Refused;
 use crate::sandbox::state::{Shared, State};
 use crate::sandbox::world::kubelet::Kubelet;
@@ -76,10 +76,14 @@ fn step(state: &mut State, world: World, kubelet: Option<&mut Kubelet>) {
 /// Takes new definitions into service.
 fn establish(hand: &mut Hand<'_>) {
     for definition in hand.list(DEFINITIONS) {
-        let status = established(&definition, hand.now);
-        let known = &definition["status"];
-        let same = ["acceptedNames", "storedVersions"].iter().all(|one| known[one] == status[one]);
-        if !same {
+        let spec = &definition["spec"];
+        let stored = items(&spec["versions"]).iter().filter(|one| one["storage"] == true);
+        let stored: Vec<&Value> = stored.map(|one| &one["name"]).collect();
+        let mut status = json!({"acceptedNames": spec["names"], "storedVersions": stored});
+        if fields(&status).any(|(name, value)| definition["status"][name] != *value) {
+            let (now, names) = (hand.now, "the initial names have been accepted");
+            say(&mut status, now, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
+            say(&mut status, now, "Established", "True", "InitialNamesAccepted", names);
             hand.set_status(DEFINITIONS, &definition, status);
         }
     }

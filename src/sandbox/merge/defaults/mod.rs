@@ -45,7 +45,7 @@ impl Default {
 
 /// Fills in what the manifest leaves out and the API server decides by rule. Objects of a kind that
 /// is not built in stay as they are. Doing it twice changes nothing more.
-pub fn fill_defaults(object: &mut Value) {
+pub(super) fn fill_defaults(object: &mut Value) {
     if let Some(holds) = type_of(object) {
         walk(&holds, object, true);
     }
