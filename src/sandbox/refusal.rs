@@ -166,13 +166,13 @@ impl Refused {
 
     /// A code that a test asked for.
     pub(super) fn injected(code: u16) -> Self {
-        let reason = match code {
-            429 => "TooManyRequests",
-            500 => "InternalError",
-            503 => "ServiceUnavailable",
-            _ => "",
+        let (reason, details) = match code {
+            429 => ("TooManyRequests", json!({"retryAfterSeconds": 1})),
+            500 => ("InternalError", json!({})),
+            503 => ("ServiceUnavailable", json!({})),
+            _ => ("", json!({})),
         };
-        Self::new(code, reason, "a fault on request").with(json!({}))
+        Self::new(code, reason, "a fault on request").with(details)
     }
 
     /// What merging refused.

@@ -136,6 +136,8 @@ fn version() -> Value {
 
 fn response(answered: Answered) -> Response {
     let mut content_type = JSON;
+    let details = answered.as_ref().err().and_then(|refused| refused.details.as_ref());
+    let retry_after = details.and_then(|details| details["retryAfterSeconds"].as_u64());
     let (code, body, warnings) = match answered {
         Ok(Reply::Object { code, object, warnings }) => {
             if object["kind"] == "APIGroupDiscoveryList" {
@@ -155,8 +157,8 @@ fn response(answered: Answered) -> Response {
         StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if matches!(code, 429 | 503 | 504) {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     for warning in warnings {
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");

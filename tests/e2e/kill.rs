@@ -67,7 +67,7 @@ const DEATHS_OF_THE_UNWANTED: &[Lives] = &[
 ];
 
 /// Worlds at a time: each waits most of its time.
-const WORLDS: usize = 8;
+const WORLDS: usize = 5;
 
 #[test]
 fn killed_at_any_step_it_ends_at_the_last_push_and_leaves_nothing_over() {

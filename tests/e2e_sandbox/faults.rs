@@ -42,7 +42,7 @@ const FAULTS: [(Effect, usize); 8] = [
 ];
 
 /// Worlds at a time: each waits most of its time.
-const WORLDS: usize = 16;
+const WORLDS: usize = 8;
 
 #[test]
 fn whatever_goes_wrong_at_a_step_the_end_is_what_git_says_and_stays() {
