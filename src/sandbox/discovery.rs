@@ -4,15 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::kinds::{Group, Kind, Kinds};
+use crate::sandbox::kinds::{Group, Kind, Kinds, REVIEWS};
 
 const ALL: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const OF_SUBRESOURCE: [&str; 3] = ["get", "patch", "update"];
-/// Reviews are answered and not stored.
-pub(super) const REVIEWS: (&str, &str, &str) =
-    ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview");
-
 /// The answer to a path of discovery, if it is one. `aggregated`: everything at once is asked for.
 pub(super) fn answer(kinds: &Kinds, path: &[&str], aggregated: bool) -> Option<Value> {
     let groups = || kinds.groups().into_iter();
@@ -22,27 +18,15 @@ pub(super) fn answer(kinds: &Kinds, path: &[&str], aggregated: bool) -> Option<V
         ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"],
                                "serverAddressByClientCIDRs": []})),
         ["apis"] => {
-            let mut named: Vec<Value> =
-                groups().filter(|group| !group.name.is_empty()).map(|one| group(&one)).collect();
-            named.push(group(&reviews()));
+            let named = groups().filter(|group| !group.name.is_empty());
+            let named: Vec<Value> = named.map(|one| group(&one)).collect();
             Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": named}))
         }
-        ["apis", name] if *name == REVIEWS.0 => Some(named(&reviews())),
         ["apis", name] => groups().find(|group| group.name == *name).map(|one| named(&one)),
-        ["apis", name, "v1"] if *name == REVIEWS.0 => {
-            let review = json!({"name": REVIEWS.1, "singularName": "", "namespaced": false,
-                                "kind": REVIEWS.2, "verbs": ["create"]});
-            Some(json!({"kind": "APIResourceList", "apiVersion": "v1",
-                        "groupVersion": format!("{name}/v1"), "resources": [review]}))
-        }
         ["api", version] => resources(groups(), "", version),
         ["apis", name, version] => resources(groups(), name, version),
         _ => None,
     }
-}
-
-fn reviews() -> Group<'static> {
-    Group { name: REVIEWS.0, versions: vec![("v1", Vec::new())] }
 }
 
 /// A group as an answer of its own.
@@ -98,8 +82,12 @@ fn subresources(kind: &Kind) -> impl Iterator<Item = &'static str> {
 }
 
 fn verbs(kind: &Kind) -> Vec<&'static str> {
-    let namespace = kind.plural == "namespaces";
-    ALL.into_iter().filter(|verb| !(namespace && *verb == "deletecollection")).collect()
+    let has = |verb: &&str| match &*kind.resource {
+        REVIEWS => *verb == "create",
+        "namespaces" => *verb != "deletecollection",
+        _ => true,
+    };
+    ALL.into_iter().filter(has).collect()
 }
 
 fn lists(kind: &Kind, entry: &mut Value) {

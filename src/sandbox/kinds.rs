@@ -12,6 +12,11 @@ use crate::sandbox::object::{is_true, items, text};
 /// subresources. Held to the discovery of a real API server by `tests/e2e/sandbox_kinds.rs`.
 const BUILT_IN: &str = include_str!("kinds.txt");
 
+/// Reviews are answered and not stored.
+pub(super) const REVIEWS: &str = "selfsubjectaccessreviews.authorization.k8s.io";
+const REVIEW: &str = "authorization.k8s.io/v1 selfsubjectaccessreviews selfsubjectaccessreview \
+    SelfSubjectAccessReview Cluster - - -";
+
 /// What more there is to know of them; its head says how it is to be read.
 const FACTS: &str = include_str!("facts.txt");
 
@@ -131,7 +136,8 @@ pub(super) struct Kinds(Vec<Arc<Kind>>);
 impl Kinds {
     /// The built-in kinds.
     pub(super) fn built_in() -> Self {
-        Self(BUILT_IN.lines().filter_map(Kind::built_in).map(Arc::new).collect())
+        let lines = BUILT_IN.lines().chain([REVIEW]);
+        Self(lines.filter_map(Kind::built_in).map(Arc::new).collect())
     }
 
     /// The built-in kinds and those of definitions that are established.
@@ -207,7 +213,7 @@ mod tests {
     #[test]
     fn every_line_of_the_table_is_a_kind() {
         let kinds = Kinds::built_in();
-        assert_eq!(kinds.0.len(), BUILT_IN.lines().count());
+        assert_eq!(kinds.0.len(), BUILT_IN.lines().count() + 1);
         let deployment = kinds.find("apps", "v1", "deployments").unwrap();
         assert!(deployment.status && deployment.scale.is_some() && deployment.generation);
         assert_eq!(deployment.short_names, ["deploy"]);

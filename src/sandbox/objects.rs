@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::sandbox::delete::Deletion;
-use crate::sandbox::kinds::Kind;
+use crate::sandbox::kinds::{Kind, REVIEWS};
 use crate::sandbox::merge::{self, Writer};
 use crate::sandbox::read::{Range, shown};
 use crate::sandbox::refusal::Refused;
@@ -42,6 +42,9 @@ impl Shared {
             None if !known => return Ok(NO_PAGE),
             kind => kind.ok_or_else(Refused::not_served)?,
         };
+        if kind.resource == REVIEWS {
+            return review(call);
+        }
         let (name, subresource) = (name.as_deref(), subresource.as_deref());
         let elsewhere = namespace.is_some() != kind.namespaced;
         let served = match subresource {
@@ -85,6 +88,20 @@ impl Shared {
         let Done { code, object, warnings } = done?;
         Ok(Reply::Object { code, object: shown(&kind, &object, call.view), warnings })
     }
+}
+
+/// Everybody may do everything.
+fn review(call: &Call) -> Answered {
+    if call.method != Method::POST {
+        return Err(Refused::not_allowed());
+    }
+    // Whatever is asked, and in whatever encoding.
+    let review = serde_json::from_slice(&call.body).ok().filter(Value::is_object);
+    let mut object: Value = review.unwrap_or_else(|| json!({}));
+    object["kind"] = json!("SelfSubjectAccessReview");
+    object["apiVersion"] = json!("authorization.k8s.io/v1");
+    object["status"] = json!({"allowed": true});
+    Ok(Reply::Object { code: 201, object, warnings: Vec::new() })
 }
 
 fn read(state: &State, call: &Call, kind: &Arc<Kind>, writes_ago: u64) -> Result<Value, Refused> {

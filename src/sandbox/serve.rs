@@ -8,7 +8,7 @@ use axum::response::Response;
 use futures::{StreamExt, stream};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WARNING};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
@@ -102,27 +102,8 @@ impl Shared {
         }
         let Some(target) = Target::of(&segments) else { return Ok(NO_PAGE) };
         let call = Call::new(parts, target, body.into())?;
-        if (&*call.target.group, &*call.target.plural)
-            == (discovery::REVIEWS.0, discovery::REVIEWS.1)
-        {
-            return review(&call);
-        }
         self.objects(&call, line, stale)
     }
-}
-
-/// Everybody may do everything.
-fn review(call: &Call) -> Answered {
-    if call.method != Method::POST {
-        return Err(Refused::not_allowed());
-    }
-    // Whatever is asked, and in whatever encoding.
-    let review = serde_json::from_slice(&call.body).ok().filter(Value::is_object);
-    let mut review: Value = review.unwrap_or_else(|| json!({}));
-    review["kind"] = json!(discovery::REVIEWS.2);
-    review["apiVersion"] = json!("authorization.k8s.io/v1");
-    review["status"] = json!({"allowed": true});
-    Ok(Reply::Object { code: 201, object: review, warnings: Vec::new() })
 }
 
 fn version() -> Value {

@@ -42,7 +42,12 @@ impl Types {
             let name = text(&version["name"]);
             let holds = match &version["schema"]["openAPIV3Schema"] {
                 Value::Null => Type::Any,
-                schema => Reader { version: &name }.root(schema)?,
+                schema => {
+                    let of_version = |invalid| Invalid { version: name.clone(), ..invalid };
+                    let mut root = object(schema, false, "").map_err(of_version)?;
+                    embed(&mut root);
+                    Type::Own(Arc::new(root))
+                }
             };
             let has_status = version["subresources"].get("status").is_some();
             let key = (format!("{group}/{name}"), kind.clone());
@@ -52,98 +57,86 @@ impl Types {
     }
 }
 
-struct Reader<'a> {
-    version: &'a str,
+/// `preserve`: whether the schema around this one lets unknown fields be; what is below it does too.
+fn read(schema: &Value, preserve: bool, at: &str) -> Result<Type, Invalid> {
+    let preserve = preserve || schema[PRESERVE] == true;
+    match schema["type"].as_str() {
+        Some("object") => map_or_struct(schema, preserve, at),
+        Some("array") => list(schema, preserve, at),
+        Some("string") => Ok(Type::Scalar(match schema["format"].as_str() {
+            None | Some("byte") => Scalar::Text,
+            Some(_) => Scalar::Any,
+        })),
+        Some("integer" | "number") => Ok(Type::Scalar(Scalar::Number)),
+        Some("boolean") => Ok(Type::Scalar(Scalar::Boolean)),
+        Some(other) => Err(invalid(at, &format!("has the unknown type {other}"))),
+        None if schema["x-kubernetes-int-or-string"] == true => Ok(Type::Scalar(Scalar::Any)),
+        None if schema["properties"].is_object() => map_or_struct(schema, preserve, at),
+        None => Ok(Type::Any),
+    }
 }
 
-impl Reader<'_> {
-    fn root(&self, schema: &Value) -> Result<Type, Invalid> {
-        let mut root = self.object(schema, false, "")?;
-        embed(&mut root);
-        Ok(Type::Own(Arc::new(root)))
-    }
-
-    /// `preserve`: whether the schema around this one lets unknown fields be; what is below it does too.
-    fn read(&self, schema: &Value, preserve: bool, at: &str) -> Result<Type, Invalid> {
-        let preserve = preserve || schema[PRESERVE] == true;
-        match schema["type"].as_str() {
-            Some("object") => self.map_or_struct(schema, preserve, at),
-            Some("array") => self.list(schema, preserve, at),
-            Some("string") => Ok(Type::Scalar(match schema["format"].as_str() {
-                None | Some("byte") => Scalar::Text,
-                Some(_) => Scalar::Any,
-            })),
-            Some("integer" | "number") => Ok(Type::Scalar(Scalar::Number)),
-            Some("boolean") => Ok(Type::Scalar(Scalar::Boolean)),
-            Some(other) => Err(self.invalid(at, &format!("has the unknown type {other}"))),
-            None if schema["x-kubernetes-int-or-string"] == true => Ok(Type::Scalar(Scalar::Any)),
-            None if schema["properties"].is_object() => self.map_or_struct(schema, preserve, at),
-            None => Ok(Type::Any),
+fn map_or_struct(schema: &Value, preserve: bool, at: &str) -> Result<Type, Invalid> {
+    let atomic = is_atomic(schema, at)?;
+    let values = match &schema["additionalProperties"] {
+        Value::Bool(true) => Some(Type::Any),
+        values @ Value::Object(_) => {
+            Some(read(values, preserve, &format!("{at}.additionalProperties"))?)
         }
+        _ => None,
+    };
+    if let Some(values) = values {
+        return Ok(Type::Own(Arc::new(Struct::map(values, atomic))));
     }
+    let mut object = object(schema, preserve, at)?;
+    object.atomic = atomic;
+    if schema["x-kubernetes-embedded-resource"] == true {
+        embed(&mut object);
+    }
+    Ok(Type::Own(Arc::new(object)))
+}
 
-    fn map_or_struct(&self, schema: &Value, preserve: bool, at: &str) -> Result<Type, Invalid> {
-        let atomic = self.is_atomic(schema, at)?;
-        let values = match &schema["additionalProperties"] {
-            Value::Bool(true) => Some(Type::Any),
-            values @ Value::Object(_) => {
-                Some(self.read(values, preserve, &format!("{at}.additionalProperties"))?)
-            }
-            _ => None,
-        };
-        if let Some(values) = values {
-            return Ok(Type::Own(Arc::new(Struct::map(values, atomic))));
+fn object(schema: &Value, preserve: bool, at: &str) -> Result<Struct, Invalid> {
+    let preserve = preserve || schema[PRESERVE] == true;
+    let mut object = Struct::default();
+    for (name, schema) in fields(&schema["properties"]) {
+        let holds = read(schema, preserve, &format!("{at}.properties.{name}"))?;
+        let default = schema.get("default").cloned();
+        let field = Field { holds, when_empty: WhenEmpty::Kept, default };
+        object.fields.insert(name.clone(), field);
+    }
+    object.others = preserve.then_some(Type::Any);
+    Ok(object)
+}
+
+fn list(schema: &Value, preserve: bool, at: &str) -> Result<Type, Invalid> {
+    let identity = match schema["x-kubernetes-list-type"].as_str() {
+        None | Some("atomic") => Identity::Atomic,
+        Some("set") => Identity::Value,
+        Some("map") => {
+            let keys = schema["x-kubernetes-list-map-keys"].as_array();
+            let keys = keys.ok_or_else(|| invalid(at, "has no list-map-keys"))?;
+            let keys = keys.iter().filter_map(Value::as_str);
+            Identity::Keys(keys.map(str::to_owned).collect())
         }
-        let mut object = self.object(schema, preserve, at)?;
-        object.atomic = atomic;
-        if schema["x-kubernetes-embedded-resource"] == true {
-            embed(&mut object);
+        Some(other) => {
+            return Err(invalid(at, &format!("has the unknown list type {other}")));
         }
-        Ok(Type::Own(Arc::new(object)))
-    }
+    };
+    let items = read(&schema["items"], preserve, &format!("{at}.items"))?;
+    Ok(Type::List(Arc::new(List { items, identity })))
+}
 
-    fn object(&self, schema: &Value, preserve: bool, at: &str) -> Result<Struct, Invalid> {
-        let preserve = preserve || schema[PRESERVE] == true;
-        let mut object = Struct::default();
-        for (name, schema) in fields(&schema["properties"]) {
-            let holds = self.read(schema, preserve, &format!("{at}.properties.{name}"))?;
-            let default = schema.get("default").cloned();
-            let field = Field { holds, when_empty: WhenEmpty::Kept, default };
-            object.fields.insert(name.clone(), field);
-        }
-        object.others = preserve.then_some(Type::Any);
-        Ok(object)
+fn is_atomic(schema: &Value, at: &str) -> Result<bool, Invalid> {
+    match schema["x-kubernetes-map-type"].as_str() {
+        None | Some("granular") => Ok(false),
+        Some("atomic") => Ok(true),
+        Some(other) => Err(invalid(at, &format!("has the unknown map type {other}"))),
     }
+}
 
-    fn list(&self, schema: &Value, preserve: bool, at: &str) -> Result<Type, Invalid> {
-        let identity = match schema["x-kubernetes-list-type"].as_str() {
-            None | Some("atomic") => Identity::Atomic,
-            Some("set") => Identity::Value,
-            Some("map") => {
-                let keys = schema["x-kubernetes-list-map-keys"].as_array();
-                let keys = keys.ok_or_else(|| self.invalid(at, "has no list-map-keys"))?;
-                let keys = keys.iter().filter_map(Value::as_str);
-                Identity::Keys(keys.map(str::to_owned).collect())
-            }
-            Some(other) => {
-                return Err(self.invalid(at, &format!("has the unknown list type {other}")));
-            }
-        };
-        let items = self.read(&schema["items"], preserve, &format!("{at}.items"))?;
-        Ok(Type::List(Arc::new(List { items, identity })))
-    }
-
-    fn is_atomic(&self, schema: &Value, at: &str) -> Result<bool, Invalid> {
-        match schema["x-kubernetes-map-type"].as_str() {
-            None | Some("granular") => Ok(false),
-            Some("atomic") => Ok(true),
-            Some(other) => Err(self.invalid(at, &format!("has the unknown map type {other}"))),
-        }
-    }
-
-    fn invalid(&self, at: &str, problem: &str) -> Invalid {
-        Invalid { version: self.version.to_owned(), at: at.to_owned(), problem: problem.to_owned() }
-    }
+fn invalid(at: &str, problem: &str) -> Invalid {
+    Invalid { version: String::new(), at: at.to_owned(), problem: problem.to_owned() }
 }
 
 /// What every object has, whatever its schema says.

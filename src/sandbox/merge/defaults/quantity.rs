@@ -37,11 +37,16 @@ fn canonical(text: &str) -> Option<String> {
     };
     // What is finer than the finest is rounded up.
     let amount = ceil(digits.checked_mul(factor)?, scale);
-    let sign = if negative && amount != 0 { "-" } else { "" };
-    if binary.is_some() && amount >= 1024 * NANO {
-        return Some(format!("{sign}{}", in_binary(ceil(amount, NANO))));
+    if amount == 0 {
+        return Some("0".to_owned());
     }
-    Some(format!("{sign}{}", in_decimal(amount)))
+    let sign = if negative { "-" } else { "" };
+    let written = if binary.is_some() && amount >= 1024 * NANO {
+        in_units(ceil(amount, NANO), &BINARY, 1024)
+    } else {
+        in_units(amount, &DECIMAL, 10)
+    };
+    Some(format!("{sign}{written}"))
 }
 
 fn ceil(amount: i128, step: i128) -> i128 {
@@ -49,18 +54,9 @@ fn ceil(amount: i128, step: i128) -> i128 {
 }
 
 /// With the greatest unit that leaves a whole number.
-fn in_decimal(amount: i128) -> String {
-    if amount == 0 {
-        return "0".to_owned();
-    }
-    let units = DECIMAL.iter().rev().map(|(unit, power)| (unit, 10_i128.pow(*power)));
-    let found = units.into_iter().find(|(_, size)| amount % size == 0);
-    found.map_or_else(String::new, |(unit, size)| format!("{}{unit}", amount / size))
-}
-
-fn in_binary(amount: i128) -> String {
-    let units = BINARY.iter().rev().map(|(unit, power)| (unit, 1024_i128.pow(*power)));
-    let found = units.into_iter().find(|(_, size)| amount % size == 0);
+fn in_units(amount: i128, units: &[(&str, u32)], base: i128) -> String {
+    let mut sizes = units.iter().rev().map(|(unit, power)| (unit, base.pow(*power)));
+    let found = sizes.find(|(_, size)| amount % size == 0);
     found.map_or_else(|| amount.to_string(), |(unit, size)| format!("{}{unit}", amount / size))
 }
 

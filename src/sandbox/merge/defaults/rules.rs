@@ -43,6 +43,11 @@ fn child<'a>(fields: &'a mut Fields, name: &str) -> Option<&'a mut Fields> {
     fields.get_mut(name)?.as_object_mut()
 }
 
+fn children<'a>(fields: &'a mut Fields, list: &str) -> impl Iterator<Item = &'a mut Fields> {
+    let items = fields.get_mut(list).and_then(Value::as_array_mut);
+    items.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
 /// `latest` may be another image tomorrow.
 fn pull_policy(fields: &mut Fields, image: &str, policy: &str) {
     let image = text(fields, image);
@@ -65,8 +70,7 @@ fn pod(fields: &mut Fields) {
     set(spec, "enableServiceLinks", json!(true));
     let host_network = spec.get("hostNetwork") == Some(&json!(true));
     for list in ["containers", "initContainers"] {
-        let containers = spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
-        for container in containers.filter_map(Value::as_object_mut) {
+        for container in children(spec, list) {
             if let Some(resources) = child(container, "resources")
                 && let Some(limits) = resources.get("limits").and_then(Value::as_object).cloned()
             {
@@ -77,8 +81,7 @@ fn pod(fields: &mut Fields) {
                     }
                 }
             }
-            let ports = container.get_mut("ports").and_then(Value::as_array_mut);
-            for port in ports.into_iter().flatten().filter_map(Value::as_object_mut) {
+            for port in children(container, "ports") {
                 if host_network && let Some(number) = port.get("containerPort").cloned() {
                     set(port, "hostPort", number);
                 }
@@ -169,8 +172,7 @@ fn stored_versions(fields: &mut Fields) {
 }
 
 fn claim_templates(fields: &mut Fields) {
-    let templates = fields.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut);
-    for template in templates.into_iter().flatten().filter_map(Value::as_object_mut) {
+    for template in children(fields, "volumeClaimTemplates") {
         set(template, "apiVersion", json!("v1"));
         set(template, "kind", json!("PersistentVolumeClaim"));
     }
@@ -189,10 +191,9 @@ fn scaling(fields: &mut Fields) {
 
 fn balancer(fields: &mut Fields) {
     let is_balancer = fields.get("spec").is_some_and(|spec| spec["type"] == "LoadBalancer");
-    let addresses = fields.get_mut("status").and_then(|of| of.pointer_mut("/loadBalancer/ingress"));
-    let addresses = addresses.and_then(Value::as_array_mut).filter(|_| is_balancer);
-    for address in addresses.into_iter().flatten().filter_map(Value::as_object_mut) {
-        if address.contains_key("ip") {
+    let status = child(fields, "status").and_then(|status| child(status, "loadBalancer"));
+    for address in status.into_iter().flat_map(|status| children(status, "ingress")) {
+        if is_balancer && address.contains_key("ip") {
             set(address, "ipMode", json!("VIP"));
         }
     }
