@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::kinds::{DEFINITIONS, Kind};
 use crate::sandbox::object::{is_leaving, items, name_of, set, text};
-use crate::sandbox::refusal::{Refused, about};
+use crate::sandbox::refusal::{Granted, Refused, about};
 use crate::sandbox::state::State;
 use crate::sandbox::storage::Key;
 use crate::sandbox::write::{Write, is_released};
@@ -43,7 +43,7 @@ impl Deletion {
     }
 
     /// Reads `DeleteOptions`.
-    pub(super) fn of(options: &Value) -> Result<Self, Refused> {
+    pub(super) fn of(options: &Value) -> Granted<Self> {
         let policy = options["propagationPolicy"].as_str();
         let propagation = match policy {
             Some("Foreground") => Propagation::Foreground,
@@ -69,7 +69,7 @@ impl Deletion {
         })
     }
 
-    fn check(&self, kind: &Kind, live: &Value) -> Result<(), Refused> {
+    fn check(&self, kind: &Kind, live: &Value) -> Granted<()> {
         let metadata = &live["metadata"];
         for (wanted, field, called, happened) in [
             (&self.uid, "uid", "UID", "deleted and then recreated"),
@@ -95,7 +95,7 @@ impl State {
         write: &Write<'_>,
         name: &str,
         deletion: &Deletion,
-    ) -> Result<Arc<Value>, Refused> {
+    ) -> Granted<Arc<Value>> {
         let live = self.live(write.kind, write.namespace, name)?;
         deletion.check(write.kind, &live)?;
         let dry_run = write.dry_run || deletion.dry_run;

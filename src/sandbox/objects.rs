@@ -9,7 +9,7 @@ use crate::sandbox::delete::Deletion;
 use crate::sandbox::kinds::{Kind, REVIEWS};
 use crate::sandbox::merge::{self, Writer};
 use crate::sandbox::read::{Range, shown};
-use crate::sandbox::refusal::Refused;
+use crate::sandbox::refusal::{Granted, Refused};
 use crate::sandbox::route::{Call, Target};
 use crate::sandbox::serve::{Answered, JSON, NO_PAGE, Reply};
 use crate::sandbox::state::{Shared, State};
@@ -104,7 +104,7 @@ fn review(call: &Call) -> Answered {
     Ok(Reply::Object { code: 201, object, warnings: Vec::new() })
 }
 
-fn read(state: &State, call: &Call, kind: &Arc<Kind>, writes_ago: u64) -> Result<Value, Refused> {
+fn read(state: &State, call: &Call, kind: &Arc<Kind>, writes_ago: u64) -> Granted<Value> {
     let Target { namespace, name, subresource, .. } = &call.target;
     let Some(name) = name else {
         return state.list(&Range::of(kind, call)?, call, writes_ago);
@@ -116,13 +116,13 @@ fn read(state: &State, call: &Call, kind: &Arc<Kind>, writes_ago: u64) -> Result
     }
 }
 
-fn create(state: &mut State, call: &Call, write: &Write<'_>) -> Result<Done, Refused> {
+fn create(state: &mut State, call: &Call, write: &Write<'_>) -> Granted<Done> {
     let object = decode(call, write.kind)?;
     let warnings = check_fields(state, call, write.kind, &object)?;
     Ok(Done { code: 201, object: state.create(write, object)?, warnings })
 }
 
-fn replace(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Result<Done, Refused> {
+fn replace(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Granted<Done> {
     let object = decode(call, write.kind)?;
     if write.by.subresource != Some("scale") {
         expect_version(write.kind, &object)?;
@@ -130,7 +130,7 @@ fn replace(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Res
     revise(state, call, write, name, object)
 }
 
-fn change(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Result<Done, Refused> {
+fn change(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Granted<Done> {
     if call.content_type == patch::APPLY {
         return apply(state, call, write, name);
     }
@@ -150,15 +150,15 @@ fn revise(
     write: &Write<'_>,
     name: &str,
     wanted: Value,
-) -> Result<Done, Refused> {
+) -> Granted<Done> {
     if write.by.subresource == Some("scale") {
         return scale::replace(state, write, name, &wanted).map(Arc::new).map(Done::ok);
     }
     let warnings = check_fields(state, call, write.kind, &wanted)?;
-    Ok(Done { code: 200, object: state.update(write, name, |_| Ok(wanted))?, warnings })
+    Ok(Done { code: 200, object: state.update(write, name, |object| *object = wanted)?, warnings })
 }
 
-fn apply(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Result<Done, Refused> {
+fn apply(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Granted<Done> {
     if call.query.text("fieldManager").is_empty() {
         let problem = "Required value: is required for apply patch";
         return Err(Refused::option("PatchOptions", "fieldManager", problem, "FieldValueRequired"));
@@ -169,7 +169,7 @@ fn apply(state: &mut State, call: &Call, write: &Write<'_>, name: &str) -> Resul
 }
 
 /// Reads what is to be applied: JSON, or YAML as people write it.
-fn applied(body: &[u8]) -> Result<Value, Refused> {
+fn applied(body: &[u8]) -> Granted<Value> {
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
@@ -185,7 +185,7 @@ fn applied(body: &[u8]) -> Result<Value, Refused> {
 }
 
 /// How a request wants objects to be deleted: by its options, and by its query.
-fn deletion(call: &Call) -> Result<Deletion, Refused> {
+fn deletion(call: &Call) -> Granted<Deletion> {
     let unreadable = || Refused::bad_request("the options cannot be read: they are no JSON object");
     let mut options: Value = match &call.body[..] {
         [] => json!({}),
@@ -201,12 +201,7 @@ fn deletion(call: &Call) -> Result<Deletion, Refused> {
 }
 
 /// Deletes what a request selects; answers with what that was.
-fn delete_all(
-    state: &mut State,
-    call: &Call,
-    write: &Write<'_>,
-    range: &Range,
-) -> Result<Value, Refused> {
+fn delete_all(state: &mut State, call: &Call, write: &Write<'_>, range: &Range) -> Granted<Value> {
     if write.kind.plural == "namespaces" {
         return Err(Refused::not_allowed());
     }
@@ -220,7 +215,7 @@ fn delete_all(
 }
 
 /// Whether the request only asks what would be.
-fn dry_run(call: &Call) -> Result<bool, Refused> {
+fn dry_run(call: &Call) -> Granted<bool> {
     match call.query.text("dryRun") {
         "" => Ok(false),
         "All" => Ok(true),
@@ -238,7 +233,7 @@ fn dry_run(call: &Call) -> Result<bool, Refused> {
 }
 
 /// Reads the object of a create or update.
-fn decode(call: &Call, kind: &Kind) -> Result<Value, Refused> {
+fn decode(call: &Call, kind: &Kind) -> Granted<Value> {
     if call.content_type.contains("protobuf") {
         return Err(Refused::unsupported_media(JSON));
     }
@@ -252,12 +247,7 @@ fn decode(call: &Call, kind: &Kind) -> Result<Value, Refused> {
 }
 
 /// Fields that the kind does not have: refused, warned of or passed over, as the client wants it.
-fn check_fields(
-    state: &State,
-    call: &Call,
-    kind: &Kind,
-    object: &Value,
-) -> Result<Vec<String>, Refused> {
+fn check_fields(state: &State, call: &Call, kind: &Kind, object: &Value) -> Granted<Vec<String>> {
     let how = call.query.text("fieldValidation");
     if how == "Ignore" {
         return Ok(Vec::new());

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::sandbox::kinds::Kind;
 use crate::sandbox::merge::Types;
 use crate::sandbox::merge::types::{Identity, Type};
-use crate::sandbox::refusal::Refused;
+use crate::sandbox::refusal::{Granted, Refused};
 
 pub(super) const APPLY: &str = "application/apply-patch+yaml";
 const JSON: &str = "application/json-patch+json";
@@ -20,7 +20,7 @@ pub(super) fn patched(
     live: &Value,
     content_type: &str,
     body: &[u8],
-) -> Result<Value, Refused> {
+) -> Granted<Value> {
     let mut object = live.clone();
     match content_type {
         JSON => {
@@ -48,7 +48,7 @@ pub(super) fn patched(
     Ok(object)
 }
 
-fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Granted<T> {
     serde_json::from_slice(body)
         .map_err(|error| Refused::bad_request(format!("error decoding patch: {error}")))
 }

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::sandbox::kinds::Kind;
-use crate::sandbox::refusal::Refused;
+use crate::sandbox::refusal::{Granted, Refused};
 use crate::sandbox::route::{Beside, Call, View};
 use crate::sandbox::select::Selector;
 use crate::sandbox::state::State;
@@ -28,7 +28,7 @@ pub(super) struct Range {
 
 impl Range {
     /// What a request asks for. One that watches an object by its name selects that.
-    pub(super) fn of(kind: &Arc<Kind>, call: &Call) -> Result<Self, Refused> {
+    pub(super) fn of(kind: &Arc<Kind>, call: &Call) -> Granted<Self> {
         let mut fields = call.query.text("fieldSelector").to_owned();
         if let Some(name) = &call.target.name {
             let comma = if fields.is_empty() { "" } else { "," };
@@ -47,7 +47,7 @@ struct Continue {
 }
 
 impl Continue {
-    fn parse(token: &str) -> Result<Self, Refused> {
+    fn parse(token: &str) -> Granted<Self> {
         let invalid = || Refused::bad_request("invalid continue token: continue key is not valid");
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
         let token: Value = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
@@ -81,7 +81,7 @@ impl State {
         range: &Range,
         Call { query, view, .. }: &Call,
         writes_ago: u64,
-    ) -> Result<Value, Refused> {
+    ) -> Granted<Value> {
         let asked = query.version()?;
         let current = self.store.version().saturating_sub(writes_ago).max(self.store.oldest());
         if let Some(asked) = asked.filter(|asked| *asked > self.store.version()) {

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use crate::sandbox::kinds::Kind;
 use crate::sandbox::merge::{Conflict, Refusal};
 
+/// What was asked for, unless it is refused.
+pub(super) type Granted<T> = Result<T, Refused>;
+
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Refused {

@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use percent_encoding::percent_decode_str;
 
-use crate::sandbox::refusal::Refused;
+use crate::sandbox::refusal::{Granted, Refused};
 
 /// A request for objects.
 #[derive(Debug, Clone)]
@@ -91,7 +91,7 @@ impl Target {
 
 impl Call {
     /// Reads a request that leads to `target`.
-    pub(super) fn new(parts: &Parts, target: Target, body: Vec<u8>) -> Result<Self, Refused> {
+    pub(super) fn new(parts: &Parts, target: Target, body: Vec<u8>) -> Granted<Self> {
         let text = |name| text(&parts.headers, name);
         let agent = text(header::USER_AGENT).split('/').next().unwrap_or_default().to_owned();
         let content_type = text(header::CONTENT_TYPE);
@@ -123,7 +123,7 @@ pub(super) fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
 
 impl View {
     /// The first form of `Accept` that is known here.
-    fn of(accept: &str, include: &str) -> Result<Self, Refused> {
+    fn of(accept: &str, include: &str) -> Granted<Self> {
         let beside = match include {
             "None" => Beside::Nothing,
             "Object" => Beside::Whole,
@@ -170,7 +170,7 @@ impl Query {
     }
 
     /// `resourceVersion`; none when it is missing, an error when it is no version.
-    pub(super) fn version(&self) -> Result<Option<u64>, Refused> {
+    pub(super) fn version(&self) -> Granted<Option<u64>> {
         let text = self.text("resourceVersion");
         if text.is_empty() {
             return Ok(None);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::sandbox::kinds::{DEFINITIONS, Kind, facts};
 use crate::sandbox::merge::Types;
 use crate::sandbox::object::{fields, items, name_of, set, text};
-use crate::sandbox::refusal::{Problem, Refused};
+use crate::sandbox::refusal::{Granted, Problem, Refused};
 use crate::sandbox::state::State;
 
 /// Characters of generated names, which spell no words (`k8s.io/apimachinery/pkg/util/rand`).
@@ -112,7 +112,7 @@ pub(super) fn check(
     types: &Types,
     before: Option<&Value>,
     object: &Value,
-) -> Result<(), Refused> {
+) -> Granted<()> {
     let mut problems = Vec::new();
     match before {
         None => check_name(kind, object, &mut problems),

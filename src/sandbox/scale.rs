@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::kinds::Kind;
-use crate::sandbox::object::set;
-use crate::sandbox::refusal::Refused;
+use crate::sandbox::object::{set, text};
+use crate::sandbox::refusal::Granted;
 use crate::sandbox::select::as_text;
 use crate::sandbox::state::State;
 use crate::sandbox::write::Write;
@@ -43,18 +43,16 @@ pub(super) fn replace(
     write: &Write<'_>,
     name: &str,
     scale: &Value,
-) -> Result<Value, Refused> {
+) -> Granted<Value> {
     let replicas = scale["spec"]["replicas"].as_u64().unwrap_or_default();
-    let after = state.update(write, name, |live| {
-        let mut after = live.clone();
-        let version = &scale["metadata"]["resourceVersion"];
-        if version.as_str().is_some_and(|version| !version.is_empty()) {
-            after["metadata"]["resourceVersion"] = version.clone();
+    let path = write.kind.scale.as_ref().map_or("", |paths| &paths.replicas);
+    let path: Vec<&str> = path.split('/').skip(1).collect();
+    let version = text(&scale["metadata"]["resourceVersion"]);
+    let after = state.update(write, name, |object| {
+        if !version.is_empty() {
+            object["metadata"]["resourceVersion"] = json!(version);
         }
-        let path = write.kind.scale.as_ref().map_or("", |paths| &paths.replicas);
-        let path: Vec<&str> = path.split('/').skip(1).collect();
-        set(&mut after, &path, json!(replicas));
-        Ok(after)
+        set(object, &path, json!(replicas));
     })?;
     Ok(of(write.kind, &after))
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::sandbox::kinds::{Kind, facts};
-use crate::sandbox::refusal::Refused;
+use crate::sandbox::refusal::{Granted, Refused};
 
 /// What a request selects.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,14 +35,14 @@ impl Requirement {
 
 impl Selector {
     /// Reads the two parameters of a request.
-    pub(super) fn parse(kind: &Kind, labels: &str, fields: &str) -> Result<Self, Refused> {
+    pub(super) fn parse(kind: &Kind, labels: &str, fields: &str) -> Granted<Self> {
         let fields = fields.split(',').filter(|one| !one.is_empty());
         let fields = fields.map(|one| field(kind, one)).collect::<Result<_, _>>()?;
         Ok(Self { fields, ..Self::of_labels(labels)? })
     }
 
     /// Reads a selector of labels.
-    pub(super) fn of_labels(labels: &str) -> Result<Self, Refused> {
+    pub(super) fn of_labels(labels: &str) -> Granted<Self> {
         let labels = split(labels).into_iter().map(requirement).collect::<Result<_, _>>()?;
         Ok(Self { labels, fields: Vec::new() })
     }
@@ -91,7 +91,7 @@ fn split(labels: &str) -> Vec<&str> {
     parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect()
 }
 
-fn requirement(text: &str) -> Result<Requirement, Refused> {
+fn requirement(text: &str) -> Granted<Requirement> {
     let unable = || Refused::bad_request(format!("unable to parse requirement: {text}"));
     let key = |text: &str| {
         let text = text.trim();
@@ -122,7 +122,7 @@ fn requirement(text: &str) -> Result<Requirement, Refused> {
     }
 }
 
-fn field(kind: &Kind, text: &str) -> Result<Requirement, Refused> {
+fn field(kind: &Kind, text: &str) -> Granted<Requirement> {
     let (name, value, equal) = match (text.split_once("!="), text.split_once('=')) {
         (Some((name, value)), _) => (name, value, false),
         (None, Some((name, value))) => (name, value.strip_prefix('=').unwrap_or(value), true),

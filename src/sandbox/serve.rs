@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use crate::sandbox::fault::Effect;
-use crate::sandbox::refusal::Refused;
+use crate::sandbox::refusal::{Granted, Refused};
 use crate::sandbox::route::{Call, Target, segments, text};
 use crate::sandbox::state::Shared;
 use crate::sandbox::watch::Watch;
@@ -33,7 +33,7 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 pub(super) struct HangUp;
 
 /// An answer, or why there is none.
-pub(super) type Answered = Result<Reply, Refused>;
+pub(super) type Answered = Granted<Reply>;
 
 /// What is answered when nothing is refused.
 pub(super) enum Reply {

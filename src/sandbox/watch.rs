@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::sandbox::fault::Effect;
 use crate::sandbox::kinds::Kind;
 use crate::sandbox::read::{Range, shown};
-use crate::sandbox::refusal::Refused;
+use crate::sandbox::refusal::{Granted, Refused};
 use crate::sandbox::route::{Call, View};
 use crate::sandbox::state::Shared;
 use crate::sandbox::storage::{Change, Key};
@@ -51,7 +51,7 @@ impl Watch {
         request: &str,
         call: &Call,
         range: Range,
-    ) -> Result<Self, Refused> {
+    ) -> Granted<Self> {
         let (query, now) = (&call.query, Instant::now());
         let longest = query.number("timeoutSeconds").map_or(LONGEST, Duration::from_secs);
         // Before the state is looked at, so that no write falls between.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::sandbox::kinds::Kind;
 use crate::sandbox::merge::{self, Writer};
 use crate::sandbox::object::{fields, is_leaving, items, name_of, text};
-use crate::sandbox::refusal::{Problem, Refused};
+use crate::sandbox::refusal::{Granted, Problem, Refused};
 use crate::sandbox::rules;
 use crate::sandbox::state::State;
 use crate::sandbox::storage::Key;
@@ -57,23 +57,14 @@ pub(super) fn in_version(object: &Arc<Value>, kind: &Kind) -> Arc<Value> {
 
 impl State {
     /// The live object, or 404.
-    pub(super) fn live(
-        &self,
-        kind: &Kind,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Arc<Value>, Refused> {
+    pub(super) fn live(&self, kind: &Kind, namespace: &str, name: &str) -> Granted<Arc<Value>> {
         let key = Key::new(&kind.resource, namespace, name);
         let found = self.store.get(&key).ok_or_else(|| Refused::not_found(kind, name))?;
         Ok(in_version(found, kind))
     }
 
     /// Makes an object.
-    pub(super) fn create(
-        &mut self,
-        write: &Write<'_>,
-        mut object: Value,
-    ) -> Result<Arc<Value>, Refused> {
+    pub(super) fn create(&mut self, write: &Write<'_>, mut object: Value) -> Granted<Arc<Value>> {
         identify(write, &mut object, None)?;
         let generate = text(&object["metadata"]["generateName"]);
         if name_of(&object).is_empty() && !generate.is_empty() {
@@ -85,15 +76,16 @@ impl State {
         self.store_new(write, object)
     }
 
-    /// Changes an object that is there. `change` gets it as it is and says how it is to be.
+    /// Changes an object that is there.
     pub(super) fn update(
         &mut self,
         write: &Write<'_>,
         name: &str,
-        change: impl FnOnce(&Value) -> Result<Value, Refused>,
-    ) -> Result<Arc<Value>, Refused> {
+        change: impl FnOnce(&mut Value),
+    ) -> Granted<Arc<Value>> {
         let live = self.live(write.kind, write.namespace, name)?;
-        let mut after = change(&live)?;
+        let mut after = Value::clone(&live);
+        change(&mut after);
         identify(write, &mut after, Some(name))?;
         expect(write.kind, &live, &after)?;
         carry(&live, &mut after);
@@ -108,7 +100,7 @@ impl State {
         name: &str,
         mut patch: Value,
         force: bool,
-    ) -> Result<(Arc<Value>, bool), Refused> {
+    ) -> Granted<(Arc<Value>, bool)> {
         check_type(write.kind, &patch)?;
         identify(write, &mut patch, Some(name))?;
         let merged = |live: Option<&Value>| {
@@ -136,7 +128,7 @@ impl State {
         Ok((self.store_changed(write, &live, after)?, false))
     }
 
-    fn check_namespace(&self, write: &Write<'_>, name: &str) -> Result<(), Refused> {
+    fn check_namespace(&self, write: &Write<'_>, name: &str) -> Granted<()> {
         if !write.kind.namespaced {
             return Ok(());
         }
@@ -148,7 +140,7 @@ impl State {
         Ok(())
     }
 
-    fn store_new(&mut self, write: &Write<'_>, mut object: Value) -> Result<Arc<Value>, Refused> {
+    fn store_new(&mut self, write: &Write<'_>, mut object: Value) -> Granted<Arc<Value>> {
         rules::complete(self, write.kind, &mut object);
         let name = name_of(&object).to_owned();
         rules::check(write.kind, &self.types, None, &object)?;
@@ -167,7 +159,7 @@ impl State {
         write: &Write<'_>,
         live: &Arc<Value>,
         mut after: Value,
-    ) -> Result<Arc<Value>, Refused> {
+    ) -> Granted<Arc<Value>> {
         rules::retain(live, &mut after);
         if write.kind.generation && desired(write.kind, live) != desired(write.kind, &after) {
             let generation = live["metadata"]["generation"].as_u64().unwrap_or_default();
@@ -197,7 +189,7 @@ pub(super) fn is_released(object: &Value) -> bool {
 }
 
 /// Completes what says which object it is, and refuses what contradicts the request.
-fn identify(write: &Write<'_>, object: &mut Value, name: Option<&str>) -> Result<(), Refused> {
+fn identify(write: &Write<'_>, object: &mut Value, name: Option<&str>) -> Granted<()> {
     let Write { kind, namespace, .. } = write;
     if !object.is_object() {
         return Err(Refused::bad_request("the object provided is unrecognized: it is no object"));
@@ -249,7 +241,7 @@ fn identify(write: &Write<'_>, object: &mut Value, name: Option<&str>) -> Result
 }
 
 /// Refuses a patch to be applied that is of another kind, or of another version of it.
-fn check_type(kind: &Kind, patch: &Value) -> Result<(), Refused> {
+fn check_type(kind: &Kind, patch: &Value) -> Granted<()> {
     let (version, name) = (text(&patch["apiVersion"]), text(&patch["kind"]));
     let same = |given: &str, expected: &str| given.is_empty() || given == expected;
     if same(name, &kind.kind) && same(version, &kind.api_version) {
@@ -272,7 +264,7 @@ fn begin(write: &Write<'_>, object: &mut Value) {
 }
 
 /// Refuses a write that was meant for another object, or for another state of it.
-fn expect(kind: &Kind, live: &Value, wanted: &Value) -> Result<(), Refused> {
+fn expect(kind: &Kind, live: &Value, wanted: &Value) -> Granted<()> {
     let (is, want) = (&live["metadata"], &wanted["metadata"]);
     let given = |field: &str| want[field].as_str().filter(|text| !text.is_empty());
     if let Some(uid) = given("uid").filter(|uid| is["uid"] != **uid) {
@@ -291,7 +283,7 @@ fn expect(kind: &Kind, live: &Value, wanted: &Value) -> Result<(), Refused> {
 }
 
 /// A custom resource can only be replaced in a version that one has seen.
-pub(super) fn expect_version(kind: &Kind, object: &Value) -> Result<(), Refused> {
+pub(super) fn expect_version(kind: &Kind, object: &Value) -> Granted<()> {
     if kind.custom && object["metadata"]["resourceVersion"].as_str().is_none_or(str::is_empty) {
         let (field, message) = ("metadata.resourceVersion", "must be specified for an update");
         let problem = Problem::invalid(field, &json!(0), message);

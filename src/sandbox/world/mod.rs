@@ -19,7 +19,7 @@ use crate::sandbox::delete::Deletion;
 use crate::sandbox::kinds::DEFINITIONS;
 use crate::sandbox::merge::Writer;
 use crate::sandbox::object::{fields, items, name_of, namespace_of};
-use crate::sandbox::refusal::Refused;
+use crate::sandbox::refusal::Granted;
 use crate::sandbox::state::{Shared, State};
 use crate::sandbox::world::kubelet::Kubelet;
 use crate::sandbox::write::{Write, now};
@@ -131,11 +131,7 @@ impl Hand<'_> {
         change: impl FnOnce(&mut Value),
     ) {
         self.write(resource, namespace_of(object), subresource, |state, write| {
-            state.update(write, name_of(object), |live| {
-                let mut after = live.clone();
-                change(&mut after);
-                Ok(after)
-            })
+            state.update(write, name_of(object), change)
         });
     }
 
@@ -154,7 +150,7 @@ impl Hand<'_> {
         resource: &str,
         namespace: &str,
         subresource: Option<&str>,
-        act: impl FnOnce(&mut State, &Write<'_>) -> Result<Arc<Value>, Refused>,
+        act: impl FnOnce(&mut State, &Write<'_>) -> Granted<Arc<Value>>,
     ) {
         let Some(kind) = self.state.kinds.of_resource(resource).cloned() else { return };
         let api_version = &kind.api_version;
