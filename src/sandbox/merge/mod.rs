@@ -72,9 +72,8 @@ pub enum Refusal {
 impl Refusal {
     /// A patch to be applied is of another kind, or of another version of it.
     pub(in crate::sandbox) fn invalid_type(patch: &Value) -> Self {
-        let (version, kind) = (text(&patch["apiVersion"]), text(&patch["kind"]));
-        let slash = if version.contains('/') { "" } else { "/" };
-        Self::BadRequest(format!("invalid object type: {slash}{version}, Kind={kind}"))
+        let found = described(text(&patch["apiVersion"]), text(&patch["kind"]));
+        Self::BadRequest(format!("invalid object type: {found}"))
     }
 
     /// The `message` of the answer.
@@ -84,6 +83,12 @@ impl Refusal {
             Self::Conflict(conflicts) => conflict_message(conflicts),
         }
     }
+}
+
+/// A kind as the API server names it in errors: a version without a group is shown with an empty one.
+fn described(api_version: &str, kind: &str) -> String {
+    let slash = if api_version.contains('/') { "" } else { "/" };
+    format!("{slash}{api_version}, Kind={kind}")
 }
 
 /// All conflicts in one text, by owner.

@@ -1,6 +1,7 @@
 //! Who loses fields by a write.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use crate::sandbox::merge::fields::{Element, Set};
 use crate::sandbox::merge::managed::{Managed, Owner};
 use crate::sandbox::merge::shape::with_whole_fields;
 use crate::sandbox::merge::types::{Kind, Type, Types};
-use crate::sandbox::merge::{Conflict, Writer};
+use crate::sandbox::merge::{Conflict, Writer, described};
 use crate::sandbox::object::{name_of, namespace_of};
 
 /// What is written, as far as its type goes.
@@ -72,9 +73,7 @@ impl<'a> Target<'a> {
     /// As the API server names an object in errors.
     pub(super) fn describe(&self, object: &Value) -> String {
         let (namespace, name) = (namespace_of(object), name_of(object));
-        // A version without a group is shown with an empty one.
-        let slash = if self.api_version.contains('/') { "" } else { "/" };
-        format!("{namespace}/{name}; {slash}{}, Kind={}", self.api_version, self.name)
+        format!("{namespace}/{name}; {}", described(self.api_version, self.name))
     }
 
     /// Takes from everybody but `writer` what differs between two objects. Without `force` nobody
@@ -99,12 +98,8 @@ impl<'a> Target<'a> {
                 differences.entry(owned.api_version.clone()).or_insert_with(|| differs(&kind));
             let written = difference.modified.clone().union(&difference.added);
             let taken = owned.fields.intersection(&written);
-            conflicts.extend(
-                taken
-                    .paths()
-                    .into_iter()
-                    .map(|field| Conflict { message: owner.conflict(), field }),
-            );
+            let conflict = |field| Conflict { message: owner.conflict(), field };
+            conflicts.extend(taken.paths().into_iter().map(conflict));
             owned.fields = owned.fields.difference(&taken).difference(&difference.removed);
             !owned.fields.is_empty()
         });
@@ -115,25 +110,16 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Fields that nobody ever owns.
+static NOBODYS: LazyLock<Set> = LazyLock::new(|| {
+    let fields = json!({"f:apiVersion": {}, "f:kind": {}, "f:metadata": {
+        ".": {}, "f:name": {}, "f:namespace": {}, "f:creationTimestamp": {}, "f:selfLink": {},
+        "f:uid": {}, "f:clusterName": {}, "f:generation": {}, "f:managedFields": {},
+        "f:resourceVersion": {}}});
+    Set::from_json(&fields).unwrap_or_default()
+});
+
 /// Without the fields that nobody ever owns.
 pub(super) fn ownable(fields: &Set) -> Set {
-    let field = |name: &str| Element::Field(name.to_owned());
-    let mut never = Set::default();
-    for name in ["apiVersion", "kind", "metadata"] {
-        never.insert(&[field(name)]);
-    }
-    for name in [
-        "name",
-        "namespace",
-        "creationTimestamp",
-        "selfLink",
-        "uid",
-        "clusterName",
-        "generation",
-        "managedFields",
-        "resourceVersion",
-    ] {
-        never.insert(&[field("metadata"), field(name)]);
-    }
-    fields.difference(&never)
+    fields.difference(&NOBODYS)
 }
