@@ -210,6 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn a_list_whose_items_have_no_key_is_replaced() {
+        let kinds = Kinds::built_in();
+        let kind = kinds.find("", "v1", "serviceaccounts").unwrap();
+        let account = json!({"secrets": [{"name": "a"}], "imagePullSecrets": [{"name": "a"}]});
+        let patch = json!({"secrets": [{"name": "b"}], "imagePullSecrets": [{"name": "b"}]});
+        let body = patch.to_string();
+        let after = patched(&Types::builtin(), kind, &account, STRATEGIC, body.as_bytes()).unwrap();
+        assert_eq!(after["secrets"], json!([{"name": "a"}, {"name": "b"}]));
+        assert_eq!(after["imagePullSecrets"], json!([{"name": "b"}]));
+    }
+
+    #[test]
     fn a_patch_that_does_not_fit_is_refused_with_the_code_of_the_api_server() {
         let test = json!([{"op": "test", "path": "/spec/replicas", "value": 7}]);
         assert_eq!(after(JSON, &test), Err(422));

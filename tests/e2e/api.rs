@@ -138,6 +138,21 @@ fn finalizers_hold_an_object_and_owners_take_theirs_along() {
 }
 
 #[test]
+fn a_collection_goes_as_far_as_it_is_selected() {
+    let place = Place::new();
+    let path = place.core("configmaps");
+    for (name, colour) in [("a", "red"), ("b", "red"), ("c", "blue")] {
+        place.config_map(name, json!({"metadata": {"labels": {"colour": colour}}}));
+    }
+    let red = format!("{path}?labelSelector=colour%3Dred");
+    let gone = place.call("DELETE", &red, JSON, &Value::Null).body;
+    let names = gone["items"].as_array().unwrap().iter().map(|item| &item["metadata"]["name"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["a", "b"]);
+    let there = |name: &str| place.client.get(&format!("{path}/{name}")).is_some();
+    assert_eq!(["a", "b", "c"].map(there), [false, false, true]);
+}
+
+#[test]
 fn a_namespace_goes_with_what_is_in_it_and_takes_nothing_new() {
     let place = Place::new();
     place.config_map("held", json!({"metadata": {"finalizers": ["ex.org/wait"]}}));
