@@ -23,7 +23,7 @@ done"#;
 const LONG: [(&str, &str); 5] = [
     ("headstay serve", r#""message":"listening""#),
     ("headstay demo", "It goes on until Ctrl-C"),
-    ("cargo run --release -- demo", "It goes on until Ctrl-C"),
+    ("cargo run -- demo", "It goes on until Ctrl-C"),
     ("cargo run --example sandbox", "kubectl get namespaces"),
     ("strace", r#""message":"listening""#),
 ];

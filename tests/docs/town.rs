@@ -36,7 +36,6 @@ const CLONED: [&str; 3] = ["config", "deploy", "scripts"];
 const CARGO: &str = r#"#!/usr/bin/env bash
 case "$*" in
   'build --release') ;;
-  'run --release -- '*) shift 3; exec headstay "$@" ;;
   'run -- '*) shift 2; exec headstay "$@" ;;
   # Built for a run of all tests. A Cargo below another one would build all anew.
   'run --example sandbox') exec "$EXAMPLES/sandbox" ;;
