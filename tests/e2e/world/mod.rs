@@ -5,7 +5,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `mod.rs` | `World`: one repository, one application `shop`, one namespace |
-//! | `headstay.rs` | the program: start, kill, terminate; its API and its log |
+//! | `headstay/` | the program: start, kill, terminate, its log; `api.rs`: its API |
 //! | `contract.rs` | its OpenAPI document, to which every answer is held |
 //! | `webhook.rs` | deliveries and how they are signed |
 //! | `repository.rs`, `git_host.rs` | commits; the host that serves them, and its outages |
