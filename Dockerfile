@@ -30,9 +30,9 @@ WORKDIR /build
 # The dependencies alone, as a layer that lasts until what Cargo is told changes.
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
-RUN mkdir -p src benches/headstay \
+RUN mkdir -p src benches/headstay examples \
  && echo '//! Stub.' > src/lib.rs \
- && printf '//! Stub.\nfn main() {}\n' | tee src/main.rs > benches/headstay/main.rs \
+ && printf '//! Stub.\nfn main() {}\n' | tee src/main.rs examples/sandbox.rs > benches/headstay/main.rs \
  && cargo build --release --locked --no-default-features \
  && rm -r src
 COPY . .

@@ -6,6 +6,7 @@
 //! | `chart.rs` | the chart: what its values lead to, and what they may not be |
 //! | `overlays.rs` | the plain manifests, and that they are the same as the chart |
 //! | `rights.rs` | Headstay with nothing but the rights of the profile `namespaces` |
+//! | `image.rs` | the stubs of the Dockerfile's build |
 //! | `unit.rs` | the unit for systemd, and its page |
 //! | `monitoring.rs` | alerts and dashboard against the metrics that there are |
 //! | `parts.rs`, `cluster.rs` | the programs that make objects; the API server that takes them |
@@ -15,6 +16,7 @@
 
 mod chart;
 mod cluster;
+mod image;
 mod monitoring;
 mod overlays;
 mod parts;
