@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io::IsTerminal;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -87,7 +87,7 @@ struct HealthLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StandingLabels {
+struct SyncStateLabels {
     application: String,
     state: &'static str,
 }
@@ -95,6 +95,11 @@ struct StandingLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ApplicationLabels {
     application: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RepositoryLabels {
+    repository: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -129,12 +134,15 @@ pub struct Metrics {
     applied: Durations<TriggerLabels>,
     queue: Family<StateLabels, Gauge>,
     health: Family<HealthLabels, Gauge>,
-    standing: Family<StandingLabels, Gauge>,
+    sync_state: Family<SyncStateLabels, Gauge>,
     checked_at: Family<ApplicationLabels, Gauge<f64, AtomicU64>>,
     fetches: Family<FetchLabels, Counter>,
+    fetch_failing: Family<RepositoryLabels, Gauge>,
     calls: Family<CallLabels, Counter>,
     config_ok: Gauge,
     suspended: Gauge,
+    /// Held during a scrape.
+    scrapes: Mutex<()>,
 }
 
 impl Default for Metrics {
@@ -170,9 +178,9 @@ impl Metrics {
         let health = Family::default();
         let text = "1 for the health that an application has";
         registry.register("application_health", text, health.clone());
-        let standing = Family::default();
+        let sync_state = Family::default();
         let text = "1 for where an application stands against Git";
-        registry.register("application_sync_state", text, standing.clone());
+        registry.register("application_sync_state", text, sync_state.clone());
         let checked_at = Family::<ApplicationLabels, Gauge<f64, AtomicU64>>::default();
         let text = "When an application was last compared with Git, in Unix time";
         registry.register_with_unit(
@@ -183,6 +191,9 @@ impl Metrics {
         );
         let fetches = Family::default();
         registry.register("fetches", "Fetches from Git since the start", fetches.clone());
+        let fetch_failing = Family::default();
+        let text = "1 while the last fetch from a repository failed";
+        registry.register("fetch_failing", text, fetch_failing.clone());
         let calls = Family::default();
         registry.register("cluster_calls", "Calls to API servers since the start", calls.clone());
         let config_ok = Gauge::default();
@@ -202,12 +213,14 @@ impl Metrics {
             applied,
             queue,
             health,
-            standing,
+            sync_state,
             checked_at,
             fetches,
+            fetch_failing,
             calls,
             config_ok,
             suspended,
+            scrapes: Mutex::default(),
         }
     }
 
@@ -253,10 +266,10 @@ impl Metrics {
     }
 
     /// Sets where every application stands against Git; those that are not named are forgotten.
-    pub fn set_standing(&self, applications: impl IntoIterator<Item = (String, &'static str)>) {
-        self.standing.clear();
+    pub fn set_sync_state(&self, applications: impl IntoIterator<Item = (String, &'static str)>) {
+        self.sync_state.clear();
         for (application, state) in applications {
-            self.standing.get_or_create(&StandingLabels { application, state }).set(1);
+            self.sync_state.get_or_create(&SyncStateLabels { application, state }).set(1);
         }
     }
 
@@ -275,6 +288,12 @@ impl Metrics {
         self.fetches.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
     }
 
+    /// Says whether the last fetch from a repository failed.
+    pub fn set_fetch_failing(&self, repository: &str, failing: bool) {
+        let labels = RepositoryLabels { repository: repository.to_owned() };
+        self.fetch_failing.get_or_create(&labels).set(i64::from(failing));
+    }
+
     /// Says how many calls a cluster took, which is counted elsewhere.
     pub fn set_calls(&self, cluster: &str, kind: &'static str, count: u64) {
         let labels = CallLabels { cluster: cluster.to_owned(), kind };
@@ -291,8 +310,11 @@ impl Metrics {
         self.config_ok.set(i64::from(in_force));
     }
 
-    /// The text that Prometheus reads (`OpenMetrics` 1.0).
-    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+    /// The text that Prometheus reads (`OpenMetrics` 1.0), after what is only looked up for it was
+    /// `set`. One scrape at a time: what one has cleared, another would tell as gone.
+    pub fn scrape(&self, set: impl FnOnce(&Self)) -> Result<String, std::fmt::Error> {
+        let _turn = self.scrapes.lock().unwrap_or_else(PoisonError::into_inner);
+        set(self);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

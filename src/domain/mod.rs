@@ -1,6 +1,7 @@
 //! The heart: names, records and decisions as plain functions over plain data. Nothing in here
 //! does IO, reads a clock or an environment, or rolls dice; those come in as arguments.
 
+pub mod application;
 pub mod commit;
 pub mod delivery;
 pub mod diff;
@@ -19,6 +20,5 @@ pub mod repository_url;
 pub mod resolve;
 pub mod retry;
 mod stamp;
-pub mod standing;
 pub mod stop;
 pub mod sync;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::domain::sync::SyncState;
 use crate::http::App;
-use crate::http::api::overview;
+use crate::http::api::overview::{self, Known};
 use crate::http::openapi::signature::{Output, Sketch, media};
 use crate::http::problem::Problem;
 
@@ -54,31 +54,35 @@ impl Output for OpenMetrics {
 /// The metrics for Prometheus.
 pub(super) async fn metrics(State(app): State<App>) -> Result<OpenMetrics, Problem> {
     let context = &app.context;
-    let metrics = &context.metrics;
     let depth = context.store.queue_depth().await?;
-    metrics.set_queue(SyncState::Queued, depth.queued);
-    metrics.set_queue(SyncState::Running, depth.running);
-    metrics.set_queue(SyncState::Waiting, depth.waiting);
-    metrics.set_queue(SyncState::Retrying, depth.retrying);
-    metrics.set_queue(SyncState::Blocked, depth.blocked);
     let config = context.config.load();
     let applications = overview::all(&app, &config).await?;
     let all = || applications.iter().map(|known| (known.application.name.to_string(), known));
-    metrics.set_health(all().map(|(name, known)| (name, known.state.health.as_str())));
-    metrics.set_standing(all().map(|(name, known)| (name, known.standing().as_str())));
-    metrics.set_checked_at(all().filter_map(|(name, known)| Some((name, known.state.checked_at?))));
-    for (repository, fetches) in context.source.fetches() {
-        metrics.set_fetches(repository.as_str(), "succeeded", fetches.succeeded);
-        metrics.set_fetches(repository.as_str(), "failed", fetches.failed);
-    }
-    metrics.set_suspended(config.server.suspend);
-    metrics.set_configuration_in_force(context.config.refusal().is_none());
-    for (cluster, calls) in context.clusters.calls() {
-        metrics.set_calls(cluster.as_str(), "read", calls.reads);
-        metrics.set_calls(cluster.as_str(), "dryRun", calls.dry_runs);
-        metrics.set_calls(cluster.as_str(), "write", calls.writes);
-    }
-    metrics.encode().map(OpenMetrics).map_err(|_| {
+    // Before the first check since ever, the time counts from the start of the process.
+    let checked_at = |known: &Known| known.state.checked_at.unwrap_or(app.started_at);
+    let text = context.metrics.scrape(|metrics| {
+        metrics.set_queue(SyncState::Queued, depth.queued);
+        metrics.set_queue(SyncState::Running, depth.running);
+        metrics.set_queue(SyncState::Waiting, depth.waiting);
+        metrics.set_queue(SyncState::Retrying, depth.retrying);
+        metrics.set_queue(SyncState::Blocked, depth.blocked);
+        metrics.set_health(all().map(|(name, known)| (name, known.state.health.as_str())));
+        metrics.set_sync_state(all().map(|(name, known)| (name, known.sync_state().as_str())));
+        metrics.set_checked_at(all().map(|(name, known)| (name, checked_at(known))));
+        for (repository, fetches) in context.source.fetches() {
+            metrics.set_fetches(repository.as_str(), "succeeded", fetches.succeeded);
+            metrics.set_fetches(repository.as_str(), "failed", fetches.failed);
+            metrics.set_fetch_failing(repository.as_str(), fetches.failing);
+        }
+        metrics.set_suspended(config.server.suspend);
+        metrics.set_configuration_in_force(context.config.refusal().is_none());
+        for (cluster, calls) in context.clusters.calls() {
+            metrics.set_calls(cluster.as_str(), "read", calls.reads);
+            metrics.set_calls(cluster.as_str(), "dryRun", calls.dry_runs);
+            metrics.set_calls(cluster.as_str(), "write", calls.writes);
+        }
+    });
+    text.map(OpenMetrics).map_err(|_| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written")
     })
 }

@@ -83,6 +83,8 @@ struct Place {
     /// Those of them for which the remote was asked: that succeeded, and that failed.
     succeeded: AtomicU64,
     failed: AtomicU64,
+    /// Whether the last of them failed.
+    failing: AtomicBool,
     /// Something in the mirror could not be read: the next fetch makes it anew.
     damaged: AtomicBool,
     /// Held while pins are written: refs are locked by files, and who finds one does not wait.
@@ -107,6 +109,8 @@ pub struct Fetches {
     pub succeeded: u64,
     /// Those that did not.
     pub failed: u64,
+    /// Whether the last one did not.
+    pub failing: bool,
 }
 
 impl Source {
@@ -285,7 +289,8 @@ impl Source {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let counted = places.iter().map(|(name, place)| {
             let (succeeded, failed) = (count(&place.succeeded), count(&place.failed));
-            (name.clone(), Fetches { succeeded, failed })
+            let failing = place.failing.load(Ordering::Relaxed);
+            (name.clone(), Fetches { succeeded, failed, failing })
         });
         counted.collect()
     }
@@ -300,6 +305,7 @@ impl Source {
                 ended: AtomicU64::new(0),
                 succeeded: AtomicU64::new(0),
                 failed: AtomicU64::new(0),
+                failing: AtomicBool::new(false),
                 damaged: AtomicBool::new(false),
                 pins: Mutex::default(),
                 client: Mutex::default(),
@@ -373,6 +379,7 @@ impl Inner {
         let result = link.and_then(|link| place.mirror.fetch(&url, &link, revisions, damaged));
         let count = if result.is_ok() { &place.succeeded } else { &place.failed };
         count.fetch_add(1, Ordering::Relaxed);
+        place.failing.store(result.is_err(), Ordering::Relaxed);
         match &result {
             Ok(()) => {
                 place.damaged.store(false, Ordering::SeqCst);

@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::{Application, Config};
+use crate::domain::application::{ApplicationSyncState, decides};
 use crate::domain::commit::{Commit, CommitId};
 use crate::domain::health::HealthStatus;
 use crate::domain::inventory::ApplicationState;
 use crate::domain::name::{ApplicationName, ClusterName, RepositoryName, SyncId};
 use crate::domain::object::APPLICATION_LABEL;
-use crate::domain::standing::{Standing, is_beside};
 use crate::domain::sync::{Sync, SyncState, Trigger, WaitingFor};
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -43,7 +43,7 @@ pub(in crate::http) struct ApplicationSummary {
     applied_at: Option<Timestamp>,
     /// The last applied commit that was seen to work; null: none yet.
     healthy: Option<CommitId>,
-    sync_state: Standing,
+    sync_state: ApplicationSyncState,
     /// The worst health of its objects.
     health: HealthStatus,
     /// When Git and the cluster were last compared in full; null: not yet.
@@ -130,7 +130,7 @@ pub(super) async fn know(
         None => None,
     };
     let decisive = match &last_sync {
-        Some(last) if is_beside(last) => {
+        Some(last) if !decides(last, &state) => {
             let earlier = before(store, &state).await?;
             // Where nothing else is known, a look that is under way is told at least.
             earlier.or_else(|| last_sync.clone().filter(|last| !last.state.is_ended()))
@@ -141,7 +141,7 @@ pub(super) async fn know(
 }
 
 /// The sync that says where an application stands although a later one says nothing of it: one that
-/// is under way, else the one that was to apply the wanted commit.
+/// is under way, else the newest of the last ones, else the one that was to apply the wanted commit.
 async fn before(store: &Store, state: &ApplicationState) -> Result<Option<Sync>, StoreError> {
     let of_application =
         SyncFilter { application: Some(state.name.clone()), ..SyncFilter::default() };
@@ -149,13 +149,14 @@ async fn before(store: &Store, state: &ApplicationState) -> Result<Option<Sync>,
         .map(|state| SyncFilter { state: Some(state), ..of_application.clone() })
         .into_iter()
         .collect();
+    filters.push(of_application.clone());
     if let Some(wanted) = &state.wanted {
         filters.push(SyncFilter { commit: Some(wanted.id.clone()), ..of_application });
     }
     for filter in filters {
         let page = Page { cursor: None, limit: SYNCS_LOOKED_AT };
         let syncs = store.syncs(&filter, page).await?.items;
-        if let Some(sync) = syncs.into_iter().find(|sync| !is_beside(sync)) {
+        if let Some(sync) = syncs.into_iter().find(|sync| decides(sync, state)) {
             return Ok(Some(sync));
         }
     }
@@ -177,8 +178,8 @@ pub(in crate::http) async fn all(app: &App, config: &Config) -> Result<Vec<Known
 
 impl Known {
     /// Where the application stands against Git.
-    pub(in crate::http) fn standing(&self) -> Standing {
-        Standing::of(&self.state, self.decisive.as_ref())
+    pub(in crate::http) fn sync_state(&self) -> ApplicationSyncState {
+        ApplicationSyncState::of(&self.state, self.decisive.as_ref())
     }
 }
 
@@ -197,7 +198,7 @@ impl ApplicationSummary {
             applied: state.applied.clone(),
             applied_at: state.applied_at,
             healthy: state.healthy.clone(),
-            sync_state: known.standing(),
+            sync_state: known.sync_state(),
             health: state.health,
             checked_at: state.checked_at,
             last_sync: last_sync.as_ref().map(LastSync::of),
@@ -304,9 +305,12 @@ mod tests {
         store.claim(Duration::from_mins(1)).await.unwrap().unwrap();
         let check = store.enqueue(wish(Trigger::Timer)).await.unwrap().id;
 
-        assert!(is_beside(&store.sync(check).await.unwrap().unwrap()));
         let state = ApplicationState::new("shop".parse().unwrap());
+        assert!(!decides(&store.sync(check).await.unwrap().unwrap(), &state));
         let decisive = before(&store, &state).await.unwrap().unwrap();
-        assert_eq!((decisive.id, Standing::of(&state, Some(&decisive))), (push, Standing::Syncing));
+        assert_eq!(
+            (decisive.id, ApplicationSyncState::of(&state, Some(&decisive))),
+            (push, ApplicationSyncState::Syncing)
+        );
     }
 }
