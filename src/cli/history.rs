@@ -51,7 +51,7 @@ pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, Command
                 table::text(&sync["queuedAt"]),
                 table::text(&sync["application"]),
                 table::text(&sync["state"]),
-                table::text(&sync["trigger"]),
+                trigger(sync),
                 table::commit(&sync["commit"]["id"]),
                 changes(&sync["summary"]),
                 table::cut(table::first_line(told.unwrap_or("-")), MESSAGE_WIDTH),
@@ -63,6 +63,12 @@ pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, Command
         ["QUEUED", "APPLICATION", "STATE", "TRIGGER", "COMMIT", "CHANGES", "MESSAGE", "ID"];
     table::write(out, &heading, &rows)?;
     Ok(DONE)
+}
+
+/// What asked for a sync, and whether it was to write anything.
+fn trigger(sync: &serde_json::Value) -> String {
+    let trigger = table::text(&sync["trigger"]);
+    if sync["options"]["dryRun"] == true { format!("{trigger} (dry run)") } else { trigger }
 }
 
 /// `+2 ~1 -3 !1`: created, configured, pruned, failed.

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct SyncArgs {
     /// The application
     application: ApplicationName,
-    /// A revision instead of the configured one, this once
+    /// A branch, tag, range of versions or commit (its full id) instead of the configured one, this once
     #[arg(long)]
     revision: Option<String>,
     /// Only say what would be done
@@ -48,9 +48,14 @@ pub(super) fn run(args: &SyncArgs, out: &mut dyn Write) -> Result<u8, CommandErr
              is unset"
         );
     }
+    let mut told = Value::Null;
     while args.wait && !is_at_rest(&sync) {
         std::thread::sleep(PAUSE);
         sync = client.get(&format!("/syncs/{id}"))?;
+        if sync["state"] == "Retrying" && sync["attempt"] != told {
+            told = sync["attempt"].clone();
+            _ = writeln!(std::io::stderr(), "headstay: {}", retried(&sync));
+        }
     }
     if args.client.output == Output::Json {
         writeln!(out, "{sync:#}")?;
@@ -61,6 +66,12 @@ pub(super) fn run(args: &SyncArgs, out: &mut dyn Write) -> Result<u8, CommandErr
     Ok(if good { DONE } else { FAILED })
 }
 
+/// Why a sync goes on waiting, and until when.
+fn retried(sync: &Value) -> String {
+    let (id, next) = (table::text(&sync["id"]), table::text(&sync["nextAttemptAt"]));
+    format!("sync {id} is tried again at {next}: {}", table::text(&sync["error"]["message"]))
+}
+
 /// Whether nothing more happens without a person.
 fn is_at_rest(sync: &Value) -> bool {
     let state = sync["state"].as_str();
@@ -69,7 +80,12 @@ fn is_at_rest(sync: &Value) -> bool {
 
 fn describe(sync: &Value, out: &mut dyn Write) -> std::io::Result<()> {
     let (id, state) = (table::text(&sync["id"]), table::text(&sync["state"]));
-    writeln!(out, "sync {id} of application {}: {state}", table::text(&sync["application"]))?;
+    let dry_run = if sync["options"]["dryRun"] == true { " (dry run)" } else { "" };
+    writeln!(
+        out,
+        "sync {id} of application {}{dry_run}: {state}",
+        table::text(&sync["application"])
+    )?;
     for object in sync["objects"].as_array().into_iter().flatten() {
         let action = table::text(&object["action"]);
         let message =
@@ -80,4 +96,27 @@ fn describe(sync: &Value, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "  {error}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_is_told_as_one() {
+        let object =
+            json!({"group": "", "kind": "ConfigMap", "name": "settings", "action": "created"});
+        let mut sync = json!({"id": "1", "application": "shop", "state": "Succeeded",
+            "options": {"dryRun": true}, "objects": [object]});
+        for first in [
+            "sync 1 of application shop (dry run): Succeeded",
+            "sync 1 of application shop: Succeeded",
+        ] {
+            let mut out = Vec::new();
+            describe(&sync, &mut out).unwrap();
+            let told = String::from_utf8(out).unwrap();
+            assert_eq!(told, format!("{first}\n  created    ConfigMap settings\n"));
+            sync["options"]["dryRun"] = json!(false);
+        }
+    }
 }

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::domain::name::{ApplicationName, DeliveryId, ReceiverName, SyncId};
 use crate::http::problem::Problem;
@@ -105,7 +106,9 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Payload<T
         if text.trim().is_empty() {
             return Ok(Self(T::default()));
         }
-        let payload = serde_json::from_str(&text);
+        // A list would be read as the fields in their order.
+        let object: Result<Map<String, Value>, _> = serde_json::from_str(&text);
+        let payload = object.and_then(|object| serde_json::from_value(Value::Object(object)));
         payload.map(Self).map_err(|error| Problem::bad_request(error.to_string()))
     }
 }

@@ -13,7 +13,8 @@ use crate::world::leash;
 use crate::world::wait::{DEADLINE, wait_for};
 
 /// Takes the names of files with commands, and answers with the exit code of each.
-const LOOP: &str = r#"while IFS= read -r file; do
+const LOOP: &str = r#"set -o pipefail
+while IFS= read -r file; do
   . "$file" </dev/null >"$file.output" 2>&1
   echo "$?"
 done"#;

@@ -159,7 +159,7 @@ impl Town {
     pub fn metrics(&self) -> Result<String, String> {
         let url = format!("http://127.0.0.1:{}/metrics", self.port);
         let answer = call(&agent(), "GET", &url, &[], None).map_err(|error| error.to_string())?;
-        Ok(answer.text)
+        if answer.status == 200 { Ok(answer.text) } else { Err(answer.text) }
     }
 
     /// Sends something to the receiver `github`.

@@ -84,6 +84,9 @@ pub(in crate::http) async fn sync(
 ) -> Result<Accepted<Sync>, Problem> {
     let config = app.context.config.load();
     let application = find(&config, &name)?;
+    if body.revision.as_deref().is_some_and(|revision| revision.trim().is_empty()) {
+        return Err(Problem::bad_request("revision: it is empty"));
+    }
     let options = SyncOptions { revision: body.revision, dry_run: body.dry_run, prune: body.prune };
     let request = SyncRequest {
         application: application.name.clone(),

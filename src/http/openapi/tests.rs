@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use jsonschema::draft202012::meta;
 
 use super::*;
+use crate::config::Role;
 
 /// What the authors of OpenAPI say of the form of a document; `tests/fixtures/openapi/README.md`.
 const OPENAPI_SCHEMA: &str = include_str!("../../../tests/fixtures/openapi/schema.json");
@@ -88,6 +89,15 @@ fn what_is_asked_for_is_said_as_clients_need_it() {
     let wish = &document["components"]["schemas"]["SyncWish"];
     assert_eq!(wish.get("required"), None, "every key may be left out");
     assert_eq!(wish["additionalProperties"], false);
+}
+
+#[test]
+fn nothing_is_changed_without_an_operator_or_a_signature() {
+    for operation in table::sections().iter().flat_map(|section| &section.operations) {
+        let (method, access) = (operation.route.method, operation.access);
+        let guarded = matches!(access, Access::Token(Role::Operator) | Access::Signature);
+        assert!(method == "get" || guarded, "{}: {method} for {access:?}", operation.id);
+    }
 }
 
 /// All values of a key, at any depth.
