@@ -2,6 +2,7 @@
 //! Pods, namespaces are finalised, garbage is collected, and no Pod ever runs.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -118,7 +119,10 @@ impl ApiServer {
             }}],
             "users": [{"name": "tests", "user": {"token": user.token()}}],
         });
-        fs::write(&path, content.to_string()).unwrap();
+        // Whole at any moment: another story may be reading it.
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder).unwrap();
+        file.write_all(content.to_string().as_bytes()).unwrap();
+        file.persist(&path).unwrap();
         path
     }
 
