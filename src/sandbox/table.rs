@@ -160,3 +160,18 @@ fn hosts(ingress: &Value) -> Value {
     let hosts: Vec<&str> = rules.map(|rule| rule["host"].as_str().unwrap_or("*")).collect();
     json!(if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_of_the_table_is_a_cell() {
+        let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
+        let cells = lines.flat_map(|line| line.split(" | ").skip(1));
+        for (_, shows) in cells.map(|one| one.split_once(": ").unwrap()) {
+            let known = shows.starts_with('/') || cell(shows, &json!({})) != "<none>";
+            assert!(known, "there is no cell `{shows}`");
+        }
+    }
+}

@@ -52,5 +52,8 @@ fn webhooks() {
 
 #[test]
 fn configuration() {
-    Play::of("docs/configuration.md").without("", "config::tests holds them to the code").nowhere();
+    let parts = ["server:", "store:", "receivers:", "clusters:", "repositories:", "applications:"];
+    let page = Play::of("docs/configuration.md");
+    let left_out = |page: Play, part| page.without(part, "config::tests holds it to the code");
+    parts.into_iter().fold(page, left_out).nowhere();
 }
