@@ -139,13 +139,16 @@ impl World {
     }
 
     /// Lets the program reach the repository at another URL, by other keys of the configuration than
-    /// `auth`, and waits until it has.
+    /// `auth`, and waits until it has. How long that takes is not what these stories are about.
     #[track_caller]
     pub fn reach_repository_by(&self, url: &str, keys: &str) {
-        let before =
-            format!("url: \"{}\", auth: {{token: {{env: GIT_TOKEN}}}}", self.repository.url);
+        let before = format!(
+            "url: \"{}\", auth: {{token: {{env: GIT_TOKEN}}}}, timeout: 2s",
+            self.repository.url
+        );
         let aliases = format!("aliases: [\"{}\"]", self.repository.url);
-        self.headstay.reconfigure(&before, &format!("url: \"{url}\", {aliases}, {keys}"));
+        self.headstay
+            .reconfigure(&before, &format!("url: \"{url}\", {aliases}, {keys}, timeout: 30s"));
         self.headstay.wait_for_sync("the repository to be reached", |sync| {
             sync["trigger"] == "configuration" && sync["state"] == "Succeeded"
         });
