@@ -41,12 +41,9 @@ pub(super) fn run(args: &SyncArgs, out: &mut dyn Write) -> Result<u8, CommandErr
     let mut sync = client.post(&format!("/applications/{}/sync", args.application), &body)?;
     let id = table::text(&sync["id"]);
     if args.wait && client.get("/status")?["suspended"] == true {
-        // Beside the output, which may be JSON. Nothing better can be done where this fails.
-        _ = writeln!(
-            std::io::stderr(),
-            "headstay: sync {id} waits, because server.suspend is set: nothing is written until it \
-             is unset"
-        );
+        say_beside(&format!(
+            "sync {id} waits, because server.suspend is set: nothing is written until it is unset"
+        ));
     }
     let mut told = Value::Null;
     while args.wait && !is_at_rest(&sync) {
@@ -54,7 +51,7 @@ pub(super) fn run(args: &SyncArgs, out: &mut dyn Write) -> Result<u8, CommandErr
         sync = client.get(&format!("/syncs/{id}"))?;
         if sync["state"] == "Retrying" && sync["attempt"] != told {
             told = sync["attempt"].clone();
-            _ = writeln!(std::io::stderr(), "headstay: {}", retried(&sync));
+            say_beside(&retried(&sync));
         }
     }
     if args.client.output == Output::Json {
@@ -64,6 +61,11 @@ pub(super) fn run(args: &SyncArgs, out: &mut dyn Write) -> Result<u8, CommandErr
     }
     let good = !args.wait || sync["state"] == "Succeeded";
     Ok(if good { DONE } else { FAILED })
+}
+
+/// Tells something beside the output, which may be JSON. Nothing better can be done where this fails.
+fn say_beside(text: &str) {
+    _ = writeln!(std::io::stderr(), "headstay: {text}");
 }
 
 /// Why a sync goes on waiting, and until when.

@@ -80,11 +80,8 @@ struct Place {
     rounds: Arc<AsyncMutex<Rounds>>,
     /// Fetches that have ended, whatever came of them.
     ended: AtomicU64,
-    /// Those of them for which the remote was asked: that succeeded, and that failed.
-    succeeded: AtomicU64,
-    failed: AtomicU64,
-    /// Whether the last of them failed.
-    failing: AtomicBool,
+    /// Those of them for which the remote was asked.
+    fetches: Mutex<Fetches>,
     /// Something in the mirror could not be read: the next fetch makes it anew.
     damaged: AtomicBool,
     /// Held while pins are written: refs are locked by files, and who finds one does not wait.
@@ -103,7 +100,7 @@ pub struct Fetched {
 }
 
 /// How often the remote of a repository was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fetches {
     /// Fetches that brought the mirror up to date.
     pub succeeded: u64,
@@ -111,6 +108,13 @@ pub struct Fetches {
     pub failed: u64,
     /// Whether the last one did not.
     pub failing: bool,
+}
+
+impl Fetches {
+    fn count(&mut self, failing: bool) {
+        *(if failing { &mut self.failed } else { &mut self.succeeded }) += 1;
+        self.failing = failing;
+    }
 }
 
 impl Source {
@@ -286,11 +290,8 @@ impl Source {
     /// How often the remotes were asked since the process started.
     pub fn fetches(&self) -> Vec<(RepositoryName, Fetches)> {
         let places = self.inner.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let counted = places.iter().map(|(name, place)| {
-            let (succeeded, failed) = (count(&place.succeeded), count(&place.failed));
-            let failing = place.failing.load(Ordering::Relaxed);
-            (name.clone(), Fetches { succeeded, failed, failing })
+            (name.clone(), *place.fetches.lock().unwrap_or_else(PoisonError::into_inner))
         });
         counted.collect()
     }
@@ -303,9 +304,7 @@ impl Source {
                 mirror: Mirror::new(path),
                 rounds: Arc::default(),
                 ended: AtomicU64::new(0),
-                succeeded: AtomicU64::new(0),
-                failed: AtomicU64::new(0),
-                failing: AtomicBool::new(false),
+                fetches: Mutex::default(),
                 damaged: AtomicBool::new(false),
                 pins: Mutex::default(),
                 client: Mutex::default(),
@@ -377,9 +376,7 @@ impl Inner {
         let link = Link::open(repository, endpoint.clone(), &mut client, &self.tokens);
         drop(client);
         let result = link.and_then(|link| place.mirror.fetch(&url, &link, revisions, damaged));
-        let count = if result.is_ok() { &place.succeeded } else { &place.failed };
-        count.fetch_add(1, Ordering::Relaxed);
-        place.failing.store(result.is_err(), Ordering::Relaxed);
+        place.fetches.lock().unwrap_or_else(PoisonError::into_inner).count(result.is_err());
         match &result {
             Ok(()) => {
                 place.damaged.store(false, Ordering::SeqCst);

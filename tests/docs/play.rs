@@ -69,7 +69,8 @@ impl Play {
         for (begins, _) in deeds {
             let _ = writeln!(wrong, "{page}: nothing begins with `{begins}` any more");
         }
-        for (line, _) in left_out.iter().filter(|(line, _)| !has_line(&steps, line)) {
+        let left = |line| steps.iter().any(|step| has_line(step, line));
+        for (line, _) in left_out.iter().filter(|(line, _)| !left(line)) {
             let _ = writeln!(wrong, "{page}: no block has a line `{line}` any more");
         }
         assert!(wrong.is_empty(), "{wrong}");
@@ -79,8 +80,8 @@ impl Play {
     }
 }
 
-fn has_line(steps: &[Step], line: &str) -> bool {
-    steps.iter().any(|step| step.text.lines().any(|is| is.contains(line)))
+fn has_line(step: &Step, line: &str) -> bool {
+    step.text.lines().any(|is| is.contains(line))
 }
 
 /// Who follows a page, and how far that went well.
@@ -112,7 +113,7 @@ impl Reader {
         if shows && matches!(last, Last::LeftOut) {
             return;
         }
-        if self.left_out.iter().any(|(line, _)| step.text.lines().any(|is| is.contains(line))) {
+        if self.left_out.iter().any(|(line, _)| has_line(step, line)) {
             self.last = Last::LeftOut;
             return;
         }
