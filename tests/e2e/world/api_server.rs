@@ -2,7 +2,7 @@
 //! real one (`kube_apiserver.rs`) or the sandbox (`sandbox.rs`).
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::net::TcpStream;
 use std::sync::Mutex;
 
 use crate::world::random::random;
@@ -29,13 +29,15 @@ impl User {
 }
 
 /// A free port below those that the system gives to outgoing connections, so that nobody takes it
-/// while its server is down. It is given to one story only, whose server may yet have to start.
+/// while its server is down. It is given to one story only, whose server may yet have to start. It is
+/// not tried by listening: a program that another story starts at that moment holds the port on for a
+/// while.
 pub fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let port = u16::try_from(20_000 + random() % 10_000).unwrap();
         let first = GIVEN.lock().unwrap().insert(port);
-        if first && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if first && TcpStream::connect(("127.0.0.1", port)).is_err() {
             return port;
         }
     }
