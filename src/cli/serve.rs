@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::signal::unix::SignalKind;
 
 use crate::cli::{CommandError, DONE};
+use crate::domain::error::chain;
 use crate::runtime::{RuntimeError, Server, stop_on};
-use crate::sync::error::chain;
 use crate::sync::worker::CLAIMS_MAX;
 use crate::telemetry;
 

@@ -6,6 +6,7 @@ pub mod commit;
 pub mod delivery;
 pub mod diff;
 pub mod directives;
+pub mod error;
 pub mod fields;
 pub mod file;
 pub mod health;

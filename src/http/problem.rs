@@ -69,7 +69,7 @@ impl From<StoreError> for Problem {
         if let StoreError::Cursor { .. } = error {
             return Self::bad_request(error.to_string());
         }
-        tracing::error!(error = %crate::sync::error::chain(&error), "the store did not answer a request");
+        tracing::error!(error = %crate::domain::error::chain(&error), "the store did not answer a request");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer; try again")
     }
 }

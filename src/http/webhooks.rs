@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::config::secret::{Secret, SecretError};
 use crate::config::{Config, Receiver, ReceiverAuth};
 use crate::domain::delivery::{CoveringSync, Delivery, Event, Outcome};
+use crate::domain::error::chain;
 use crate::domain::name::{DeliveryId, ReceiverName};
 use crate::http::App;
 use crate::http::extract::{Accepted, Segment};
@@ -23,7 +24,6 @@ use crate::http::openapi::signature::{Output, Sketch};
 use crate::http::problem::Problem;
 use crate::receiver::{self, Credentials, Malformed, Reading, Rejection};
 use crate::store::NewDelivery;
-use crate::sync::error::chain;
 use crate::trigger::webhook;
 
 /// A body from this size on, in bytes, takes milliseconds to be hashed and parsed, in which other

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::error::chain;
 use crate::domain::name::ApplicationName;
 use crate::domain::sync::Sync;
 use crate::observe::explain::Explanations;
@@ -26,7 +27,6 @@ use crate::observe::places::Places;
 use crate::observe::sightings::Sightings;
 use crate::observe::watches::{Event, Seen, Watches};
 use crate::sync::context::Context;
-use crate::sync::error::chain;
 
 /// Many events of one roll-out are judged together.
 const DEBOUNCE: Duration = Duration::from_millis(50);

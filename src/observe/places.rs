@@ -9,9 +9,9 @@ use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::registry::{Clusters, Connection};
 use crate::config;
+use crate::domain::error::chain;
 use crate::domain::name::ClusterName;
 use crate::domain::object::{GroupKind, Resource};
-use crate::sync::error::chain;
 
 /// Longest time that all applications wait for an answer of one cluster. One that takes longer is
 /// left out until the next round.

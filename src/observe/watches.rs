@@ -11,9 +11,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::watch::{Live, WatchEvent};
+use crate::domain::error::chain;
 use crate::domain::object::{APPLICATION_LABEL, Resource};
 use crate::observe::places::{ClusterId, Place};
-use crate::sync::error::chain;
 
 /// Time until a watch that was refused is tried again: rights and kinds come and go.
 const REFUSED_PAUSE: Duration = Duration::from_secs(10);

@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use crate::config::read::load;
 use crate::config::watch::Watcher;
 use crate::config::{Config, change};
+use crate::domain::error::chain;
 use crate::domain::name::ApplicationName;
 use crate::domain::sync::Trigger;
 use crate::runtime::places;
 use crate::store::error::StoreError;
 use crate::sync::context::Context;
-use crate::sync::error::chain;
 use crate::trigger::timer;
 
 /// How soon a store that could not write is asked again. It has waited itself for the lock.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::domain::error::chain;
 use crate::store::Retention;
 use crate::store::error::StoreError;
 use crate::sync::context::Context;
-use crate::sync::error::chain;
 
 /// How often history that is beyond its retention, and mirrors that are of no use, are looked for.
 const RETENTION_PERIOD: Duration = Duration::from_mins(10);

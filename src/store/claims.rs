@@ -13,7 +13,7 @@ use crate::domain::inventory::InventoryItem;
 use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::failpoint::failpoint;
 use crate::store::error::{StoreError, failed};
-use crate::store::rows::{self, json, micros, parsed, select_sync};
+use crate::store::rows::{self, from_word, json, micros, parsed, select_sync};
 use crate::store::{ApplyStart, Claim, ClaimKey, Held, Step, Store, applications, inventory};
 
 impl Store {
@@ -160,7 +160,7 @@ impl Step {
     }
 
     pub(super) fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(if row.try_get::<&str, _>("step")? == "Prune" { Self::Prune } else { Self::Start })
+        from_word(row, "step")
     }
 }
 

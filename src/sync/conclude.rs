@@ -8,15 +8,29 @@ use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
-use crate::domain::sync::{Failure, FailureClass, Phase, SyncState, WaitingFor};
+use crate::domain::sync::{BlockedPlan, Failure, FailureClass, Phase, SyncState, WaitingFor};
 use crate::store::{ApplicationChange, Claim, Outcome, Step};
-use crate::sync::Ended;
 use crate::sync::context::Context;
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
 use crate::sync::handover;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
+
+/// How a sync that did not fail ended.
+pub(super) enum Ended {
+    /// It is as wanted, or was brought there: health decides the rest.
+    Applied(Applied),
+    /// It would prune beyond the limit.
+    Blocked(BlockedPlan),
+    /// It was only asked what it would do.
+    DryRun,
+    /// What Git no longer names is gone.
+    Pruned,
+    /// It is a check that may not go further: nobody asked for this commit to be applied, or it
+    /// is known to wait for a person or a newer one.
+    Held,
+}
 
 /// All objects of a commit are as wanted.
 pub(super) struct Applied {

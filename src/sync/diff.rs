@@ -1,7 +1,7 @@
 //! The diff stage: what a sync would change, asked of the API server by dry runs, before anything
 //! of a stage is written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::stream::{self, StreamExt};
@@ -13,23 +13,20 @@ use crate::config::{DriftMode, OnError};
 use crate::domain::commit::CommitId;
 use crate::domain::diff::changes;
 use crate::domain::directives;
+use crate::domain::error::chain;
 use crate::domain::fields;
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::manifest::Desired;
-use crate::domain::name::ApplicationName;
 use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey};
 use crate::domain::order;
 use crate::domain::plan::{self, PruneBounds};
 use crate::domain::sync::{Action, BlockedPlan, ObjectResult, Phase};
 use crate::sync::checked::{Change, Checked};
-use crate::sync::error::{SyncError, chain};
+use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
 use crate::sync::handover::{self, Claims};
 use crate::sync::record::{Record, Refused};
-use crate::sync::scene::Scene;
-
-/// Objects that another application holds, each with that application.
-pub(super) type Taken = HashMap<ObjectKey, ApplicationName>;
+use crate::sync::scene::{Scene, Taken};
 
 /// What a sync will do.
 pub(super) struct Plan {

@@ -2,6 +2,7 @@
 
 use crate::cluster::error::ClusterError;
 use crate::domain::commit::Revision;
+use crate::domain::error::chain;
 use crate::domain::manifest::ManifestError;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
@@ -140,22 +141,6 @@ impl SyncError {
         }
         Failure { phase, class: self.class(), message, details }
     }
-}
-
-/// An error with everything behind it, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        // Some libraries repeat their source in their own text.
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        source = cause.source();
-    }
-    line
 }
 
 #[cfg(test)]

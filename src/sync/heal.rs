@@ -13,7 +13,7 @@ use crate::sync::diff;
 use crate::sync::error::SyncError;
 use crate::sync::record::Record;
 use crate::sync::render;
-use crate::sync::scene::Scene;
+use crate::sync::scene::{Scene, Taken};
 
 /// Puts the drifted objects back, from the commits that they were applied from. The mirror has
 /// those, so this works while Git is down. A commit that cannot be put back holds up no other one;
@@ -55,7 +55,7 @@ async fn put_back(
     let mut desired = scene.lease.unless_stopped(render::render(scene, record, commit)).await??;
     desired.retain(|object| keys.contains(&object.key));
     for stage in order::stages(desired) {
-        let checked = diff::dry_run(scene, record, commit, stage, &diff::Taken::new()).await?;
+        let checked = diff::dry_run(scene, record, commit, stage, &Taken::new()).await?;
         apply::apply(scene, record, commit, checked).await?;
     }
     Ok(())

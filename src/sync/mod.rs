@@ -25,6 +25,7 @@ use std::collections::HashSet;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::error::chain;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::name::{ApplicationName, SyncId};
 use crate::domain::object::ObjectKey;
@@ -34,6 +35,7 @@ use crate::domain::sync::{
 };
 use crate::store::{Claim, ClaimKey, Outcome, Page, Step, SyncFilter};
 use crate::sync::checked::Checked;
+use crate::sync::conclude::Ended;
 use crate::sync::context::Context;
 use crate::sync::diff::Preview;
 use crate::sync::error::SyncError;
@@ -41,21 +43,6 @@ use crate::sync::fetch::Target;
 use crate::sync::lease::Lease;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
-
-/// How a sync that did not fail ended.
-enum Ended {
-    /// It is as wanted, or was brought there: health decides the rest.
-    Applied(conclude::Applied),
-    /// It would prune beyond the limit.
-    Blocked(crate::domain::sync::BlockedPlan),
-    /// It was only asked what it would do.
-    DryRun,
-    /// What Git no longer names is gone.
-    Pruned,
-    /// It is a check that may not go further: nobody asked for this commit to be applied, or it
-    /// is known to wait for a person or a newer one.
-    Held,
-}
 
 /// Asks what a sync would change now; writes nothing.
 pub async fn preview(context: &Context, name: &ApplicationName) -> Result<Preview, SyncError> {
@@ -117,7 +104,7 @@ async fn start(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncE
             let failed_in = record.phase;
             if let Err(second) = heal::heal(scene, record, &drifted).await {
                 tracing::warn!(
-                    application = %scene.application.name, error = %error::chain(&second),
+                    application = %scene.application.name, error = %chain(&second),
                     "what drifted could not be put back either"
                 );
             }

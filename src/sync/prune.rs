@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::cluster::error::ClusterError;
 use crate::domain::directives;
+use crate::domain::error::chain;
 use crate::domain::fields;
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::name::ApplicationName;
@@ -16,8 +17,8 @@ use crate::domain::order;
 use crate::domain::stop::Stop;
 use crate::domain::sync::{Action, ObjectResult, Phase};
 use crate::failpoint::failpoint;
-use crate::sync::Ended;
-use crate::sync::error::{SyncError, chain};
+use crate::sync::conclude::Ended;
+use crate::sync::error::SyncError;
 use crate::sync::handover::{self, Claims};
 use crate::sync::record::{Record, Refused};
 use crate::sync::scene::Scene;

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use crate::cluster::Cluster;
 use crate::config::{Application, Config, DriftMode, Repository};
 use crate::domain::inventory::{ApplicationState, InventoryItem};
+use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::{Phase, SyncOptions, Trigger};
 use crate::store::{Claim, Owner};
 use crate::sync::context::Context;
-use crate::sync::diff::Taken;
 use crate::sync::error::SyncError;
 use crate::sync::lease::Lease;
 use crate::sync::record::Record;
 use crate::sync::workers::Worker;
+
+/// Objects that another application holds, each with that application.
+pub(super) type Taken = HashMap<ObjectKey, ApplicationName>;
 
 /// The application of a sync with its settings, its past and its places.
 pub(super) struct Scene<'a> {

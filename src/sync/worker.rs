@@ -11,12 +11,12 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::error::chain;
 use crate::domain::sync::{Phase, Summary, SyncState};
 use crate::failpoint::failpoint;
 use crate::store::{Claim, Outcome, Step};
 use crate::sync::conclude;
 use crate::sync::context::Context;
-use crate::sync::error::chain;
 use crate::sync::lease::{LEASE, Lease, Leases};
 
 /// Most syncs that are claimed at once: so many may wait for hosts that hang before one whose hosts

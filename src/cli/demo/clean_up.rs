@@ -16,11 +16,11 @@ use crate::cli::demo::broken::Broken;
 use crate::cli::demo::folder::{CLUSTER, Folder};
 use crate::cli::demo::screen::{Screen, took};
 use crate::cli::demo::shop::APPLICATIONS;
+use crate::domain::error::chain;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::object::{INSTANCE_ANNOTATION, ObjectKey};
 use crate::domain::order::prune_order;
 use crate::store::Store;
-use crate::sync::error::chain;
 
 /// Longest time in which what was deleted may take to go: Pods are given time to end.
 const PATIENCE: Duration = Duration::from_mins(2);

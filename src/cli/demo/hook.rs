@@ -13,7 +13,7 @@ use crate::cli::demo::api::{Api, ApiError};
 use crate::cli::demo::delivery::Delivery;
 use crate::cli::demo::screen::took;
 use crate::cli::{CommandError, DONE, table};
-use crate::sync::error::chain;
+use crate::domain::error::chain;
 
 /// Longest time for which git, and who pushed, wait for a sync to be applied.
 const PATIENCE: Duration = Duration::from_secs(10);

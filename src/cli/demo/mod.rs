@@ -49,8 +49,8 @@ use crate::cli::demo::shop::{PRODUCTION, Shop};
 use crate::cli::demo::story::Story;
 use crate::cli::demo::view::View;
 use crate::cli::{CommandError, DONE};
+use crate::domain::error::chain;
 use crate::runtime::{RuntimeError, Server, stop_on};
-use crate::sync::error::chain;
 use crate::telemetry;
 
 /// How long threads that do not end by themselves are waited for at the end.

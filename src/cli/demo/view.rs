@@ -6,8 +6,8 @@ use crate::cli::demo::api::Api;
 use crate::cli::demo::hand::Hand;
 use crate::cli::demo::shop::{PRODUCTION, SETTINGS};
 use crate::cli::table;
+use crate::domain::error::chain;
 use crate::domain::object::ObjectKey;
-use crate::sync::error::chain;
 
 /// Most syncs that are looked through.
 const SYNCS: u32 = 12;

@@ -42,7 +42,7 @@ pub(super) async fn until<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::error::chain;
+    use crate::domain::error::chain;
 
     #[tokio::test(start_paused = true)]
     async fn what_does_not_come_is_told_with_what_was_there_instead() {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::domain::commit::CommitId;
 use crate::domain::diff::FieldChange;
+use crate::domain::error::chain;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::Action;
@@ -20,7 +21,6 @@ use crate::http::problem::Problem;
 use crate::sync;
 use crate::sync::checked::{Change, Checked};
 use crate::sync::diff::Preview;
-use crate::sync::error::chain;
 
 /// What a sync of an application would change now.
 #[derive(Serialize, JsonSchema)]

@@ -5,12 +5,12 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::error::chain;
 use crate::domain::name::InstanceName;
 use crate::http::App;
 use crate::http::api::overview::{ApplicationSummary, all};
 use crate::http::problem::Problem;
 use crate::store::QueueDepth;
-use crate::sync::error::chain;
 
 /// Everything at a glance.
 #[derive(Serialize, JsonSchema)]
