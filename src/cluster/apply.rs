@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::cluster::answer::Answer;
 use crate::cluster::call::{Call, Purpose, time_limit};
+use crate::cluster::discovery::Ask;
 use crate::cluster::error::ClusterError;
 use crate::cluster::path;
 use crate::cluster::read::JSON;
@@ -43,7 +44,7 @@ impl Cluster {
     /// gone are a [`StaleFields`](ClusterError::StaleFields) error.
     pub async fn dry_run(&self, desired: &Desired, force: Force) -> Result<Applied, ClusterError> {
         let call = apply_call(desired, force, Purpose::DryRun)?;
-        self.shared.caller.send(&call).await.map(applied)
+        self.heed(&desired.resource, self.shared.caller.send(&call).await).map(applied)
     }
 }
 
@@ -53,7 +54,7 @@ impl Writer<'_> {
     /// way.
     pub async fn apply(&self, desired: &Desired, force: Force) -> Result<Applied, ClusterError> {
         let call = apply_call(desired, force, Purpose::Write(self.gate))?;
-        match self.send(&call).await {
+        match self.cluster.heed(&desired.resource, self.send(&call).await) {
             Err(ClusterError::StaleFields { .. }) => {
                 if let Some(live) = self.cluster.get(&desired.resource, &desired.key).await? {
                     self.take_over(desired, &live).await?;
@@ -73,7 +74,7 @@ impl Writer<'_> {
         let collection = path::collection(&desired.resource, desired.key.namespace.as_deref());
         let purpose = Purpose::Write(self.gate);
         let call = write(desired, Method::POST, &collection, JSON, &desired.value, purpose, None);
-        let mut created = applied(self.send(&call).await?);
+        let mut created = applied(self.cluster.heed(&desired.resource, self.send(&call).await)?);
         if let Some(owned) = self.take_over(desired, &created.object).await? {
             created.object = owned;
         }
@@ -91,7 +92,8 @@ impl Writer<'_> {
     ) -> Result<Option<Value>, ClusterError> {
         let kind = desired.resource.group_kind();
         let version = desired.resource.api_version();
-        let kinds = self.cluster.kinds(|kinds| kinds.serves(&kind, &version)).await?;
+        let asked = Ask { kind: kind.clone(), version: Some(desired.resource.version.clone()) };
+        let kinds = self.cluster.kinds(&[asked]).await?;
         let object_path = path::object(&desired.resource, &desired.key)?;
         let mut live = live.clone();
         for attempt in 1.. {

@@ -49,7 +49,7 @@ impl Writer<'_> {
             body: Some((JSON, options.to_string().into_bytes())),
             repeat_conflict: false,
         };
-        match self.send(&call).await {
+        match self.cluster.heed(resource, self.send(&call).await) {
             Ok(answer) if answer.value["metadata"]["deletionTimestamp"].is_string() => {
                 Ok(Deleted::Deleting)
             }

@@ -15,6 +15,7 @@ mod path;
 mod presence;
 pub mod read;
 pub mod registry;
+pub mod serving;
 pub mod status;
 #[cfg(test)]
 mod testing;

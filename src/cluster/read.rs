@@ -32,7 +32,8 @@ impl Cluster {
         resource: &Resource,
         key: &ObjectKey,
     ) -> Result<Option<Value>, ClusterError> {
-        match self.fetch(key.clone(), path::object(resource, key)?, JSON).await {
+        let fetched = self.fetch(key.clone(), path::object(resource, key)?, JSON).await;
+        match self.heed(resource, fetched) {
             Ok(answer) => Ok(Some(answer.value)),
             Err(ClusterError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -114,7 +115,8 @@ impl Cluster {
             }
             let uri = path::with_query(&path, &query);
             let call = read(object.clone(), uri, METADATA_LIST);
-            let list: MetadataList = self.shared.caller.send_for(&call).await?.value;
+            let answer = self.shared.caller.send_for(&call).await;
+            let list: MetadataList = self.heed(resource, answer)?.value;
             let items = list.items.into_iter().flatten();
             listed.extend(items.map(|item| item.metadata.of(resource)));
             if listed.len() > MAX_LISTED {

@@ -70,10 +70,11 @@ impl Cluster {
         // A plain list, then a watch: streaming lists fail on older versions of etcd.
         let config = Config::default().labels(selector).page_size(PAGE);
         let (every, resource) = (every(resource, namespace), resource.clone());
+        let cluster = self.clone();
         watcher::watcher(api, config).backoff(DefaultBackoff::default()).map(move |event| {
             match event {
                 Ok(event) => seen(&resource, &every, event),
-                Err(error) => Err(failed(&every, error)),
+                Err(error) => cluster.heed(&resource, Err(failed(&every, error))),
             }
         })
     }
