@@ -9,10 +9,11 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::cluster::error::ClusterError;
 use crate::cluster::read::LiveVersion;
 use crate::cluster::serving::Serving;
+use crate::domain::error::chain;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::object::{APPLICATION_LABEL, GroupKind, ObjectKey};
 use crate::domain::sync::{Look, Phase};
-use crate::sync::error::{SyncError, chain};
+use crate::sync::error::SyncError;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
 
