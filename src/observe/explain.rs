@@ -56,6 +56,8 @@ struct Known {
     asked: Instant,
     /// How long what is known is good for.
     fresh: Duration,
+    /// Whether a question about it has come back, with or without an answer.
+    answered: bool,
 }
 
 impl Explanations {
@@ -83,6 +85,11 @@ impl Explanations {
         text
     }
 
+    /// Whether the cluster was asked about a subject and has said what it knows, or nothing in time.
+    pub(super) fn has_answer(&self, subject: &Subject) -> bool {
+        self.known.get(subject).is_some_and(|known| known.answered)
+    }
+
     /// The next answer to a question; none when no question is under way.
     pub(super) async fn answer(&mut self) -> Option<Answer> {
         // A question that panicked is asked again when it is time.
@@ -95,6 +102,7 @@ impl Explanations {
         let news = answer.text.is_some() && answer.text != known.text;
         known.fresh = if news { FRESH } else { (known.fresh * 2).min(FRESH_MAX) };
         known.text = answer.text.or(known.text.take());
+        known.answered = true;
         news.then_some(answer.application)
     }
 
@@ -106,11 +114,12 @@ impl Explanations {
         let mut due = false;
         let known = self.known.entry(subject.clone()).or_insert_with(|| {
             due = true;
-            Known { text: None, health: health.clone(), asked: now, fresh: FRESH }
+            Known { text: None, health: health.clone(), asked: now, fresh: FRESH, answered: false }
         });
         if known.health != *health {
             known.health = health.clone();
             known.fresh = FRESH;
+            known.answered = false;
         }
         let age = now.duration_since(known.asked);
         if age > FRESH_MAX * 2 {

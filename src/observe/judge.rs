@@ -1,6 +1,7 @@
 //! The verdict on one application, and what the sync that waits for it waits for.
 
 use crate::domain::commit::CommitId;
+use crate::domain::health::prospect::Prospect;
 use crate::domain::health::{self, Health, HealthStatus};
 use crate::domain::inventory::{ApplicationState, InventoryItem};
 use crate::domain::name::ApplicationName;
@@ -22,6 +23,12 @@ struct Verdict {
     /// Whether its Pods and events may say more.
     explained: bool,
     pods: Option<String>,
+}
+
+impl Verdict {
+    fn is_lost(&self) -> bool {
+        self.health.prospect == Prospect::Final
+    }
 }
 
 /// Judges an application and records what changed.
@@ -68,13 +75,26 @@ pub(super) async fn judge(
         waits::end_well(&observer.context, &sync, prunes_next).await?;
         return Ok(());
     }
+    let lost = lost(&verdicts);
     let waiting_for = explain(observer, &place, name, verdicts);
     if waiting_for != sync.waiting_for {
         store.record_waiting(sync.id, &waiting_for).await?;
         sync.waiting_for = waiting_for;
     }
+    if let Some(object) = lost
+        && observer.explanations.has_answer(&Subject { cluster: place.id, object })
+    {
+        waits::end_in_vain(&observer.context, &sync).await?;
+        return Ok(());
+    }
     observer.waiting.insert(name.clone(), sync);
     Ok(())
+}
+
+/// The first object whose failure is final: no wait will make the application work.
+fn lost(verdicts: &[Verdict]) -> Option<ObjectKey> {
+    let lost = verdicts.iter().filter(|verdict| verdict.is_lost());
+    lost.map(|verdict| &verdict.item.object).min().cloned()
 }
 
 /// The health of an application. That it has no objects is well only where that was applied.
@@ -108,7 +128,7 @@ async fn verdicts(
         }
         let kind = item.object.group_kind();
         if !health::is_watched(&kind) {
-            let health = Health { status: item.health, reason: item.health_reason.clone() };
+            let health = Health::recorded(item.health, item.health_reason.clone());
             verdicts.push(Verdict { item, health, explained: false, pods: None });
             continue;
         }
@@ -146,13 +166,13 @@ async fn verdicts(
 }
 
 fn gone(reason: &str) -> Health {
-    Health { status: HealthStatus::Missing, reason: Some(reason.to_owned()) }
+    Health::because(HealthStatus::Missing, reason)
 }
 
 fn absent(item: &InventoryItem) -> Health {
     // A Job that finished and was cleared away has done its work.
     if item.is_done() {
-        return Health { status: item.health, reason: item.health_reason.clone() };
+        return Health::recorded(item.health, item.health_reason.clone());
     }
     gone("it is not there")
 }
@@ -161,10 +181,7 @@ fn absent(item: &InventoryItem) -> Health {
 fn weigh(item: &InventoryItem, sighting: &Sighting) -> Health {
     let other = item.uid.as_ref().is_some_and(|uid| *uid != sighting.uid);
     if other || is_older(sighting, item) {
-        return Health {
-            status: HealthStatus::Progressing,
-            reason: Some("the state after the apply was not seen yet".to_owned()),
-        };
+        return Health::progressing("the state after the apply was not seen yet");
     }
     sighting.health.clone()
 }
@@ -180,7 +197,7 @@ fn is_older(sighting: &Sighting, item: &InventoryItem) -> bool {
     matches!((applied, number(&sighting.resource_version)), (Some(applied), Some(seen)) if seen < applied)
 }
 
-/// What a sync waits for, the worst first, and why.
+/// What a sync waits for, and why: what it waits for in vain first, then the worst.
 fn explain(
     observer: &mut Observer,
     place: &Place,
@@ -189,7 +206,7 @@ fn explain(
 ) -> Vec<WaitingFor> {
     verdicts.retain(|verdict| !verdict.health.status.is_good());
     verdicts.sort_by(|a, b| {
-        let rank = |verdict: &Verdict| std::cmp::Reverse(verdict.health.status);
+        let rank = |one: &Verdict| std::cmp::Reverse((one.is_lost(), one.health.status));
         rank(a).cmp(&rank(b)).then_with(|| a.item.object.cmp(&b.item.object))
     });
     let mut waiting_for = Vec::with_capacity(verdicts.len());

@@ -50,6 +50,14 @@ pub(super) async fn end_well(
     Ok(ended)
 }
 
+/// Ends the wait of a sync for an object that has failed for good, the first of what it waits for.
+/// False: it waited no more.
+pub(super) async fn end_in_vain(context: &Context, sync: &Sync) -> Result<bool, StoreError> {
+    let phases = vec![waited(sync, context.store.now())];
+    let failure = failure(sync, "applied, but it cannot become healthy");
+    end(context, sync, WaitingEnd::Failed { failure, phases }).await
+}
+
 /// Whether something is to be pruned once the application works.
 pub(super) fn prunes_next(items: &[InventoryItem]) -> bool {
     items.iter().any(|item| item.kept == Some(Kept::UntilHealthy))
@@ -58,25 +66,29 @@ pub(super) fn prunes_next(items: &[InventoryItem]) -> bool {
 /// How a wait ends that is over whatever the cluster says; none: it goes on.
 fn overdue(sync: &Sync, configured: bool, now: Timestamp) -> Option<WaitingEnd> {
     let phases = vec![waited(sync, now)];
-    let phase = Phase::Health;
     if !configured {
         let message = SyncError::NotConfigured(sync.application.clone()).to_string();
-        let class = FailureClass::Permanent;
+        let (phase, class) = (Phase::Health, FailureClass::Permanent);
         let failure = Failure { phase, class, message, details: Vec::new() };
         return Some(WaitingEnd::Cancelled { failure, phases });
     }
     if sync.deadline.is_none_or(|deadline| now < deadline) {
         return None;
     }
+    let failure = failure(sync, "applied, but not healthy within the timeout");
+    Some(WaitingEnd::Failed { failure, phases })
+}
+
+/// The failure of a wait, which tells what was waited for.
+fn failure(sync: &Sync, what: &str) -> Failure {
     let details: Vec<_> = sync
         .waiting_for
         .iter()
         .map(|waiting| format!("{}: {}", waiting.object, waiting.reason))
         .collect();
     let first = details.first().map_or("the cluster does not say what is missing", String::as_str);
-    let message = format!("applied, but not healthy within the timeout: {first}");
-    let failure = Failure { phase, class: FailureClass::Transient, message, details };
-    Some(WaitingEnd::Failed { failure, phases })
+    let message = format!("{what}: {first}");
+    Failure { phase: Phase::Health, class: FailureClass::Transient, message, details }
 }
 
 async fn end(context: &Context, sync: &Sync, end: WaitingEnd) -> Result<bool, StoreError> {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::world::manifests::{config_map, deployment};
-use crate::world::{Setup, World};
+use crate::world::manifests::{config_map, deployment, job};
+use crate::world::{Setup, World, assert_tells};
 
 #[test]
 fn a_sync_waits_for_its_pods_and_says_so() {
@@ -41,6 +41,27 @@ fn a_sync_whose_pods_never_run_fails_in_time_and_names_the_cause() {
     let sync = world.headstay.wait_for_state(&pushed.sync, "Failed");
     assert!(sync["error"].to_string().contains("web"), "{sync:#}");
     assert_eq!(sync["error"]["phase"], "health");
+    world.finish();
+}
+
+#[test]
+fn a_sync_does_not_wait_for_a_job_that_has_failed() {
+    let world = Setup { sync: "prune: true, timeout: 1h", ..Setup::default() }.start();
+
+    let pushed = world.push(&[("apps/shop/migrate.yaml", Some(&job("migrate", "migrate:1")))]);
+    world.headstay.wait_for_state(&pushed.sync, "Waiting");
+    world.kubernetes.set_pod_status(
+        &world.path("v1", "pods"),
+        &json!({"phase": "Failed", "containerStatuses": [{
+            "name": "migrate", "image": "migrate:1", "imageID": "", "ready": false,
+            "restartCount": 0, "state": {"terminated": {"exitCode": 3, "reason": "Error"}},
+        }]}),
+    );
+
+    let sync = world.headstay.wait_for_state(&pushed.sync, "Failed");
+    assert_tells(&sync, "it cannot become healthy: Job.batch ");
+    assert_tells(&sync, "BackoffLimitExceeded");
+    assert_tells(&sync, "exit code 3");
     world.finish();
 }
 

@@ -167,7 +167,7 @@ async fn health_is_recorded_where_something_is_owned() {
     let world = World::new().await;
     world.enqueue("shop", Trigger::Webhook).await;
     world.run(Outcome { applied: vec![item("web", 'a')], ..outcome(SyncState::Waiting) }).await;
-    let well = Health { status: HealthStatus::Healthy, reason: None };
+    let well = Health::healthy();
     let objects = [(key("web"), well.clone()), (key("stranger"), well)];
     let record = async |health| {
         world.store.record_health(&name("shop"), &cluster("main"), &objects, health).await.unwrap();

@@ -7,6 +7,7 @@ mod conditions;
 mod field;
 mod platform;
 pub mod pods;
+pub mod prospect;
 pub mod reason;
 pub mod selector;
 mod workloads;
@@ -15,7 +16,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::object::{GroupKind, split_api_version};
+use crate::domain::health::prospect::Prospect;
+use crate::domain::object::{GroupKind, ObjectKey, split_api_version};
 
 /// The longest reason, in characters: controllers put whole stack traces into messages.
 const LONGEST_REASON: usize = 300;
@@ -66,12 +68,20 @@ pub struct Health {
     pub status: HealthStatus,
     /// What is missing to be healthy, or what is wrong; none when healthy.
     pub reason: Option<String>,
+    /// What may still become of it. It is not kept: whoever reads the object anew finds it anew.
+    #[serde(skip)]
+    pub prospect: Prospect,
 }
 
 impl Health {
     /// It works, and that needs no reason.
     pub fn healthy() -> Self {
-        Self { status: HealthStatus::Healthy, reason: None }
+        Self::recorded(HealthStatus::Healthy, None)
+    }
+
+    /// What was found earlier, and is kept.
+    pub fn recorded(status: HealthStatus, reason: Option<String>) -> Self {
+        Self { status, reason, prospect: Prospect::Open }
     }
 
     /// It is on its way.
@@ -84,6 +94,11 @@ impl Health {
         Self::because(HealthStatus::Degraded, reason)
     }
 
+    /// It does not work, and never will: only another object in its place can.
+    pub fn failed(reason: impl AsRef<str>) -> Self {
+        Self { prospect: Prospect::Final, ..Self::degraded(reason) }
+    }
+
     /// It is switched off.
     pub fn suspended(reason: impl AsRef<str>) -> Self {
         Self::because(HealthStatus::Suspended, reason)
@@ -91,7 +106,7 @@ impl Health {
 
     /// A verdict and its reason, brought to one line of bounded length.
     pub fn because(status: HealthStatus, reason: impl AsRef<str>) -> Self {
-        Self { status, reason: Some(one_line(reason.as_ref())) }
+        Self::recorded(status, Some(one_line(reason.as_ref())))
     }
 }
 
@@ -140,6 +155,18 @@ pub fn is_watched(kind: &GroupKind) -> bool {
 /// The worst of many; of none, Healthy.
 pub fn worst(all: impl IntoIterator<Item = HealthStatus>) -> HealthStatus {
     all.into_iter().max().unwrap_or(HealthStatus::Healthy)
+}
+
+/// Whether what an application no longer names may be deleted as far as this object of it is
+/// concerned. That it is switched off on purpose ends a sync well, but it may hold on to what was
+/// there before: a paused Deployment keeps its old Pods, on the `ConfigMap` of their time. A suspended
+/// Job has no Pods, and a suspended `CronJob` makes none.
+pub fn allows_prune(object: &ObjectKey, status: HealthStatus) -> bool {
+    match status {
+        HealthStatus::Healthy => true,
+        HealthStatus::Suspended => object.is("batch", "Job") || object.is("batch", "CronJob"),
+        _ => false,
+    }
 }
 
 /// Ingress is among these as in kstatus and unlike in Argo CD: without a controller that writes

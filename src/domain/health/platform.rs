@@ -89,24 +89,17 @@ pub(super) fn autoscaler(autoscaler: &Value) -> Health {
     }
 }
 
-/// kstatus asks for `observedGeneration` only. Own: as many Pods as the budget wants must be healthy,
-/// or all that are expected where the budget is larger than the workload; and the controller must be
-/// able to count them.
+/// kstatus: a budget works once its controller has seen it. How many Pods are up is the health of
+/// their workload; while one is down the budget does what it is for. Own: a controller that cannot
+/// count the Pods is Degraded.
 pub(super) fn disruption_budget(budget: &Value) -> Health {
     if let Some(health) = unobserved(budget) {
         return health;
     }
-    let uncounted = find(budget, "DisruptionAllowed").filter(|c| c.reason == "SyncFailed");
-    if let Some(condition) = uncounted {
-        return Health::degraded(condition.to_string());
+    match find(budget, "DisruptionAllowed").filter(|c| c.reason == "SyncFailed") {
+        Some(condition) => Health::degraded(condition.to_string()),
+        None => Health::healthy(),
     }
-    let expected = field::count(budget, "/status/expectedPods");
-    let wanted = field::count(budget, "/status/desiredHealthy").min(expected);
-    let healthy = field::count(budget, "/status/currentHealthy");
-    if healthy < wanted {
-        return Health::progressing(format!("{healthy} of {wanted} Pods healthy"));
-    }
-    Health::healthy()
 }
 
 /// kstatus: names that are taken are Degraded, and so is what can't be established; both conditions
@@ -285,10 +278,11 @@ mod tests {
     }
 
     #[test]
-    fn a_disruption_budget_does_not_wait_for_pods_that_nobody_expects() {
-        let status = |healthy: i64, desired: i64, expected: i64| {
-            json!({"observedGeneration": 3, "currentHealthy": healthy, "desiredHealthy": desired,
-                   "expectedPods": expected})
+    fn a_disruption_budget_works_however_many_pods_are_up() {
+        let status = |healthy: i64| {
+            json!({"observedGeneration": 3, "currentHealthy": healthy, "desiredHealthy": 2,
+                   "expectedPods": 3,
+                   "conditions": [condition("DisruptionAllowed", "False", "InsufficientPods")]})
         };
         let uncounted = json!({"observedGeneration": 3,
             "conditions": [condition("DisruptionAllowed", "False", "SyncFailed")]});
@@ -296,11 +290,10 @@ mod tests {
             "policy/v1",
             "PodDisruptionBudget",
             vec![
-                (json!({}), status(2, 2, 3), Healthy, ""),
-                (json!({}), status(1, 2, 3), Progressing, "1 of 2 Pods healthy"),
-                (json!({}), status(0, 1, 0), Healthy, ""),
-                (json!({}), status(1, 2, 1), Healthy, ""),
+                (json!({}), status(2), Healthy, ""),
+                (json!({}), status(0), Healthy, ""),
                 (json!({}), uncounted, Degraded, "SyncFailed: why"),
+                (json!({}), json!({}), Progressing, "not yet seen by its controller"),
             ],
         );
     }

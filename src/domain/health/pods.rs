@@ -28,10 +28,16 @@ pub(super) struct Trouble {
 /// that run once, too; and a single restart is not one. A Pod that runs to its end is healthy at its
 /// end (Argo CD; for kstatus it is as soon as it is ready).
 pub(super) fn pod(pod: &Value) -> Health {
+    let phase = field::text(pod, "/status/phase");
     if let Some(Trouble { is_failure, text }) = trouble(pod) {
-        return if is_failure { Health::degraded(text) } else { Health::progressing(text) };
+        return match is_failure {
+            // No container of it is started any more, whatever its restart policy.
+            true if phase == Some("Failed") => Health::failed(text),
+            true => Health::degraded(text),
+            false => Health::progressing(text),
+        };
     }
-    match field::text(pod, "/status/phase") {
+    match phase {
         Some("Succeeded") => Health::healthy(),
         Some("Running") if !is_ready(pod) => Health::progressing("running, but not ready"),
         Some("Running") if restart_policy(pod) == "Always" => Health::healthy(),

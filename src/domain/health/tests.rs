@@ -139,3 +139,45 @@ fn only_kinds_whose_health_moves_are_watched() {
         assert!(watched(group, kind), "{kind}");
     }
 }
+
+#[test]
+fn only_what_ran_once_and_failed_has_failed_for_good() {
+    let failed = json!({"conditions": [condition("Failed", "True", "BackoffLimitExceeded")]});
+    let late = json!({"observedGeneration": 3,
+        "conditions": [condition("Progressing", "False", "ProgressDeadlineExceeded")]});
+    let looping = json!({"phase": "Running", "containerStatuses": [{"name": "web",
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]});
+    let stalled = json!({"conditions": [condition("Stalled", "True", "InvalidPath")]});
+    for (api_version, kind, status, prospect) in [
+        ("batch/v1", "Job", failed, Prospect::Final),
+        ("v1", "Pod", json!({"phase": "Failed"}), Prospect::Final),
+        ("v1", "Pod", looping, Prospect::Open),
+        ("apps/v1", "Deployment", late, Prospect::Open),
+        ("v1", "PersistentVolumeClaim", json!({"phase": "Lost"}), Prospect::Open),
+        ("example.org/v1", "Widget", stalled, Prospect::Open),
+    ] {
+        let health = assess(&object(api_version, kind, json!({}), status), Some(3));
+        assert_eq!((health.status, health.prospect), (Degraded, prospect), "{kind} {health:?}");
+    }
+}
+
+#[test]
+fn nothing_is_pruned_under_what_is_only_paused() {
+    use HealthStatus::{Missing, Unknown};
+    let deployment = ("apps", "Deployment");
+    for ((group, kind), status, allowed) in [
+        (deployment, Healthy, true),
+        (deployment, Suspended, false),
+        (("example.org", "Job"), Suspended, false),
+        (("batch", "Job"), Suspended, true),
+        (("batch", "CronJob"), Suspended, true),
+        (("batch", "CronJob"), Progressing, false),
+        (deployment, Degraded, false),
+        (deployment, Missing, false),
+        (deployment, Unknown, false),
+    ] {
+        let (group, kind) = (group.to_owned(), kind.to_owned());
+        let key = ObjectKey { group, kind, namespace: None, name: "x".to_owned() };
+        assert_eq!(allows_prune(&key, status), allowed, "{key} {status:?}");
+    }
+}

@@ -124,7 +124,7 @@ pub(super) fn replica_set(set: &Value) -> Health {
 /// has started is current). One that is suspended before its end is Suspended (both).
 pub(super) fn job(job: &Value) -> Health {
     if let Some(failed) = find(job, "Failed").filter(Condition::is_true) {
-        return Health::degraded(format!("failed: {failed}"));
+        return Health::failed(format!("failed: {failed}"));
     }
     if find(job, "Complete").is_some_and(|complete| complete.is_true()) {
         return Health::healthy();

@@ -66,3 +66,23 @@ spec:
 "
     )
 }
+
+/// A Job of one Pod that is not tried again.
+pub fn job(name: &str, image: &str) -> String {
+    format!(
+        "\
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {name}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: {name}
+          image: {image}
+"
+    )
+}
