@@ -9,7 +9,7 @@
 //! | 0 | `domain`, `yaml`, `failpoint` |
 //! | 1 | `config`, `telemetry` |
 //! | 2 | `receiver`, `source`, `render`, `cluster`, `store` |
-//! | 3 | `queue` |
+//! | 3 | `queue`, `watch` |
 //! | 4 | `trigger`, `sync` |
 //! | 5 | `observe`, `http` |
 //! | 6 | `runtime`, `sandbox` |
@@ -33,4 +33,5 @@ pub mod store;
 pub mod sync;
 pub mod telemetry;
 pub mod trigger;
+pub mod watch;
 pub mod yaml;

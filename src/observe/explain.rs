@@ -11,7 +11,7 @@ use crate::domain::health::Health;
 use crate::domain::health::reason;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::{ObjectKey, Resource};
-use crate::observe::places::ClusterId;
+use crate::watch::places::ClusterId;
 
 /// How long an explanation is good for when it was news. While it stays the same it is good for
 /// twice as long each time, up to [`FRESH_MAX`].

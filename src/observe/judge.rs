@@ -8,10 +8,10 @@ use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::WaitingFor;
 use crate::observe::explain::Subject;
-use crate::observe::places::{Kind, Place};
-use crate::observe::sightings::{Found, Sighting};
 use crate::observe::{Observer, waits};
 use crate::store::error::StoreError;
+use crate::watch::observations::{Found, Observation};
+use crate::watch::places::{Kind, Place};
 
 /// Objects whose wait is explained; the others wait for the same, mostly.
 const EXPLAINED: usize = 5;
@@ -146,7 +146,7 @@ async fn verdicts(
         };
         let namespace = item.object.namespace.as_deref();
         let scope = observer.watches.ensure(place, &resource, namespace);
-        match observer.sightings.find(&scope, &item.object) {
+        match observer.watches.find(&scope, &item.object) {
             Found::NotListed => complete = false,
             Found::Refused(reason) => {
                 let health = Health::because(HealthStatus::Unknown, reason);
@@ -156,8 +156,8 @@ async fn verdicts(
                 let health = absent(&item);
                 verdicts.push(Verdict { item, health, explained: true, pods: None });
             }
-            Found::Live(sighting) => {
-                let (health, pods) = (weigh(&item, sighting), sighting.pods.clone());
+            Found::Live(seen) => {
+                let (health, pods) = (weigh(&item, &seen), seen.pods);
                 verdicts.push(Verdict { item, health, explained: true, pods });
             }
         }
@@ -178,23 +178,23 @@ fn absent(item: &InventoryItem) -> Health {
 }
 
 /// Nothing is healthy before a state newer than our apply was seen.
-fn weigh(item: &InventoryItem, sighting: &Sighting) -> Health {
-    let other = item.uid.as_ref().is_some_and(|uid| *uid != sighting.uid);
-    if other || is_older(sighting, item) {
+fn weigh(item: &InventoryItem, seen: &Observation) -> Health {
+    let other = item.uid.as_ref().is_some_and(|uid| *uid != seen.uid);
+    if other || is_older(seen, item) {
         return Health::progressing("the state after the apply was not seen yet");
     }
-    sighting.health.clone()
+    seen.health.clone()
 }
 
 /// Whether this was seen before our apply. Kinds without a generation have their resource versions
 /// compared, where these are numbers: those of aggregated APIs need not be.
-fn is_older(sighting: &Sighting, item: &InventoryItem) -> bool {
+fn is_older(seen: &Observation, item: &InventoryItem) -> bool {
     if item.generation.is_some() {
-        return item.generation > sighting.generation;
+        return item.generation > seen.generation;
     }
     let number = |version: &str| version.parse::<u64>().ok();
     let applied = item.resource_version.as_deref().and_then(number);
-    matches!((applied, number(&sighting.resource_version)), (Some(applied), Some(seen)) if seen < applied)
+    matches!((applied, number(&seen.resource_version)), (Some(applied), Some(seen)) if seen < applied)
 }
 
 /// What a sync waits for, and why: what it waits for in vain first, then the worst.
@@ -255,7 +255,7 @@ mod tests {
         ];
         for (applied, seen, expected) in cases {
             let item = item(applied.0, applied.1);
-            let sighting = Sighting {
+            let observation = Observation {
                 uid: "u".to_owned(),
                 resource_version: seen.1.to_owned(),
                 generation: seen.0,
@@ -263,8 +263,8 @@ mod tests {
                 pods: None,
                 application: None,
             };
-            assert_eq!(weigh(&item, &sighting).status, expected, "{applied:?} {seen:?}");
-            let other = Sighting { uid: "v".to_owned(), ..sighting };
+            assert_eq!(weigh(&item, &observation).status, expected, "{applied:?} {seen:?}");
+            let other = Observation { uid: "v".to_owned(), ..observation };
             assert_eq!(weigh(&item, &other).status, Progressing, "another object of the name");
         }
     }

@@ -1,21 +1,16 @@
-//! The observer: watches what applications own, judges their health, and ends the syncs that wait
-//! for it. It keeps no sync from being claimed and writes to no cluster.
+//! The observer: judges the health of what applications own by what the watches show, and ends the
+//! syncs that wait for it. It keeps no sync from being claimed and writes to no cluster.
 //!
-//! One task owns all state. Watches (one per cluster, kind and, where rights are narrow, namespace)
-//! send what they see over one bounded channel; the task marks the applications that are touched,
-//! and judges each of them once per moment.
+//! One task owns all state. It is told which applications there is news of, and judges each of them
+//! once per moment.
 
 mod explain;
 mod judge;
-mod places;
-mod sightings;
 mod waits;
-mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -23,10 +18,9 @@ use crate::domain::error::chain;
 use crate::domain::name::ApplicationName;
 use crate::domain::sync::Sync;
 use crate::observe::explain::Explanations;
-use crate::observe::places::Places;
-use crate::observe::sightings::Sightings;
-use crate::observe::watches::{Event, Seen, Watches};
 use crate::sync::context::Context;
+use crate::watch::places::Places;
+use crate::watch::{Listener, Watches};
 
 /// Many events of one roll-out are judged together.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -39,16 +33,14 @@ const ROUND: Duration = Duration::from_secs(30);
 /// How often waiting syncs are judged although nothing was seen: deadlines pass in silence, and
 /// what they wait for is explained anew.
 const WAITING_ROUND: Duration = Duration::from_secs(1);
-/// Events that may wait for the task. Watches stop reading when it is full.
-const EVENTS: usize = 1024;
 
 /// Observes until `shutdown`.
 pub async fn observe(context: Context, shutdown: CancellationToken) {
-    let (sender, mut events) = mpsc::channel(EVENTS);
+    let watches = Watches::default();
     let mut observer = Observer {
-        watches: Watches::new(sender),
+        listener: watches.listen(),
+        watches,
         places: Places::new(context.clusters.clone()),
-        sightings: Sightings::default(),
         explanations: Explanations::default(),
         waiting: BTreeMap::new(),
         context,
@@ -64,9 +56,9 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            Some(event) = events.recv() => {
+            () = observer.listener.heard() => {
                 let first = touched.is_empty();
-                touched.extend(observer.see(event));
+                touched.extend(observer.hear());
                 if first {
                     judge_at = rested_at.max(Instant::now() + DEBOUNCE);
                 }
@@ -101,7 +93,7 @@ struct Observer {
     context: Context,
     places: Places,
     watches: Watches,
-    sightings: Sightings,
+    listener: Listener,
     explanations: Explanations,
     /// The syncs that wait, as of the last look: each write asks again whether they do.
     waiting: BTreeMap<ApplicationName, Sync>,
@@ -129,30 +121,22 @@ impl Observer {
         self.waiting.keys().cloned().collect()
     }
 
-    /// Takes in an event; returns the applications that it touches.
-    fn see(&mut self, event: Event) -> BTreeSet<ApplicationName> {
-        if !self.watches.covers(&event.scope) {
-            // It was under way when its watch ended.
-            return BTreeSet::new();
+    /// Takes in news; returns the applications that they touch.
+    fn hear(&mut self) -> BTreeSet<ApplicationName> {
+        let news = self.listener.take();
+        for (cluster, resource) in &news.refused {
+            // Perhaps it is served in another version now.
+            self.places.forget(cluster, resource);
         }
-        let Event { scope, seen } = &event;
-        match seen {
-            Seen::Forbidden => self.watches.narrow(scope),
-            Seen::Refused(reason) if !self.sightings.knows_refusal(scope, reason) => {
-                // Perhaps it is served in another version now.
-                self.places.forget(&scope.cluster, &scope.resource);
-                self.sightings.take(event);
-            }
-            _ => return self.sightings.take(event),
+        if news.everything {
+            return self.everything();
         }
-        // Whose objects these are was never seen.
-        self.everything()
+        news.applications.into_keys().collect()
     }
 
     /// Ends what no inventory needed for a whole round: applications and clusters come and go.
     fn retire(&mut self) {
         self.watches.retire();
-        self.sightings.retain(|scope| self.watches.covers(scope));
         self.places.begin_round(|cluster, resource| self.watches.follows(cluster, resource));
     }
 

@@ -1,4 +1,4 @@
-//! The clusters as the observer reaches them: one that does not answer keeps no other waiting.
+//! The clusters as who watches reaches them: one that does not answer keeps no other waiting.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -19,20 +19,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Names a cluster as it is configured now. After a change of its configuration it is another one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct ClusterId {
-    pub(super) name: ClusterName,
+pub struct ClusterId {
+    /// Its name.
+    pub name: ClusterName,
     /// Of the connection.
-    pub(super) generation: u64,
+    pub generation: u64,
 }
 
 /// A cluster that is connected.
-pub(super) struct Place {
-    pub(super) id: ClusterId,
-    pub(super) cluster: Cluster,
+pub struct Place {
+    /// What it is named by.
+    pub id: ClusterId,
+    /// The way to it.
+    pub cluster: Cluster,
 }
 
 /// How the objects of a kind are reached.
-pub(super) enum Kind {
+pub enum Kind {
     /// So.
     Served(Resource),
     /// The cluster does not serve it.
@@ -42,7 +45,7 @@ pub(super) enum Kind {
 }
 
 /// All clusters, and their kinds.
-pub(super) struct Places {
+pub struct Places {
     clusters: Clusters,
     kinds: HashMap<(ClusterId, GroupKind, String), Resource>,
     /// Clusters whose connections were looked at in this round.
@@ -52,14 +55,15 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn new(clusters: Clusters) -> Self {
+    /// No cluster is reached yet.
+    pub fn new(clusters: Clusters) -> Self {
         let (looked_at, silent) = (HashSet::new(), HashSet::new());
         Self { clusters, kinds: HashMap::new(), looked_at, silent }
     }
 
     /// The cluster of this configuration; none when it cannot be connected now. Once in a round the
     /// files of its connection are looked at: certificates are rotated, and no sync may be due.
-    pub(super) async fn reach(&mut self, config: &config::Cluster) -> Option<Place> {
+    pub async fn reach(&mut self, config: &config::Cluster) -> Option<Place> {
         let known = self.clusters.known(config);
         let connection = match known {
             Some(known) if self.looked_at.contains(&config.name) => known,
@@ -77,7 +81,7 @@ impl Places {
     }
 
     /// How objects of a kind are reached; asked once per connection.
-    pub(super) async fn kind(&mut self, place: &Place, kind: &GroupKind, version: &str) -> Kind {
+    pub async fn kind(&mut self, place: &Place, kind: &GroupKind, version: &str) -> Kind {
         let key = (place.id.clone(), kind.clone(), version.to_owned());
         if let Some(known) = self.kinds.get(&key) {
             return Kind::Served(known.clone());
@@ -95,14 +99,14 @@ impl Places {
     }
 
     /// Forgets kinds, and looks at connections and asks silent clusters again from now on.
-    pub(super) fn begin_round(&mut self, kept: impl Fn(&ClusterId, &Resource) -> bool) {
+    pub fn begin_round(&mut self, kept: impl Fn(&ClusterId, &Resource) -> bool) {
         self.looked_at.clear();
         self.silent.clear();
         self.kinds.retain(|(cluster, ..), resource| kept(cluster, resource));
     }
 
     /// Forgets how a kind is reached: it is no longer reached so.
-    pub(super) fn forget(&mut self, cluster: &ClusterId, resource: &Resource) {
+    pub fn forget(&mut self, cluster: &ClusterId, resource: &Resource) {
         self.kinds.retain(|(id, ..), known| id != cluster || known != resource);
     }
 

@@ -1,0 +1,125 @@
+//! The task of one watch: what the API server tells, reduced at once.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::StreamExt;
+
+use crate::cluster::Cluster;
+use crate::cluster::error::ClusterError;
+use crate::cluster::watch::WatchEvent;
+use crate::domain::error::chain;
+use crate::domain::object::{APPLICATION_LABEL, ObjectKey};
+use crate::watch::observations::Observation;
+use crate::watch::{Scope, Sink};
+
+/// Time until a watch that was refused is tried again: rights and kinds come and go.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
+
+/// Something that a watch saw.
+pub(super) enum Seen {
+    /// The list begins anew.
+    Restarted,
+    /// An object of the list.
+    Listed(ObjectKey, Observation),
+    /// The list is complete.
+    Complete,
+    /// An object was created or changed.
+    Applied(ObjectKey, Observation),
+    /// An object is gone, or lost its label.
+    Deleted(ObjectKey),
+    /// Our rights do not reach to all namespaces.
+    Forbidden,
+    /// Nothing, and why the API server does not let us.
+    Refused(String),
+}
+
+/// Watches until nobody wants it any more.
+pub(super) async fn watch(cluster: Cluster, scope: Scope, sink: Sink) {
+    while relay(&cluster, &scope, &sink).await.is_some() {
+        tokio::time::sleep(REFUSED_PAUSE).await;
+    }
+}
+
+/// Passes on what is seen, until the API server refuses the watch. None: nobody wants it any more.
+async fn relay(cluster: &Cluster, scope: &Scope, sink: &Sink) -> Option<()> {
+    let stream = cluster.watch(&scope.resource, scope.namespace.as_deref(), APPLICATION_LABEL);
+    let mut stream = pin!(stream);
+    let mut listed = false;
+    loop {
+        let (seen, refused) = match stream.next().await? {
+            Ok(event) => {
+                listed |= event == WatchEvent::InitDone;
+                (Some(Seen::from(event)), false)
+            }
+            // The stream pauses and goes on by itself.
+            Err(error) if error.is_transient() => {
+                tracing::debug!(cluster = %scope.cluster.name, %error, "a watch was interrupted");
+                (None, false)
+            }
+            // What can be listed but not watched is listed again and again.
+            Err(error) => (refusal(scope, listed, &error), true),
+        };
+        if let Some(seen) = seen {
+            sink.put(seen)?;
+        }
+        if refused {
+            return Some(());
+        }
+    }
+}
+
+impl From<WatchEvent> for Seen {
+    fn from(event: WatchEvent) -> Self {
+        match event {
+            WatchEvent::Restarted => Self::Restarted,
+            WatchEvent::Listed(live) => Self::Listed(live.key, Observation::of(&live.object)),
+            WatchEvent::InitDone => Self::Complete,
+            WatchEvent::Applied(live) => Self::Applied(live.key, Observation::of(&live.object)),
+            WatchEvent::Deleted(live) => Self::Deleted(live.key),
+        }
+    }
+}
+
+/// What a refusal that does not pass by itself means; none when the list still stands.
+fn refusal(scope: &Scope, listed: bool, error: &ClusterError) -> Option<Seen> {
+    let broad = scope.namespace.is_none() && scope.resource.namespaced;
+    match error {
+        ClusterError::Forbidden { .. } if broad => Some(Seen::Forbidden),
+        _ if listed => None,
+        error => Some(Seen::Refused(format!("it cannot be watched: {}", chain(error)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::tests::scope;
+
+    #[test]
+    fn a_refused_watch_is_narrowed_or_tells_why() {
+        let object = || Box::new(every(&scope(1, None)));
+        let forbidden = ClusterError::Forbidden { object: object(), message: "no rights".into() };
+        let broad = refusal(&scope(1, None), true, &forbidden);
+        assert!(matches!(broad, Some(Seen::Forbidden)));
+        let Some(Seen::Refused(reason)) = refusal(&scope(1, Some("shop")), false, &forbidden)
+        else {
+            panic!("there is nothing narrower");
+        };
+        assert_eq!(reason, "it cannot be watched: Service *: forbidden: no rights");
+
+        let unwatchable =
+            ClusterError::Unexpected { object: object(), message: "405: not allowed".into() };
+        assert!(matches!(refusal(&scope(1, None), false, &unwatchable), Some(Seen::Refused(_))));
+        assert!(refusal(&scope(1, None), true, &unwatchable).is_none(), "its list stands");
+    }
+
+    fn every(scope: &Scope) -> ObjectKey {
+        ObjectKey {
+            group: scope.resource.group.clone(),
+            kind: scope.resource.kind.clone(),
+            namespace: None,
+            name: "*".to_owned(),
+        }
+    }
+}
