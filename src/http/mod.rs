@@ -2,15 +2,16 @@
 
 pub mod accept;
 mod api;
+mod arriving;
 mod auth;
 mod body;
 mod extract;
 mod forgeries;
 mod openapi;
 mod patience;
-mod peers;
 mod probes;
 mod problem;
+mod seats;
 mod table;
 mod webhooks;
 
