@@ -42,8 +42,10 @@ pub struct Push {
     pub urls: Vec<String>,
     /// `owner/name`, `group/subgroup/name`, `KEY/slug`; only used where no URL is given.
     pub full_name: Option<String>,
-    /// Every ref of the delivery, also when there are several.
+    /// The refs of the delivery, also when there are several.
     pub refs: Vec<RefUpdate>,
+    /// How many refs more it tells of, which are not among these; any of them may have moved.
+    pub further_refs: u64,
     /// Who pushed, as the host names them.
     pub pusher: Option<String>,
 }

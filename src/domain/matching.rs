@@ -39,7 +39,8 @@ pub struct Selection {
     pub reason: Option<String>,
 }
 
-/// Selects the applications that follow one of the refs that a push moved.
+/// Selects the applications that follow one of the refs that a push moved. Where it moved more than
+/// it tells, whoever follows the repository may be meant.
 ///
 /// A deleted ref selects nothing: its applications keep their last good state.
 pub fn select<'a>(
@@ -52,17 +53,21 @@ pub fn select<'a>(
     if repositories.is_empty() {
         return none(unknown(push));
     }
-    if push.refs.is_empty() {
+    if push.refs.is_empty() && push.further_refs == 0 {
         return none("the delivery names no branch or tag".to_owned());
     }
     let mut applications = Vec::new();
     let mut kept = Vec::new();
     for follower in followers.into_iter().filter(|f| repositories.contains(&f.repository)) {
         let named = || push.refs.iter().filter(|update| names(follower.revision, update));
+        let may_be_meant =
+            push.further_refs > 0 && !matches!(follower.revision, Revision::Commit(_));
         if named().any(|update| !update.deleted) {
             applications.push(follower.application.clone());
         } else if let Some(update) = named().next() {
             kept.push(format!("`{}` (follows {})", follower.application, full_name(update)));
+        } else if may_be_meant {
+            applications.push(follower.application.clone());
         }
     }
     let reason = if !kept.is_empty() {
@@ -72,6 +77,11 @@ pub fn select<'a>(
         ))
     } else if applications.is_empty() {
         Some(unfollowed(push, &repositories))
+    } else if push.further_refs > 0 {
+        Some(format!(
+            "{} refs more moved than are kept: whoever follows the repository looks at it",
+            push.further_refs
+        ))
     } else {
         None
     };
@@ -186,7 +196,7 @@ mod tests {
 
     fn push(urls: &[&str], refs: Vec<RefUpdate>) -> Push {
         let urls = urls.iter().map(|url| (*url).to_owned()).collect();
-        Push { urls, full_name: None, refs, pusher: None }
+        Push { urls, full_name: None, refs, further_refs: 0, pusher: None }
     }
 
     /// Matches with one repository `fleet` that applications `a` (main) and `b` (^1) follow.
@@ -258,6 +268,17 @@ mod tests {
         ] {
             assert_eq!(select_from_fleet(&push), (vec![], expected.to_owned()));
         }
+    }
+
+    #[test]
+    fn refs_that_are_not_told_may_be_any() {
+        let gone = RefUpdate { deleted: true, ..branch("main") };
+        for (refs, expected) in [(vec![], &["a", "b"][..]), (vec![branch("x"), gone], &["b"])] {
+            let many = Push { further_refs: 9, ..push(&[URL], refs) };
+            assert_eq!(select_from_fleet(&many).0, expected);
+        }
+        let many = Push { further_refs: 9, ..push(&[URL], vec![branch("x")]) };
+        assert!(select_from_fleet(&many).1.starts_with("9 refs more"));
     }
 
     #[test]

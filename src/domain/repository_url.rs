@@ -50,13 +50,27 @@ impl RepositoryUrl {
         if let Some(azure) = azure(&host, &segments) {
             return Some(azure);
         }
-        let segments = match segments.as_slice() {
-            [] => return None,
-            // Bitbucket Data Center has the prefix in https only.
-            ["scm", key, slug] => vec![*key, *slug],
-            _ => segments,
+        let (host, path) = match (host.as_str(), segments.as_slice()) {
+            (_, []) => return None,
+            // Bitbucket Data Center: to clone from by https, and what its pages link to.
+            (
+                _,
+                ["scm", key, slug]
+                | ["projects", key, "repos", slug]
+                | ["projects", key, "repos", slug, "browse"],
+            ) => (host, format!("{key}/{slug}")),
+            (_, ["users", user, "repos", slug] | ["users", user, "repos", slug, "browse"]) => {
+                (host, format!("~{user}/{slug}"))
+            }
+            ("api.bitbucket.org", ["2.0", "repositories", owner, name]) => {
+                ("bitbucket.org".to_owned(), format!("{owner}/{name}"))
+            }
+            ("api.github.com", ["repos", owner, name]) => {
+                ("github.com".to_owned(), format!("{owner}/{name}"))
+            }
+            _ => (host, segments.join("/")),
         };
-        Some(Self { host, path: segments.join("/") })
+        Some(Self { host, path })
     }
 }
 
@@ -143,6 +157,20 @@ mod tests {
             ("https://[::1]:3000/org/repo", "ssh://git@[::1]:22/org/repo"),
             ("https://example.com/scm/key/repo.git", "ssh://git@example.com:7999/key/repo.git"),
             ("https://example.com/scm/~ada/repo", "ssh://git@example.com:7999/~ada/repo"),
+            ("https://example.com/scm/key/repo.git", "https://example.com/projects/KEY/repos/repo"),
+            (
+                "https://example.com/scm/key/repo",
+                "https://example.com/projects/KEY/repos/repo/browse",
+            ),
+            (
+                "https://example.com/scm/~ada/repo",
+                "https://example.com/users/ada/repos/repo/browse",
+            ),
+            (
+                "https://bitbucket.org/org/repo",
+                "https://api.bitbucket.org/2.0/repositories/org/repo",
+            ),
+            ("git@github.com:org/repo", "https://api.github.com/repos/org/repo"),
             (" https://example.com/org/repo\n", "https://example.com./org/repo"),
             ("file:///srv/git/a.git", "file:///srv/git/a.git"),
             ("/srv/git/a.git", "/srv/git/a.git"),

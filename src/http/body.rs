@@ -12,6 +12,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::http::problem::Problem;
 
+/// What a body may take in memory, as a multiple of its length: itself, and once more while it is
+/// read (a form is decoded).
+const COST: u64 = 2;
 /// Longest time from the headers to the last byte. Git hosts give up after ten seconds themselves.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The budget is counted in pieces of this many bytes.
@@ -87,7 +90,8 @@ impl Budget {
     /// it. One that is larger than its share takes all of that.
     async fn pay(&self, length: u64) -> Result<OwnedSemaphorePermit, Problem> {
         let share = SHARES.iter().position(|most| length <= *most).unwrap_or(SHARES.len() - 1);
-        let pieces = u32::try_from(length.div_ceil(PIECE)).unwrap_or(u32::MAX).min(self.pieces);
+        let pieces = (length * COST).div_ceil(PIECE);
+        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX).min(self.pieces);
         Arc::clone(&self.shares[share]).acquire_many_owned(pieces).await.map_err(|_| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no more webhooks are taken")
         })
@@ -139,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_wait_for_room_within_their_share() {
-        let budget = Budget::new(SHARES.len() as u64 * (2 << 20));
+        let budget = Budget::new(SHARES.len() as u64 * COST * (2 << 20));
         let read = async |size: usize, seconds| {
             let deadline = Instant::now() + Duration::from_secs(seconds);
             let body = Body::from(vec![0; size]);

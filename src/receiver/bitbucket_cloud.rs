@@ -2,11 +2,26 @@
 
 use http::HeaderMap;
 use secrecy::SecretString;
-use serde_json::Value;
 
-use super::payload::{self, first_text, is_true, items, text, texts};
+use super::payload::{self, Payload, first_text, further, is_true, items, text, texts};
 use super::{Malformed, Rejection, refs, signature};
 use crate::domain::delivery::{Event, Push, RefKind, RefUpdate};
+
+/// What is read of a payload.
+const FIELDS: [&str; 8] = [
+    "/repository/full_name",
+    "/push/changes/closed",
+    "/push/changes/old/type",
+    "/push/changes/old/name",
+    "/push/changes/old/target/hash",
+    "/push/changes/new/type",
+    "/push/changes/new/name",
+    "/push/changes/new/target/hash",
+];
+/// What names the repository.
+const URLS: [&str; 2] = ["/repository/links/html/href", "/repository/links/self/href"];
+/// What names who pushed.
+const PUSHERS: [&str; 2] = ["/actor/nickname", "/actor/display_name"];
 
 /// `X-Hub-Signature: sha256=…` over the raw body.
 pub(super) fn verify(
@@ -22,17 +37,18 @@ pub(super) fn event(name: &str, headers: &HeaderMap, body: &[u8]) -> Result<Even
     if name != "repo:push" {
         return Ok(Event::Other(name.to_owned()));
     }
-    let payload = payload::parse(headers, body)?;
+    let payload = payload::parse(headers, body, &[&FIELDS, &URLS, &PUSHERS])?;
     Ok(Event::Push(Push {
-        urls: texts(&payload, &["/repository/links/html/href"]),
+        urls: texts(&payload, &URLS),
         full_name: first_text(&payload, &["/repository/full_name"]),
         refs: items(&payload, "/push/changes").iter().filter_map(change).collect(),
-        pusher: first_text(&payload, &["/actor/nickname", "/actor/display_name"]),
+        further_refs: further(&payload, "/push/changes"),
+        pusher: first_text(&payload, &PUSHERS),
     }))
 }
 
 /// One change: `new` is null when the ref was deleted, `old` when it was created.
-fn change(change: &Value) -> Option<RefUpdate> {
+fn change(change: &Payload) -> Option<RefUpdate> {
     let before = text(change, "/old/target/hash");
     match named(change, "/new") {
         Some(named) if !is_true(change, "/closed") => {
@@ -43,7 +59,7 @@ fn change(change: &Value) -> Option<RefUpdate> {
 }
 
 /// The names are short, so one that begins with `refs/heads/` is called that.
-fn named<'a>(change: &'a Value, side: &str) -> Option<(RefKind, &'a str)> {
-    let side = change.pointer(side)?;
+fn named<'a>(change: &'a Payload, side: &str) -> Option<(RefKind, &'a str)> {
+    let side = change.at(side);
     Some((refs::kind(text(side, "/type")?)?, text(side, "/name")?))
 }

@@ -13,14 +13,18 @@
 
 use http::HeaderMap;
 use secrecy::SecretString;
-use serde_json::Value;
 
-use super::payload::{self, text, texts};
+use super::payload::{self, Payload, text, texts};
 use super::{Malformed, Rejection, refs, signature};
 use crate::domain::delivery::{Event, Push, RefKind, RefUpdate};
 
 /// How the only event is journalled.
 pub(super) const EVENT: &str = "push";
+
+/// What is read of a payload.
+const FIELDS: [&str; 3] = ["/ref", "/before", "/after"];
+/// What names the repository.
+const URLS: [&str; 2] = ["/repository", "/repository/url"];
 
 /// `X-Signature: sha256=…` over the raw body.
 pub(super) fn verify(
@@ -33,16 +37,17 @@ pub(super) fn verify(
 
 /// Reads the push, whatever it is called.
 pub(super) fn event(_name: &str, headers: &HeaderMap, body: &[u8]) -> Result<Event, Malformed> {
-    let payload = payload::parse(headers, body)?;
+    let payload = payload::parse(headers, body, &[&FIELDS, &URLS])?;
     Ok(Event::Push(Push {
-        urls: texts(&payload, &["/repository", "/repository/url"]),
+        urls: texts(&payload, &URLS),
         full_name: None,
         refs: update(&payload).into_iter().collect(),
+        further_refs: 0,
         pusher: None,
     }))
 }
 
-fn update(payload: &Value) -> Option<RefUpdate> {
+fn update(payload: &Payload) -> Option<RefUpdate> {
     let name = text(payload, "/ref")?;
     let branch = (!name.starts_with("refs/")).then_some((RefKind::Branch, name));
     let named = refs::split(name).or(branch)?;

@@ -8,9 +8,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderMap;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
 
-use super::payload::{self, first_text, items, text, texts};
+use super::payload::{self, Payload, first_text, further, items, text, texts};
 use super::{Malformed, Rejection, refs, signature, token};
 use crate::domain::delivery::{Event, Push, RefKind, RefUpdate};
 
@@ -25,6 +24,36 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// What is read of a payload.
+const FIELDS: [&str; 8] = [
+    "/ref",
+    "/before",
+    "/after",
+    "/changes/ref",
+    "/changes/before",
+    "/changes/after",
+    "/refs",
+    "/project/path_with_namespace",
+];
+/// What tells of the event.
+const EVENTS: [&str; 2] = ["/event_name", "/object_kind"];
+/// What names the repository.
+const URLS: [&str; 11] = [
+    "/project/git_http_url",
+    "/project/git_ssh_url",
+    "/project/http_url",
+    "/project/ssh_url",
+    "/project/url",
+    "/project/web_url",
+    "/project/homepage",
+    "/repository/git_http_url",
+    "/repository/git_ssh_url",
+    "/repository/url",
+    "/repository/homepage",
+];
+/// What names who pushed.
+const PUSHERS: [&str; 2] = ["/user_username", "/user_name"];
 
 /// A signing token (`whsec_…`) signs the body, a secret token is only sent along. GitLab can send
 /// both; once there is a signature it alone decides, or whoever saw a secret token once could
@@ -96,8 +125,8 @@ pub(super) fn event(name: &str, headers: &HeaderMap, body: &[u8]) -> Result<Even
     if !matches!(name, "Push Hook" | "Tag Push Hook" | "System Hook") {
         return Ok(Event::Other(name.to_owned()));
     }
-    let payload = payload::parse(headers, body)?;
-    let refs = match first_text(&payload, &["/event_name", "/object_kind"]).as_deref() {
+    let payload = payload::parse(headers, body, &[&FIELDS, &EVENTS, &URLS, &PUSHERS])?;
+    let refs = match first_text(&payload, &EVENTS).as_deref() {
         Some("repository_update") => updated(&payload),
         Some("push" | "tag_push") => pushed(&payload).into_iter().collect(),
         other if name == "System Hook" => {
@@ -106,35 +135,21 @@ pub(super) fn event(name: &str, headers: &HeaderMap, body: &[u8]) -> Result<Even
         _ => pushed(&payload).into_iter().collect(),
     };
     Ok(Event::Push(Push {
-        urls: texts(
-            &payload,
-            &[
-                "/project/git_http_url",
-                "/project/git_ssh_url",
-                "/project/http_url",
-                "/project/ssh_url",
-                "/project/url",
-                "/project/web_url",
-                "/project/homepage",
-                "/repository/git_http_url",
-                "/repository/git_ssh_url",
-                "/repository/url",
-                "/repository/homepage",
-            ],
-        ),
+        urls: texts(&payload, &URLS),
         full_name: first_text(&payload, &["/project/path_with_namespace"]),
         refs,
-        pusher: first_text(&payload, &["/user_username", "/user_name"]),
+        further_refs: further(&payload, "/changes") + further(&payload, "/refs"),
+        pusher: first_text(&payload, &PUSHERS),
     }))
 }
 
-fn pushed(payload: &Value) -> Option<RefUpdate> {
+fn pushed(payload: &Payload) -> Option<RefUpdate> {
     let named = refs::split(text(payload, "/ref")?)?;
     Some(refs::moved(named, text(payload, "/before"), text(payload, "/after")))
 }
 
 /// All refs of a system hook's `repository_update`; those without a change are only named.
-fn updated(payload: &Value) -> Vec<RefUpdate> {
+fn updated(payload: &Payload) -> Vec<RefUpdate> {
     let mut updates: Vec<_> = items(payload, "/changes").iter().filter_map(pushed).collect();
     let changed: HashSet<(RefKind, String)> =
         updates.iter().map(|update| (update.kind, update.name.clone())).collect();

@@ -29,7 +29,10 @@ use secrecy::SecretString;
 
 use crate::config::secret::{Secret, SecretError};
 use crate::config::{Provider, ReceiverAuth};
-use crate::domain::delivery::Event;
+use crate::domain::delivery::{Event, Push, RefUpdate};
+
+/// Most bytes of names of refs that are read of one delivery: they are journalled with it.
+const REF_BYTES_MAX: usize = 256 << 10;
 
 /// The values by which deliveries of a receiver are verified. `Debug` shows none of them.
 #[derive(Debug, Clone)]
@@ -179,8 +182,29 @@ pub fn verify(
     }
 }
 
-/// Reads a delivery. Call it with verified bytes only.
+/// Reads a delivery. Call it with verified bytes only. It takes no more memory than the body has,
+/// beside what is read.
 pub fn read(provider: Provider, headers: &HeaderMap, body: &[u8]) -> Result<Reading, Malformed> {
+    let mut reading = read_all(provider, headers, body)?;
+    if let Event::Push(push) = &mut reading.event {
+        bound(push);
+    }
+    Ok(reading)
+}
+
+/// Keeps the first refs of a push, and counts the others.
+fn bound(push: &mut Push) {
+    let mut bytes = 0;
+    let fits = |update: &&RefUpdate| {
+        bytes += update.name.len();
+        bytes <= REF_BYTES_MAX
+    };
+    let kept = push.refs.iter().take(payload::ITEMS_MAX).take_while(fits).count();
+    push.further_refs += (push.refs.len() - kept) as u64;
+    push.refs.truncate(kept);
+}
+
+fn read_all(provider: Provider, headers: &HeaderMap, body: &[u8]) -> Result<Reading, Malformed> {
     let by_name = |event_of: fn(&str, &HeaderMap, &[u8]) -> Result<Event, Malformed>| {
         let event_name = event_name(provider, headers).ok_or(Malformed::NoEvent)?;
         let event = event_of(&event_name, headers, body)?;

@@ -11,11 +11,11 @@ pub(super) fn split(full: &str) -> Option<(RefKind, &str)> {
     branch.or_else(tag).filter(|(_, name)| !name.is_empty())
 }
 
-/// The kind that a host calls `branch` or `tag`, in whatever case.
+/// The kind that a host calls `branch` or `tag`, in whatever case; some versions use the plural.
 pub(super) fn kind(name: &str) -> Option<RefKind> {
     match name.to_ascii_lowercase().as_str() {
-        "branch" => Some(RefKind::Branch),
-        "tag" => Some(RefKind::Tag),
+        "branch" | "branches" => Some(RefKind::Branch),
+        "tag" | "tags" => Some(RefKind::Tag),
         _ => None,
     }
 }

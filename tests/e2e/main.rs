@@ -19,6 +19,7 @@ mod deliveries;
 mod demo;
 mod disk;
 mod document;
+mod door;
 mod drift;
 mod failures;
 mod git;

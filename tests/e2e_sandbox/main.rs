@@ -27,6 +27,8 @@ mod demo;
 mod disk;
 #[path = "../e2e/document.rs"]
 mod document;
+#[path = "../e2e/door.rs"]
+mod door;
 #[path = "../e2e/drift.rs"]
 mod drift;
 #[path = "../e2e/failures.rs"]

@@ -106,6 +106,11 @@ impl Operation {
                 .layer(RequestBodyDeadlineLayer::new(READ_TIMEOUT)),
             Access::Everybody | Access::Signature => service,
         };
+        // The URL of a webhook is typed by people into foreign forms.
+        let router = match self.access {
+            Access::Signature => router.route(&format!("{path}/"), service.clone()),
+            Access::Everybody | Access::Token(_) => router,
+        };
         router.route(path, service)
     }
 

@@ -71,8 +71,12 @@ fn read_sample((provider, event, body): Sample) -> Reading {
     read(provider, &event_headers(provider, event), body.as_bytes()).unwrap()
 }
 
-fn push_of(sample: Sample) -> Push {
-    match read_sample(sample).event {
+fn push_of((provider, event, body): Sample) -> Push {
+    read_push(provider, event, body)
+}
+
+fn read_push(provider: Provider, event: &str, body: &str) -> Push {
+    match read(provider, &event_headers(provider, event), body.as_bytes()).unwrap().event {
         Event::Push(push) => push,
         other => panic!("{other:?} is no push"),
     }
@@ -267,10 +271,66 @@ fn a_form_is_read_like_its_payload() {
 }
 
 #[test]
+fn hosts_that_say_it_otherwise_are_understood() {
+    let branch = r#"{"ref": "v1", "ref_type": "branches", "repository": {"url": "https://a/b"}}"#;
+    let tag = r#"{"ref": "v1", "ref_type": "Tags", "repository": {"url": "https://a/b"}}"#;
+    let (_, _, data_center) = DATA_CENTER;
+    for (sample, expected) in [
+        ((Gitea, "delete", branch), &["Branch v1 ->X"][..]),
+        ((Gitea, "create", tag), &["Tag v1 ->-"]),
+        (
+            (BitbucketDataCenter, "mirror:repo_synchronized", data_center),
+            &["Branch main 1>2", "Tag v1.0.0 1>X"],
+        ),
+    ] {
+        let refs: Vec<String> = push_of(sample).refs.iter().map(shown).collect();
+        assert_eq!(refs, expected, "{sample:?}");
+    }
+    let cut_short = data_center.replacen('{', r#"{"refLimitExceeded": true, "#, 1);
+    let push = read_push(BitbucketDataCenter, "mirror:repo_synchronized", &cut_short);
+    assert_eq!((push.refs.len(), push.further_refs), (2, 1));
+
+    let links = |url: &str| json!({"self": [{"href": url}]});
+    let page = "https://bitbucket.example.com/projects/ACME/repos/fleet/browse";
+    let of_data_center = json!({"repository": {"links": links(page)}});
+    let api = "https://api.bitbucket.org/2.0/repositories/acme/fleet";
+    let of_cloud = json!({"repository": {"links": {"self": {"href": api}}}});
+    for (provider, event, body, url) in [
+        (
+            BitbucketDataCenter,
+            "repo:refs_changed",
+            of_data_center,
+            "ssh://git@bitbucket.example.com:7999/acme/fleet.git",
+        ),
+        (BitbucketCloud, "repo:push", of_cloud, "git@bitbucket.org:acme/fleet.git"),
+    ] {
+        let push = read_push(provider, event, &body.to_string());
+        let name = "fleet".parse().unwrap();
+        let known = KnownRepository { name: &name, url, aliases: &[] };
+        assert_eq!(match_push(&push, [known]), [&name], "{provider:?}: {push:?}");
+    }
+}
+
+/// Which ref a delivery that names so many comes to, and how many it leaves out.
+#[test]
+fn of_very_many_refs_the_first_are_kept_and_the_others_counted() {
+    let change = |n: usize| json!({"refId": format!("refs/tags/{n}"), "type": "ADD"});
+    let changes = |count: usize| json!({"changes": (0..count).map(change).collect::<Vec<_>>()});
+    let long = |n: usize| json!({"refId": format!("refs/tags/{n}{}", "x".repeat(4000))});
+    let long = json!({"changes": (0..100).map(long).collect::<Vec<_>>()});
+    for (body, kept, further) in
+        [(changes(1000), 1000, 0), (changes(1003), 1000, 3), (long, 65, 35)]
+    {
+        let push = read_push(BitbucketDataCenter, "repo:refs_changed", &body.to_string());
+        assert_eq!((push.refs.len(), push.further_refs), (kept, further));
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_malformed() {
     for (provider, event, body) in SAMPLES {
         let event_headers = event_headers(provider, event);
-        for bad in ["", "[]", "null", &body[..body.len() / 2], "\u{feff}{}"] {
+        for bad in ["", "[]", "null", &body[..body.len() / 2], "\u{feff}"] {
             let result = read(provider, &event_headers, bad.as_bytes());
             assert!(matches!(result, Err(Malformed::NotJson(_))), "{provider:?} {bad}");
         }

@@ -26,7 +26,9 @@ impl Headstay {
         ];
         headers.extend(signature.as_deref().map(|value| ("x-hub-signature-256", value)));
         let answer = call(&self.agent, "POST", &url, &headers, Some(body))?;
-        self.remember("POST", &format!("/webhooks/{receiver}"), &answer);
+        // With and without a slash at its end it is the same operation.
+        let named = receiver.trim_end_matches('/');
+        self.remember("POST", &format!("/webhooks/{named}"), &answer);
         Ok(answer)
     }
 

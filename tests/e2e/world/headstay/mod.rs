@@ -140,6 +140,15 @@ impl Headstay {
         assert!(status.success(), "prlimit: {status}");
     }
 
+    /// The most memory that the program has had since it started, in bytes.
+    #[track_caller]
+    pub fn peak_memory(&self) -> u64 {
+        let id = self.process.lock().unwrap().as_ref().unwrap().child.id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     /// Asks the program to end (SIGTERM), which it must do in order and in time.
     #[track_caller]
     pub fn terminate(&self) {

@@ -1,0 +1,97 @@
+//! What somebody can do to the door who may not open it, or who may and sends much.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::world::World;
+use crate::world::manifests::config_map;
+use crate::world::webhook::Webhook;
+
+/// How many addresses the attackers have.
+const ATTACKERS: u8 = 6;
+/// Connections that each of them opens, whenever one of them ends: more than there are seats.
+const CONNECTIONS: usize = 130;
+
+/// What a connection is held with: an answer that was had, and the beginnings of requests.
+const HELD: [&str; 4] = [
+    "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n",
+    "GET /healthz HTTP/1.1\r\nhost: a\r\nx-slow",
+    "POST /webhooks/github HTTP/1.1\r\nhost: a\r\ncontent-length: 9999\r\n\r\n{",
+    "",
+];
+
+#[test]
+fn whatever_connections_others_hold_webhooks_the_api_and_probes_are_answered() {
+    let world = World::start();
+    let server: SocketAddr = world.headstay.address().parse().unwrap();
+    let attack =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for from in 2..2 + ATTACKERS {
+        attack.spawn(hold(server, from));
+    }
+    for turn in 0..10 {
+        let answer = world.headstay.get_as(None, "/readyz");
+        assert_eq!(answer.status, 200, "{turn}: {answer:?}");
+        let answer = world.headstay.deliver(&Webhook::ping());
+        assert_eq!(answer.status, 200, "{turn}: {answer:?}");
+        world.headstay.status();
+    }
+    world.apply(&[("apps/shop/settings.yaml", Some(&config_map("settings", "red")))]);
+    attack.shutdown_timeout(Duration::ZERO);
+    world.finish();
+}
+
+/// Holds as many connections from an address as it gets.
+async fn hold(server: SocketAddr, from: u8) {
+    let mut held = JoinSet::new();
+    for what in HELD.iter().cycle() {
+        if held.len() == CONNECTIONS {
+            held.join_next().await;
+        }
+        held.spawn(async move {
+            let Ok(mut stream) = connect(server, from).await else { return };
+            if stream.write_all(what.as_bytes()).await.is_ok() {
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        });
+    }
+}
+
+async fn connect(server: SocketAddr, from: u8) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from(([127, 0, 0, from], 0)))?;
+    socket.connect(server).await
+}
+
+#[test]
+fn a_large_delivery_costs_little_more_than_its_bytes() {
+    let world = World::start();
+    world.repository.commit(&[("apps/shop/settings.yaml", Some(&config_map("settings", "red")))]);
+    let mut body = serde_json::from_slice(&Webhook::push(&world.repository, "main").body).unwrap();
+    let items = "{\"a\":1},".repeat(2_900_000);
+    let large = |key: &str| {
+        let small = serde_json::Value::to_string(&body);
+        format!("{{\"{key}\": [{items}0], {}", &small[1..]).into_bytes()
+    };
+    let bodies = [large("head_commit"), large("ref")];
+    let before = world.headstay.peak_memory();
+    for large in &bodies {
+        let answer = world.headstay.deliver(&Webhook::signed("push", large));
+        assert_eq!(answer.status, 202, "{answer:?}");
+    }
+    let took = (world.headstay.peak_memory() - before) >> 20;
+    assert!(took < 120, "{} MiB took {took} MiB", bodies[0].len() >> 20);
+
+    body["head_commit"] = json!("half of a pair: SURROGATE");
+    let half = body.to_string().replace("SURROGATE", "\\ud83d");
+    let answer = world.headstay.deliver(&Webhook::signed("push", half.as_bytes()));
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let slashed = Webhook { receiver: "github/".to_owned(), ..Webhook::ping() };
+    assert_eq!(world.headstay.deliver(&slashed).status, 200);
+    world.finish();
+}
