@@ -8,6 +8,7 @@ use crate::config::secret::SecretError;
 use crate::domain::name::ClusterName;
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
+use crate::domain::sync::FailureCause;
 
 /// A call to a cluster failed. `object` is what it was about; its name is `*` when it was about
 /// every object of a kind.
@@ -193,6 +194,41 @@ pub enum ClusterError {
         /// The API server's words.
         message: String,
     },
+    /// Its name would lead elsewhere.
+    #[error("{object}: {message}")]
+    Unnameable {
+        /// What the call was about.
+        object: Box<ObjectKey>,
+        /// What is wrong with the name.
+        message: String,
+    },
+    /// A 4xx for which no other variant stands, or one that is not the API server's own: a proxy or
+    /// a webhook on the way may have refused.
+    #[error("{object}: refused ({code}): {message}")]
+    Refused {
+        /// What the call was about.
+        object: Box<ObjectKey>,
+        /// The HTTP status.
+        code: u16,
+        /// The words that came with it.
+        message: String,
+    },
+    /// An admission webhook does not support dry runs.
+    #[error("{object}: it cannot be asked first what would change: {message}")]
+    NoDryRun {
+        /// What the call was about.
+        object: Box<ObjectKey>,
+        /// The API server's words, which name the webhook.
+        message: String,
+    },
+    /// 404 for something else, which the object names.
+    #[error("{object}: it needs {missing}, which is not there")]
+    Dangling {
+        /// What the call was about.
+        object: Box<ObjectKey>,
+        /// What it names, as the API server does: `roles.rbac.authorization.k8s.io reader`.
+        missing: String,
+    },
     /// 413.
     #[error("{object}: larger than the API server takes: {message}")]
     TooLarge {
@@ -297,20 +333,26 @@ const DECIDED_BY_MANIFEST: [&str; 5] = [
 ];
 
 impl ClusterError {
-    /// Whether the manifest alone decides it, so that only another commit can help.
-    pub fn is_permanent(&self) -> bool {
-        match self {
-            Self::UnknownField { .. } | Self::Malformed { .. } | Self::TooLarge { .. } => true,
-            Self::Invalid { causes, .. } => {
-                !causes.is_empty()
-                    && causes.iter().all(|c| DECIDED_BY_MANIFEST.contains(&c.reason.as_str()))
+    /// What decides it. Only of a built-in kind can the manifest alone: the definition of another kind
+    /// may come to say something else, and may be on its way.
+    pub fn cause(&self) -> FailureCause {
+        let by_manifest = match self {
+            Self::Unnameable { .. } | Self::TooLarge { .. } => true,
+            Self::UnknownField { object, .. } | Self::Malformed { object, .. } => {
+                object.is_built_in()
+            }
+            Self::Invalid { object, causes } => {
+                let decided =
+                    |cause: &InvalidField| DECIDED_BY_MANIFEST.contains(&cause.reason.as_str());
+                object.is_built_in() && !causes.is_empty() && causes.iter().all(decided)
             }
             _ => false,
-        }
+        };
+        if by_manifest { FailureCause::Commit } else { FailureCause::Environment }
     }
 
-    /// Whether the same call may well succeed within seconds. What is neither permanent nor
-    /// transient waits for somebody else: a permission, a quota, a webhook, a namespace.
+    /// Whether the same call may well succeed within seconds. What neither the commit decides nor
+    /// passes so soon waits for somebody else: a permission, a quota, a webhook, a namespace.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,

@@ -25,7 +25,7 @@ pub(super) fn collection(resource: &Resource, namespace: Option<&str>) -> String
 
 /// The path of one object. A name that would lead elsewhere is an error.
 pub(super) fn object(resource: &Resource, key: &ObjectKey) -> Result<String, ClusterError> {
-    let invalid = |message: &str| ClusterError::Malformed {
+    let invalid = |message: &str| ClusterError::Unnameable {
         object: Box::new(key.clone()),
         message: message.to_owned(),
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kube::core::Status;
-use kube::core::response::StatusCause;
+use kube::core::response::{StatusCause, StatusDetails};
 
 use crate::cluster::error::{ClusterError, FieldOwner, InvalidField};
 use crate::domain::object::ObjectKey;
@@ -33,14 +33,14 @@ pub fn classify(status: &Status, object: &ObjectKey) -> ClusterError {
         409 if status.is_already_exists() => ClusterError::AlreadyExists { object: object() },
         409 => conflict(status, object(), message),
         410 => ClusterError::Expired { object: object() },
-        413 => ClusterError::TooLarge { object: object(), message },
+        413 if is_told(status) => ClusterError::TooLarge { object: object(), message },
         422 => invalid(status, object(), message),
         429 => ClusterError::Throttled { object: object(), retry_after },
-        400 => ClusterError::Malformed { object: object(), message },
-        code @ 500.. => ClusterError::ServerBusy { object: object(), code, message, retry_after },
-        code => {
-            ClusterError::Unexpected { object: object(), message: format!("{code}: {message}") }
+        400 if is_unreadable(&status.message) => {
+            ClusterError::Malformed { object: object(), message }
         }
+        code @ 500.. => ClusterError::ServerBusy { object: object(), code, message, retry_after },
+        code => ClusterError::Refused { object: object(), code, message },
     }
 }
 
@@ -53,11 +53,17 @@ fn by_words(status: &Status, object: &ObjectKey, message: &str) -> Option<Cluste
         // A webhook that denies chooses the code itself; 400 when it does not.
         return Some(ClusterError::Denied { object: boxed(), message: text() });
     }
+    if words.contains("does not support dry run") {
+        return Some(ClusterError::NoDryRun { object: boxed(), message: text() });
+    }
     if words.contains("failed calling webhook") || words.contains("conversion webhook for") {
         return Some(ClusterError::WebhookFailed { object: boxed(), message: text() });
     }
     if words.starts_with("request to convert CR to an invalid") {
         return Some(ClusterError::StaleFields { object: boxed(), message: text() });
+    }
+    if let Some(missing) = dangling(words) {
+        return Some(ClusterError::Dangling { object: boxed(), missing });
     }
     if let Some(field) = unknown_field(words) {
         return Some(ClusterError::UnknownField { object: boxed(), field: field.to_owned() });
@@ -70,9 +76,41 @@ fn by_words(status: &Status, object: &ObjectKey, message: &str) -> Option<Cluste
         .then(|| ClusterError::Malformed { object: boxed(), message: text() })
 }
 
+/// Whether the API server itself refused: a proxy has no reason of its list.
+fn is_told(status: &Status) -> bool {
+    !status.reason.is_empty()
+}
+
+/// Whether an answer of 400 is about the form of what was sent. Everything else that comes with this
+/// code is somebody else's: of a proxy, of a webhook, of the moment.
+fn is_unreadable(words: &str) -> bool {
+    const WORDS: [&str; 7] = [
+        "strict decoding",
+        "cannot be handled as",
+        "error decoding",
+        "unable to decode",
+        "cannot unmarshal",
+        "does not match the",
+        "couldn't get version/kind",
+    ];
+    WORDS.iter().any(|part| words.contains(part))
+}
+
 fn is_denial(words: &str) -> bool {
     (words.contains("admission webhook") && words.contains("denied the request"))
         || (words.contains("ValidatingAdmissionPolicy") && words.contains("denied request"))
+}
+
+/// What a Pod names and the admission of Pods did not find: `serviceaccount "robot"`.
+fn dangling(words: &str) -> Option<String> {
+    for kind in ["serviceaccount", "RuntimeClass"] {
+        let found = words.split_once(&format!("{kind} \""));
+        if let Some((name, "not found")) = found.and_then(|(_, rest)| rest.split_once("\" ")) {
+            return Some(format!("{kind} {name}"));
+        }
+    }
+    let (_, rest) = words.split_once("no PriorityClass with name ")?;
+    Some(format!("PriorityClass {}", rest.split_once(" was found")?.0))
 }
 
 /// An apply: `failed to create typed patch object (…): .spec.x: field not declared in schema`;
@@ -100,8 +138,19 @@ fn not_found(status: &Status, object: Box<ObjectKey>) -> ClusterError {
         Some(missing) if missing.kind == "namespaces" && !object.is("", "Namespace") => {
             ClusterError::NamespaceMissing { object, namespace: missing.name.clone() }
         }
+        Some(missing) if missing.name != object.name || is_role(missing, &object) => {
+            let (kind, name) = (&missing.kind, &missing.name);
+            let dot = if missing.group.is_empty() { "" } else { "." };
+            let missing = format!("{kind}{dot}{} {name}", missing.group);
+            ClusterError::Dangling { object, missing }
+        }
         Some(_) => ClusterError::NotFound { object },
     }
+}
+
+/// Whether it is the role of a binding that is missing, and not the binding, be it of the same name.
+fn is_role(missing: &StatusDetails, object: &ObjectKey) -> bool {
+    object.kind.ends_with("Binding") && missing.kind.ends_with("roles")
 }
 
 fn conflict(status: &Status, object: Box<ObjectKey>, message: String) -> ClusterError {

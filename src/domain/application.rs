@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::inventory::ApplicationState;
-use crate::domain::sync::{FailureClass, Phase, Sync, SyncState};
+use crate::domain::sync::{FailureCause, Phase, Sync, SyncState};
 
 /// Where an application stands against Git, in one word; the API shows it as `syncState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -65,7 +65,7 @@ pub fn decides(sync: &Sync, state: &ApplicationState) -> bool {
     let mistaken = sync.options.revision.is_some()
         && sync.commit.is_none()
         && sync.state == SyncState::Failed
-        && sync.error.as_ref().is_some_and(|error| error.class == FailureClass::Permanent);
+        && sync.error.as_ref().is_some_and(|error| error.cause() == FailureCause::Person);
     let overcome =
         sync.state == SyncState::Failed && at_wanted(state) && state.checked_at > sync.ended_at;
     !(sync.options.dry_run || looks || mistaken || overcome)
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_revision_that_does_not_exist_says_nothing_of_the_application() {
-        let failed = |revision: Option<&str>, class| {
+        let failed = |revision: Option<&str>, cause| {
             let options =
                 SyncOptions { revision: revision.map(str::to_owned), ..SyncOptions::default() };
             let (application, trigger) = ("shop".parse().unwrap(), Trigger::Manual);
@@ -106,23 +106,18 @@ mod tests {
             let id = SyncId::from_uuid(uuid::Uuid::nil());
             let mut sync = Sync::asked_for(id, wish, Timestamp::UNIX_EPOCH);
             sync.state = SyncState::Failed;
-            sync.error = Some(Failure {
-                phase: Phase::Fetch,
-                class,
-                message: "there is no such branch or tag".to_owned(),
-                details: Vec::new(),
-            });
+            let message = "there is no such branch or tag".to_owned();
+            sync.error = Some(Failure::new(Phase::Fetch, cause, message, Vec::new()));
             sync
         };
         let state = ApplicationState::new("shop".parse().unwrap());
-        let (permanent, transient) = (FailureClass::Permanent, FailureClass::Transient);
-        for (revision, class, beside) in [
-            (Some("mian"), permanent, true),
-            (Some("main"), transient, false),
-            (None, permanent, false),
+        for (revision, cause, beside) in [
+            (Some("mian"), FailureCause::Person, true),
+            (Some("main"), FailureCause::Environment, false),
+            (None, FailureCause::Person, false),
         ] {
-            let decides = decides(&failed(revision, class), &state);
-            assert_eq!(!decides, beside, "{revision:?}, {class:?}");
+            let decides = decides(&failed(revision, cause), &state);
+            assert_eq!(!decides, beside, "{revision:?}, {cause:?}");
         }
     }
 
@@ -148,8 +143,8 @@ mod tests {
         assert!(!decides(&check, &state), "its first attempt has found nothing yet");
 
         let message = "the Git host does not answer".to_owned();
-        let (phase, class, details) = (Phase::Fetch, FailureClass::Transient, Vec::new());
-        check.error = Some(Failure { phase, class, message, details });
+        let (phase, cause) = (Phase::Fetch, FailureCause::Environment);
+        check.error = Some(Failure::new(phase, cause, message, Vec::new()));
         for (now, ended_at) in
             [(SyncState::Retrying, None), (SyncState::Running, None), (SyncState::Failed, at(2))]
         {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::domain::directives::{self, Directives, InvalidDirective};
 use crate::domain::object::{GroupVersionKind, ObjectKey, Resource, split_api_version};
+use crate::domain::sync::FailureCause;
 
 /// Where in Git an object was read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,9 +112,12 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
-    /// Whether only another commit can cure it. An unknown kind may become known.
-    pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::UnknownKind { .. })
+    /// What decides it. An unknown kind may become known.
+    pub fn cause(&self) -> FailureCause {
+        match self {
+            Self::UnknownKind { .. } => FailureCause::Environment,
+            _ => FailureCause::Commit,
+        }
     }
 }
 

@@ -13,6 +13,35 @@ pub const APPLICATION_LABEL: &str = "headstay.dev/application";
 /// Annotation on every object that is applied: the installation that owns it.
 pub const INSTANCE_ANNOTATION: &str = "headstay.dev/instance";
 
+/// The API groups of Kubernetes itself. A suffix does not tell: definitions of custom resources have
+/// groups under `k8s.io`, too.
+const BUILT_IN_GROUPS: [&str; 24] = [
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "extensions",
+    "flowcontrol.apiserver.k8s.io",
+    "internal.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+];
+
 /// A group and kind; the core group is the empty text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupKind {
@@ -64,6 +93,12 @@ impl ObjectKey {
     /// Its group and kind.
     pub fn group_kind(&self) -> GroupKind {
         GroupKind { group: self.group.clone(), kind: self.kind.clone() }
+    }
+
+    /// Whether its group is one of Kubernetes itself, so that its kind is what it is in this version
+    /// of the API server.
+    pub fn is_built_in(&self) -> bool {
+        BUILT_IN_GROUPS.contains(&self.group.as_str())
     }
 
     /// Whether it is of this group and kind.

@@ -1,4 +1,20 @@
 //! The order of an apply and of a prune: what others stand on comes first and goes last.
+//!
+//! All of a stage is asked about before any of it is written. So what the API server looks up when it
+//! judges an object has to be of an earlier stage, or the two would wait for each other for ever:
+//!
+//! | object | is refused without, or made otherwise | because of |
+//! |---|---|---|
+//! | a custom resource | its `CustomResourceDefinition` | its path |
+//! | anything in a namespace | its `Namespace` | its path; also Pod security, by its labels |
+//! | `RoleBinding`, `ClusterRoleBinding` | the role that it names | the check of who may grant what |
+//! | `Pod` | its `ServiceAccount`, `PriorityClass`, `RuntimeClass` | admission |
+//! | `Pod`, `PersistentVolumeClaim` | `LimitRange` | admission fills in defaults that a quota asks for |
+//! | `PersistentVolumeClaim`, `Ingress` | the default `StorageClass`, `IngressClass` | admission fills it in |
+//! | anything counted | a `ResourceQuota` that was raised for it | admission |
+//! | `Service` with an address | the `ServiceCIDR` of it | allocation |
+//! | a token `Secret` | its `ServiceAccount` | a controller deletes it otherwise |
+//! | the binding of an admission policy | the policy | the check of who may read its parameters |
 
 use crate::domain::manifest::Desired;
 use crate::domain::object::ObjectKey;
@@ -6,18 +22,21 @@ use crate::domain::object::ObjectKey;
 /// What is applied together. The order of the variants is the order of the apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
-    /// What makes other objects possible at all: kinds, namespaces, and roles, which can only be
-    /// bound once they exist.
+    /// What makes other objects possible at all: kinds and namespaces.
     Definitions,
-    /// `StorageClass`, `IngressClass`, `PriorityClass` and the like, which others name.
-    Classes,
+    /// What the API server looks up when it judges others: accounts, roles, limits, and `StorageClass`,
+    /// `PriorityClass` and the like.
+    Grounds,
     /// The rest.
     Objects,
     /// What stands in the way of other requests, and blocks them while its back end is not up.
     Admission,
+    /// What puts an admission policy into force.
+    AdmissionBindings,
 }
 
 const ADMISSION: &str = "admissionregistration.k8s.io";
+const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// The stages of an apply, in order, without the empty ones. Inside a stage the order is kept.
 pub fn stages(desired: Vec<Desired>) -> Vec<Vec<Desired>> {
@@ -36,11 +55,15 @@ pub fn is_foundation(key: &ObjectKey) -> bool {
 
 fn stage(key: &ObjectKey) -> Stage {
     match (key.group.as_str(), key.kind.as_str()) {
-        ("apiextensions.k8s.io", "CustomResourceDefinition")
-        | ("", "Namespace")
-        | ("rbac.authorization.k8s.io", "ClusterRole") => Stage::Definitions,
+        ("apiextensions.k8s.io", "CustomResourceDefinition") | ("", "Namespace") => {
+            Stage::Definitions
+        }
+        ("", "ServiceAccount" | "LimitRange" | "ResourceQuota")
+        | (RBAC, "Role" | "ClusterRole")
+        | ("networking.k8s.io", "ServiceCIDR") => Stage::Grounds,
+        (ADMISSION, kind) if kind.ends_with("Binding") => Stage::AdmissionBindings,
         (ADMISSION, _) | ("apiregistration.k8s.io", "APIService") => Stage::Admission,
-        (_, kind) if kind.ends_with("Class") => Stage::Classes,
+        (_, kind) if kind.ends_with("Class") => Stage::Grounds,
         _ => Stage::Objects,
     }
 }
@@ -97,5 +120,34 @@ mod tests {
                 vec!["Namespace", "CustomResourceDefinition"],
             ]
         );
+    }
+
+    #[test]
+    fn what_the_api_server_looks_up_is_there_before_it_is_asked() {
+        for (first, then) in [
+            (key("apiextensions.k8s.io", "CustomResourceDefinition"), key("ex.org", "Gear")),
+            (key("", "Namespace"), key("", "ServiceAccount")),
+            (key(RBAC, "Role"), key(RBAC, "RoleBinding")),
+            (key(RBAC, "ClusterRole"), key(RBAC, "RoleBinding")),
+            (key(RBAC, "ClusterRole"), key(RBAC, "ClusterRoleBinding")),
+            (key("", "ServiceAccount"), key("", "Pod")),
+            (key("", "ServiceAccount"), key("", "Secret")),
+            (key("scheduling.k8s.io", "PriorityClass"), key("", "Pod")),
+            (key("node.k8s.io", "RuntimeClass"), key("", "Pod")),
+            (key("", "LimitRange"), key("", "Pod")),
+            (key("", "LimitRange"), key("", "PersistentVolumeClaim")),
+            (key("", "ResourceQuota"), key("", "ConfigMap")),
+            (key("storage.k8s.io", "StorageClass"), key("", "PersistentVolumeClaim")),
+            (key("networking.k8s.io", "IngressClass"), key("networking.k8s.io", "Ingress")),
+            (key("networking.k8s.io", "ServiceCIDR"), key("", "Service")),
+            (
+                key(ADMISSION, "ValidatingAdmissionPolicy"),
+                key(ADMISSION, "ValidatingAdmissionPolicyBinding"),
+            ),
+            (key("", "ConfigMap"), key(ADMISSION, "MutatingAdmissionPolicyBinding")),
+            (key("apps", "Deployment"), key(ADMISSION, "ValidatingWebhookConfiguration")),
+        ] {
+            assert!(stage(&first) < stage(&then), "{first} before {then}");
+        }
     }
 }

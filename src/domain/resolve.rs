@@ -97,6 +97,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::sync::FailureCause;
 
     fn manifest(file: &str, value: Value) -> Manifest {
         Manifest { origin: Origin { file: file.into(), line: 1 }, value }
@@ -155,8 +156,9 @@ mod tests {
                  expected an integer of 32 bits, quoted",
             ]
         );
-        let permanent: Vec<bool> = errors.iter().map(ManifestError::is_permanent).collect();
-        assert_eq!(permanent, [true, false, true]);
+        let causes: Vec<_> = errors.iter().map(ManifestError::cause).collect();
+        let (commit, environment) = (FailureCause::Commit, FailureCause::Environment);
+        assert_eq!(causes, [commit, environment, commit]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::sync::f64_ms::Ms;
-use crate::domain::sync::{Failure, FailureClass, Phase, PhaseDuration, Sync};
+use crate::domain::sync::{Failure, FailureCause, Phase, PhaseDuration, Sync};
 use crate::failpoint::failpoint;
 use crate::store::WaitingEnd;
 use crate::store::error::StoreError;
@@ -68,8 +68,7 @@ fn overdue(sync: &Sync, configured: bool, now: Timestamp) -> Option<WaitingEnd> 
     let phases = vec![waited(sync, now)];
     if !configured {
         let message = SyncError::NotConfigured(sync.application.clone()).to_string();
-        let (phase, class) = (Phase::Health, FailureClass::Permanent);
-        let failure = Failure { phase, class, message, details: Vec::new() };
+        let failure = Failure::new(Phase::Health, FailureCause::Person, message, Vec::new());
         return Some(WaitingEnd::Cancelled { failure, phases });
     }
     if sync.deadline.is_none_or(|deadline| now < deadline) {
@@ -88,7 +87,7 @@ fn failure(sync: &Sync, what: &str) -> Failure {
         .collect();
     let first = details.first().map_or("the cluster does not say what is missing", String::as_str);
     let message = format!("{what}: {first}");
-    Failure { phase: Phase::Health, class: FailureClass::Transient, message, details }
+    Failure::new(Phase::Health, FailureCause::Environment, message, details)
 }
 
 async fn end(context: &Context, sync: &Sync, end: WaitingEnd) -> Result<bool, StoreError> {

@@ -8,7 +8,7 @@ use sqlx::SqliteConnection;
 use crate::domain::commit::CommitId;
 use crate::domain::inventory::ApplicationState;
 use crate::domain::name::{ApplicationName, ClusterName};
-use crate::domain::sync::{Failure, FailureClass, Phase};
+use crate::domain::sync::{Failure, FailureCause, Phase};
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, json_or_null, micros, parsed, word};
 use crate::store::{ApplicationChange, Store};
@@ -94,12 +94,7 @@ impl Store {
 
 /// Why a sync ends whose application is no more where it was.
 fn gone(why: &str) -> Failure {
-    Failure {
-        phase: Phase::Health,
-        class: FailureClass::Permanent,
-        message: why.to_owned(),
-        details: Vec::new(),
-    }
+    Failure::new(Phase::Health, FailureCause::Person, why.to_owned(), Vec::new())
 }
 
 /// Records the commit, given as JSON, that is about to be applied. What the last complete apply was

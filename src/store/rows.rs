@@ -14,7 +14,7 @@ use crate::domain::delivery::Delivery;
 use crate::domain::inventory::{ApplicationState, InventoryItem};
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::{
-    Failure, FailureClass, Look, Phase, Sync, SyncOptions, SyncRequest, SyncState, Trigger,
+    Failure, FailureCause, Look, Phase, Sync, SyncOptions, SyncRequest, SyncState, Trigger,
 };
 
 /// Selects what [`sync`] reads, from `syncs AS s`. Of the deliveries it takes the newest hundred: a
@@ -153,15 +153,11 @@ pub(super) fn look(row: &SqliteRow) -> Result<Look> {
 /// What is told of a sync whose row cannot be read; any other error stays one.
 pub(super) fn told(error: sqlx::Error) -> Result<Failure> {
     let sqlx::Error::ColumnDecode { index, source } = error else { return Err(error) };
-    Ok(Failure {
-        phase: Phase::Queue,
-        class: FailureClass::Transient,
-        message: format!(
-            "this sync cannot be read from the store: column `{index}`: {source}; the row is \
-             damaged or was written by another version: ask for a new sync"
-        ),
-        details: Vec::new(),
-    })
+    let message = format!(
+        "this sync cannot be read from the store: column `{index}`: {source}; the row is damaged or was \
+         written by another version: ask for a new sync"
+    );
+    Ok(Failure::new(Phase::Queue, FailureCause::Environment, message, Vec::new()))
 }
 
 /// What asked for a sync. What this version does not know is taken for a check, which yields to

@@ -124,8 +124,6 @@ pub(super) async fn apply(
     }
     let established = scene.lease.unless_stopped(establish(scene, &foundations));
     record.time(Phase::Apply, established).await??;
-    record.wrote_definitions |=
-        foundations.iter().any(|desired| desired.key.kind == "CustomResourceDefinition");
     Ok(items)
 }
 
@@ -215,11 +213,9 @@ async fn write(
             Written::Settled { item, result, foundation }
         }
         Err(ClusterError::Stopped(stop)) => Written::Stopped(stop),
-        Err(error) => Written::Failed(Refused {
-            object,
-            message: chain(&error),
-            permanent: error.is_permanent(),
-        }),
+        Err(error) => {
+            Written::Failed(Refused { object, message: chain(&error), cause: error.cause() })
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
-use crate::domain::sync::{BlockedPlan, Failure, FailureClass, Phase, SyncState, WaitingFor};
+use crate::domain::sync::{Attempt, BlockedPlan, Failure, Phase, SyncState, WaitingFor};
 use crate::store::{ApplicationChange, Claim, Outcome, Step};
 use crate::sync::context::Context;
 use crate::sync::error::SyncError;
@@ -230,7 +230,7 @@ fn fail(
     outcome.state = SyncState::Failed;
     if matches!(error, SyncError::NotConfigured(_)) {
         outcome.state = SyncState::Cancelled;
-    } else if failure.class == FailureClass::Transient && !claim.sync.options.dry_run {
+    } else if failure.cause().admits(Attempt::Retry) && !claim.sync.options.dry_run {
         let policy = context
             .config
             .load()

@@ -20,7 +20,7 @@ use crate::domain::manifest::Desired;
 use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey};
 use crate::domain::order;
 use crate::domain::plan::{self, PruneBounds};
-use crate::domain::sync::{Action, BlockedPlan, ObjectResult, Phase};
+use crate::domain::sync::{Action, BlockedPlan, FailureCause, ObjectResult, Phase};
 use crate::sync::checked::{Change, Checked};
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
@@ -177,7 +177,7 @@ async fn ask(
                             "application {other} owns it already: remove it from one of the two"
                         ),
                         object: desired.key,
-                        permanent: false,
+                        cause: FailureCause::Environment,
                     });
                 }
                 // Each further question would hold the worker for as long, and get no answer either.
@@ -207,11 +207,7 @@ async fn check(
     let applied_before = item.is_some_and(|item| item.hash.is_some());
     let refuse = |error: &ClusterError| {
         silence.fetch_or(error.is_silence(), Ordering::Relaxed);
-        Refused {
-            object: desired.key.clone(),
-            message: chain(error),
-            permanent: error.is_permanent(),
-        }
+        Refused { object: desired.key.clone(), message: chain(error), cause: error.cause() }
     };
     let force = force(directives.apply);
     let (wanted, live) = if applied_before {
@@ -233,7 +229,7 @@ async fn check(
     };
     if let Some(live) = &live {
         if let Some(message) = other_installation(scene, live) {
-            return Err(Refused { object: desired.key, message, permanent: false });
+            return Err(Refused { object: desired.key, message, cause: FailureCause::Environment });
         }
         if directives.apply == directives::ApplyMode::IfNotPresent {
             let why = "headstay.dev/apply: if-not-present".to_owned();
@@ -252,11 +248,16 @@ async fn check(
             let fields = changes(Some(&live), &desired.value);
             Checked { fields, ..Checked::new(desired, Change::Configure(live)) }
         }
-        // In a plan that writes nothing, what the object lives in may come with the same commit.
-        (Err(ClusterError::NamespaceMissing { .. } | ClusterError::KindMissing { .. }), _)
-            if scene.options().dry_run =>
-        {
-            Checked::new(desired, Change::Create)
+        // In a plan that writes nothing, what the object needs may come with the same commit.
+        (
+            Err(
+                ClusterError::NamespaceMissing { .. }
+                | ClusterError::KindMissing { .. }
+                | ClusterError::Dangling { .. },
+            ),
+            live,
+        ) if scene.options().dry_run => {
+            Checked::new(desired, live.map_or(Change::Create, Change::Configure))
         }
         (Err(error), _) => return Err(refuse(&error)),
     };

@@ -7,7 +7,7 @@ use crate::domain::manifest::ManifestError;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
-use crate::domain::sync::{Failure, FailureClass, Phase};
+use crate::domain::sync::{Failure, FailureCause, Phase};
 use crate::render::RenderError;
 use crate::source::error::SourceError;
 use crate::store::error::StoreError;
@@ -56,8 +56,8 @@ pub enum SyncError {
     Objects {
         /// How many.
         failed: usize,
-        /// Whether Git's bytes alone decide each of them.
-        permanent: bool,
+        /// What decides them.
+        cause: FailureCause,
         /// One line each.
         details: Vec<String>,
     },
@@ -93,21 +93,23 @@ impl SyncError {
         if fixed && error.names_no_commit() { Self::NotThere(error) } else { Self::Source(error) }
     }
 
-    /// Whether waiting cannot help, so that only a new commit or a request tries again.
-    pub fn class(&self) -> FailureClass {
-        let permanent = match self {
-            Self::NotConfigured(_) | Self::NotThere(_) | Self::Render(_) | Self::Empty { .. } => {
-                true
+    /// What decides it.
+    pub fn cause(&self) -> FailureCause {
+        match self {
+            Self::NotConfigured(_) | Self::NotThere(_) => FailureCause::Person,
+            Self::Render(_) | Self::Empty { .. } => FailureCause::Commit,
+            Self::Source(error) if error.is_permanent() => FailureCause::Commit,
+            Self::Manifests(errors) => {
+                FailureCause::of_all(errors.iter().map(ManifestError::cause))
             }
-            Self::Source(error) => error.is_permanent(),
-            Self::Manifests(errors) => errors.iter().all(ManifestError::is_permanent),
-            Self::Objects { permanent, .. } => *permanent,
-            Self::Cluster { source, .. } => source.is_permanent(),
-            Self::NotEstablished { .. } | Self::Panicked | Self::Store(_) | Self::Stopped(_) => {
-                false
-            }
-        };
-        if permanent { FailureClass::Permanent } else { FailureClass::Transient }
+            Self::Objects { cause, .. } => *cause,
+            Self::Cluster { source, .. } => source.cause(),
+            Self::Source(_)
+            | Self::NotEstablished { .. }
+            | Self::Panicked
+            | Self::Store(_)
+            | Self::Stopped(_) => FailureCause::Environment,
+        }
     }
 
     /// Whether what was applied before can still be held although this failed.
@@ -139,7 +141,7 @@ impl SyncError {
                 message = format!("{message} (and {} more)", others.len());
             }
         }
-        Failure { phase, class: self.class(), message, details }
+        Failure::new(phase, self.cause(), message, details)
     }
 }
 
@@ -155,7 +157,11 @@ mod tests {
             (3, "3 objects could not be applied: a.yaml:1: no kind (and 2 more)"),
         ] {
             let details: Vec<_> = causes[..failed].iter().map(|&cause| cause.to_owned()).collect();
-            let error = SyncError::Objects { failed, permanent: true, details: details.clone() };
+            let error = SyncError::Objects {
+                failed,
+                cause: FailureCause::Commit,
+                details: details.clone(),
+            };
             let failure = error.failure(Phase::Diff);
             assert_eq!((failure.message.as_str(), failure.details), (message, details));
         }
@@ -172,17 +178,17 @@ mod tests {
         let damaged =
             || SourceError::Mirror { repository: repository(), reason: "spoilt".to_owned() };
         let id = "0123456789abcdef0123456789abcdef01234567";
-        let (permanent, transient) = (FailureClass::Permanent, FailureClass::Transient);
-        for (error, revision, asked_for, class) in [
-            (missing("main"), "main", false, transient),
-            (missing("^1"), "^1", false, transient),
-            (missing("main"), "main", true, permanent),
-            (missing(id), id, false, permanent),
-            (missing(id), id, true, permanent),
-            (damaged(), id, true, transient),
+        let (person, environment) = (FailureCause::Person, FailureCause::Environment);
+        for (error, revision, asked_for, cause) in [
+            (missing("main"), "main", false, environment),
+            (missing("^1"), "^1", false, environment),
+            (missing("main"), "main", true, person),
+            (missing(id), id, false, person),
+            (missing(id), id, true, person),
+            (damaged(), id, true, environment),
         ] {
             let error = SyncError::unresolved(error, &Revision::parse(revision), asked_for);
-            assert_eq!(error.class(), class, "{revision}, asked for: {asked_for}");
+            assert_eq!(error.cause(), cause, "{revision}, asked for: {asked_for}");
         }
     }
 }

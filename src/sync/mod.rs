@@ -31,7 +31,7 @@ use crate::domain::name::{ApplicationName, SyncId};
 use crate::domain::object::ObjectKey;
 use crate::domain::order;
 use crate::domain::sync::{
-    FailureClass, Look, Phase, Sync, SyncOptions, SyncRequest, SyncState, Trigger,
+    Attempt, Look, Phase, Sync, SyncOptions, SyncRequest, SyncState, Trigger,
 };
 use crate::store::{Claim, ClaimKey, Outcome, Page, Step, SyncFilter};
 use crate::sync::checked::Checked;
@@ -206,7 +206,7 @@ async fn waits_for_a_person(scene: &Scene<'_>, target: &Target) -> Result<bool, 
             && match sync.state {
                 SyncState::Blocked => true,
                 SyncState::Failed => {
-                    sync.error.is_some_and(|error| error.class == FailureClass::Permanent)
+                    sync.error.is_some_and(|error| !error.cause().admits(Attempt::Check))
                 }
                 _ => false,
             }

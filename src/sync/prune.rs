@@ -15,7 +15,7 @@ use crate::domain::name::ApplicationName;
 use crate::domain::object::{ObjectKey, Resource};
 use crate::domain::order;
 use crate::domain::stop::Stop;
-use crate::domain::sync::{Action, ObjectResult, Phase};
+use crate::domain::sync::{Action, FailureCause, ObjectResult, Phase};
 use crate::failpoint::failpoint;
 use crate::sync::conclude::Ended;
 use crate::sync::error::SyncError;
@@ -193,7 +193,7 @@ fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
             return record.refuse(Refused {
                 object: item.object.clone(),
                 message: chain(&error),
-                permanent: false,
+                cause: FailureCause::Environment,
             });
         }
         Verdict::Unasked => return record.refuse(Refused::unasked(item.object.clone())),

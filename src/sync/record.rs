@@ -9,7 +9,7 @@ use crate::domain::inventory::InventoryItem;
 use crate::domain::name::ClusterName;
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::f64_ms::Ms;
-use crate::domain::sync::{Action, ObjectResult, Phase, PhaseDuration};
+use crate::domain::sync::{Action, FailureCause, ObjectResult, Phase, PhaseDuration};
 use crate::store::Claim;
 use crate::sync::error::SyncError;
 
@@ -17,15 +17,14 @@ use crate::sync::error::SyncError;
 pub(super) struct Refused {
     pub(super) object: ObjectKey,
     pub(super) message: String,
-    /// Whether Git's bytes alone decide it.
-    pub(super) permanent: bool,
+    pub(super) cause: FailureCause,
 }
 
 impl Refused {
     /// Nothing was asked about it, for the API server did not answer about another one.
     pub(super) fn unasked(object: ObjectKey) -> Self {
         let message = "not asked: the API server did not answer about another object".to_owned();
-        Self { object, message, permanent: false }
+        Self { object, message, cause: FailureCause::Environment }
     }
 }
 
@@ -51,10 +50,8 @@ pub(super) struct Record {
     pub(super) applied_at: Option<Timestamp>,
     /// What the commit means for the application, once known.
     pub(super) inputs: Option<String>,
-    /// Whether definitions of kinds were written: the API server may need a moment to know them.
-    pub(super) wrote_definitions: bool,
-    /// Whether every refusal so far was decided by Git's bytes alone.
-    permanent: bool,
+    /// What decided the refusals so far.
+    causes: Vec<FailureCause>,
     /// Rows that leave the inventory.
     pub(super) forget: Vec<ObjectKey>,
     /// Rows of the inventory that stay although Git no longer names them.
@@ -75,8 +72,7 @@ impl Record {
             unchanged: 0,
             applied_at: claim.sync.applied_at,
             inputs: None,
-            wrote_definitions: false,
-            permanent: true,
+            causes: Vec::new(),
             forget: Vec::new(),
             kept: Vec::new(),
         };
@@ -105,7 +101,7 @@ impl Record {
 
     /// Takes down that an object was refused.
     pub(super) fn refuse(&mut self, refused: Refused) {
-        self.permanent &= refused.permanent && !self.wrote_definitions;
+        self.causes.push(refused.cause);
         self.results.push(ObjectResult {
             object: refused.object,
             action: Action::Failed,
@@ -132,7 +128,8 @@ impl Record {
         if details.is_empty() {
             return Ok(());
         }
-        Err(SyncError::Objects { failed: details.len(), permanent: self.permanent, details })
+        let cause = FailureCause::of_all(self.causes.iter().copied());
+        Err(SyncError::Objects { failed: details.len(), cause, details })
     }
 
     /// Whether the commit is another than the one that was wanted before.

@@ -23,6 +23,7 @@ use headstay::domain::object::{
     APPLICATION_LABEL, GroupKind, INSTANCE_ANNOTATION, ObjectKey, Resource, split_api_version,
 };
 use headstay::domain::stop::Stop;
+use headstay::domain::sync::FailureCause;
 use serde_json::{Value, json};
 
 use crate::world::{World, open};
@@ -138,7 +139,7 @@ async fn refusals_are_told_apart(world: &World) {
     let mut misspelt = deployment("refusals", "web");
     misspelt["spec"]["template"]["spec"]["containers"][0]["imagee"] = json!("x");
     let error = unwanted(misspelt).await;
-    assert!(matches!(error, ClusterError::UnknownField { .. }) && error.is_permanent(), "{error}");
+    assert!(matches!(error, ClusterError::UnknownField { .. }), "{error}");
 
     let error = unwanted(config_map("nowhere", "a", &json!({}))).await;
     assert!(
@@ -146,7 +147,7 @@ async fn refusals_are_told_apart(world: &World) {
         "{error}"
     );
     let mut number = config_map("refusals", "a", &json!({"a": 1}));
-    assert!(refused(number.clone()).await.is_permanent());
+    assert_eq!(refused(number.clone()).await.cause(), FailureCause::Commit);
     number["apiVersion"] = json!("v9");
     let error = refused(number).await;
     assert!(matches!(error, ClusterError::KindMissing { .. }), "{error}");
@@ -318,7 +319,7 @@ async fn kinds_come_and_go(world: &World) {
         Err(error @ ClusterError::StaleFields { .. }) => Some(error),
         _ => None,
     });
-    assert!(!error.await.is_permanent());
+    assert_eq!(error.await.cause(), FailureCause::Environment);
     let applied = world.apply(&object).await.unwrap();
     assert_eq!(applied.object["spec"], json!({"a": "2"}));
 }

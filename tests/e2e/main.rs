@@ -26,6 +26,7 @@ mod git;
 mod health;
 #[cfg(debug_assertions)]
 mod kill;
+mod kinds;
 mod owners;
 mod prune;
 mod push;

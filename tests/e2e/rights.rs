@@ -48,3 +48,35 @@ fn what_is_forbidden_arrives_when_it_is_allowed() {
     assert!(world.kubernetes.get(&format!("{}/login", world.path("v1", "secrets"))).is_some());
     world.finish();
 }
+
+#[test]
+fn a_role_and_its_binding_arrive_together_without_the_right_to_bind() {
+    let world = Setup { user: User::Deployer, ..Setup::default() }.start_unapplied();
+    // What the packages grant: everything but `bind` and `escalate`.
+    let verbs = ["get", "list", "watch", "create", "patch", "update", "delete"];
+    let roles = world.path("rbac.authorization.k8s.io/v1", "roles");
+    let bindings = world.path("rbac.authorization.k8s.io/v1", "rolebindings");
+    let all = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": verbs}]);
+    world.kubernetes.create(&roles, &json!({"metadata": {"name": "headstay"}, "rules": all}));
+    world.kubernetes.create(
+        &bindings,
+        &json!({
+            "metadata": {"name": "headstay"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "headstay"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "deployer"}],
+        }),
+    );
+    let rights = "\
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: reader}, roleRef: \
+{apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}, subjects: [{apiGroup: \
+rbac.authorization.k8s.io, kind: User, name: robot}]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: reader}, rules: \
+[{apiGroups: [\"\"], resources: [pods], verbs: [get]}]}
+---
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: robot}}
+";
+    world.apply(&[("apps/shop/rights.yaml", Some(rights))]);
+    assert!(world.kubernetes.get(&format!("{bindings}/reader")).is_some());
+    world.finish();
+}

@@ -41,6 +41,8 @@ mod health;
 #[cfg(debug_assertions)]
 #[path = "../e2e/kill.rs"]
 mod kill;
+#[path = "../e2e/kinds.rs"]
+mod kinds;
 mod once;
 #[path = "../e2e/owners.rs"]
 mod owners;

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::sync::FailureCause;
 
 fn object(kind: &str, group: &str) -> ObjectKey {
     ObjectKey {
@@ -17,6 +18,10 @@ fn deployment() -> ObjectKey {
 
 fn refused(object: &ObjectKey, status: Value) -> ClusterError {
     classify(&serde_json::from_value(status).unwrap(), object)
+}
+
+fn by_commit(error: &ClusterError) -> bool {
+    error.cause() == FailureCause::Commit
 }
 
 fn invalid_with(cause: &Value) -> Value {
@@ -59,7 +64,7 @@ fn fields_that_cannot_change_are_told_apart_from_bad_values() {
         let cause = json!({"field": at, "reason": reason, "message": message});
         let error = refused(&deployment(), invalid_with(&cause));
         assert!(matches!(&error, ClusterError::Immutable { field, .. } if field == at), "{error}");
-        assert!(!error.is_permanent() && !error.is_transient());
+        assert!(!by_commit(&error) && !error.is_transient());
         let text = error.to_string();
         assert!(text.contains("headstay.dev/force: enabled") && !text.contains('\n'), "{text}");
     }
@@ -71,15 +76,48 @@ fn fields_that_cannot_change_are_told_apart_from_bad_values() {
 }
 
 #[test]
-fn only_what_the_manifest_decides_is_permanent() {
-    for (reason, permanent) in [("FieldValueRequired", true), ("FieldValueInvalid", false)] {
+fn only_what_the_manifest_decides_of_a_built_in_kind_waits_for_a_commit() {
+    let gear = object("Gear", "ex.org");
+    for (object, reason, decided) in [
+        (deployment(), "FieldValueRequired", true),
+        (deployment(), "FieldValueInvalid", false),
+        (gear.clone(), "FieldValueRequired", false),
+    ] {
         let cause = json!({"field": "spec", "reason": reason, "message": "x"});
-        assert_eq!(refused(&deployment(), invalid_with(&cause)).is_permanent(), permanent);
+        assert_eq!(
+            by_commit(&refused(&object, invalid_with(&cause))),
+            decided,
+            "{object} {reason}"
+        );
+    }
+    // The definition may be on its way, in another application.
+    let field = json!({"code": 500, "message": "failed to create typed patch object (a/web; ex.org/v1, \
+        Kind=Gear): .spec.teeth: field not declared in schema"});
+    for (object, decided) in [(gear, false), (deployment(), true)] {
+        assert_eq!(by_commit(&refused(&object, field.clone())), decided, "{object}");
     }
 }
 
 #[test]
-fn failures_of_form_come_as_500_or_400_and_are_permanent() {
+fn what_is_refused_on_the_way_says_nothing_of_the_commit() {
+    let webhook = "admission webhook \"p.ex.org\" does not support dry run";
+    let cases = [
+        (json!({"code": 400, "message": "<html>Bad Request</html>"}), "Refused"),
+        (json!({"code": 413, "message": "<html>Request Entity Too Large</html>"}), "Refused"),
+        (json!({"code": 418, "message": "no"}), "Refused"),
+        (json!({"code": 400, "reason": "BadRequest", "message": webhook}), "NoDryRun"),
+    ];
+    for (status, expected) in cases {
+        let error = refused(&deployment(), status);
+        assert!(format!("{error:?}").starts_with(expected) && !by_commit(&error), "{error:?}");
+    }
+    let large =
+        json!({"code": 413, "reason": "RequestEntityTooLarge", "message": "limit is 3145728"});
+    assert!(by_commit(&refused(&deployment(), large)));
+}
+
+#[test]
+fn failures_of_form_come_as_500_or_400_and_wait_for_a_commit() {
     let apply = refused(
         &deployment(),
         json!({"code": 500, "message":
@@ -112,9 +150,9 @@ fn failures_of_form_come_as_500_or_400_and_are_permanent() {
     for (code, message) in others {
         let error = refused(&deployment(), json!({"code": code, "message": message}));
         assert!(matches!(error, ClusterError::Malformed { .. }), "{error}");
-        assert!(error.is_permanent());
+        assert!(by_commit(&error));
     }
-    assert!(apply.is_permanent() && create.is_permanent());
+    assert!(by_commit(&apply) && by_commit(&create));
 }
 
 #[test]
@@ -141,6 +179,30 @@ fn a_missing_namespace_a_missing_kind_and_a_missing_object_differ() {
         "message": "deployments.apps \"web\" not found", "details": {"name": "web", "kind": "deployments"}}),
     );
     assert!(matches!(gone, ClusterError::NotFound { .. }));
+    let role = json!({"name": "reader", "group": "rbac.authorization.k8s.io", "kind": "roles"});
+    let mut binding = object("RoleBinding", "rbac.authorization.k8s.io");
+    for name in ["web", "reader"] {
+        name.clone_into(&mut binding.name);
+        let role = refused(&binding, json!({"code": 404, "reason": "NotFound", "details": role}));
+        let text = role.to_string();
+        assert!(
+            text.ends_with("it needs roles.rbac.authorization.k8s.io reader, which is not there")
+        );
+    }
+    let pod = object("Pod", "");
+    for (words, missing) in [
+        (
+            r#"error looking up service account a/robot: serviceaccount "robot" not found"#,
+            "serviceaccount robot",
+        ),
+        ("no PriorityClass with name urgent was found", "PriorityClass urgent"),
+        (r#"pod rejected: RuntimeClass "gvisor" not found"#, "RuntimeClass gvisor"),
+    ] {
+        let message = format!(r#"pods "web" is forbidden: {words}"#);
+        let status = json!({"code": 403, "reason": "Forbidden", "message": message});
+        let text = refused(&pod, status).to_string();
+        assert!(text.ends_with(&format!("it needs {missing}, which is not there")), "{text}");
+    }
     let itself = refused(
         &object("Namespace", ""),
         json!({"code": 404, "reason": "NotFound",
@@ -182,7 +244,7 @@ fn refusals_by_others_wait_for_them() {
     for (status, expected) in cases {
         let error = refused(&deployment(), status);
         assert!(format!("{error:?}").starts_with(expected), "{error:?}");
-        assert!(!error.is_permanent() && !error.is_transient(), "{error:?}");
+        assert!(!by_commit(&error) && !error.is_transient(), "{error:?}");
     }
 }
 
@@ -203,7 +265,7 @@ fn what_passes_by_itself_is_transient() {
     ];
     for (status, after) in cases {
         let error = refused(&deployment(), status);
-        assert!(error.is_transient() && !error.is_permanent(), "{error:?}");
+        assert!(error.is_transient() && !by_commit(&error), "{error:?}");
         assert_eq!(error.retry_after(), after.map(Duration::from_secs));
     }
 }

@@ -1,5 +1,6 @@
 //! Syncs: what asks for one, the states it goes through, and what is recorded of it.
 
+mod failure;
 mod phase;
 mod result;
 mod wish;
@@ -11,10 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::commit::Commit;
 use crate::domain::name::{ApplicationName, DeliveryId, SyncId};
 
+pub use crate::domain::sync::failure::{Attempt, Failure, FailureCause, FailureClass};
 pub use crate::domain::sync::phase::{Phase, PhaseDuration, f64_ms};
-pub use crate::domain::sync::result::{
-    Action, BlockedPlan, Failure, FailureClass, ObjectResult, Summary, WaitingFor,
-};
+pub use crate::domain::sync::result::{Action, BlockedPlan, ObjectResult, Summary, WaitingFor};
 pub use crate::domain::sync::wish::{Look, SyncOptions, SyncRequest, Trigger};
 
 /// Where a sync stands.

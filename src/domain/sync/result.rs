@@ -5,32 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::health::HealthStatus;
 use crate::domain::object::ObjectKey;
-use crate::domain::sync::phase::Phase;
-
-/// Whether a failure can pass without a new commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum FailureClass {
-    /// Git's bytes alone decide it: only a new commit or a request tries again.
-    Permanent,
-    /// It can pass: tried again with backoff, then by the timer.
-    Transient,
-}
-
-/// Why a sync failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Failure {
-    /// The phase that failed.
-    pub phase: Phase,
-    /// Whether it can pass.
-    pub class: FailureClass,
-    /// What failed, where and what to do, in one line.
-    pub message: String,
-    /// Every single error behind it, one line each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub details: Vec<String>,
-}
 
 /// What was done (or in a dry run would be) to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

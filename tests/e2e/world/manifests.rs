@@ -86,3 +86,43 @@ spec:
 "
     )
 }
+
+/// The definition of a kind `Gear` in a group of its own, whose spec has these fields.
+pub fn definition(group: &str, fields: &[&str]) -> String {
+    let fields: Vec<_> = fields.iter().map(|field| format!("{field}: {{type: string}}")).collect();
+    let fields = fields.join(", ");
+    format!(
+        "\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: gears.{group}
+spec:
+  group: {group}
+  scope: Namespaced
+  names: {{kind: Gear, plural: gears, singular: gear, listKind: GearList}}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties:
+            spec: {{type: object, properties: {{{fields}}}}}
+"
+    )
+}
+
+/// A `Gear` of that definition.
+pub fn gear(group: &str, name: &str, spec: &str) -> String {
+    format!(
+        "\
+apiVersion: {group}/v1
+kind: Gear
+metadata:
+  name: {name}
+spec: {{{spec}}}
+"
+    )
+}
