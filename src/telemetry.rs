@@ -1,7 +1,8 @@
 //! What the process tells of itself: log lines and metrics.
 
+use std::fmt;
 use std::fs::File;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,10 +16,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::time::SystemTime;
 
 use crate::domain::sync::{PhaseDuration, Sync, SyncState, Trigger};
+use crate::domain::visible;
 
 /// Variable that sets what is logged, in the syntax of `tracing`'s `EnvFilter`.
 const LOG_VARIABLE: &str = "HEADSTAY_LOG";
@@ -28,21 +33,46 @@ const LOG_DEFAULT: &str = "info,kube_runtime=error";
 
 /// Starts logging to standard error: text on a terminal, otherwise JSON, one object a line.
 pub fn start_logging() {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter())
-        .with_timer(SystemTime)
-        .with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter()).with_timer(SystemTime);
     if std::io::stderr().is_terminal() {
-        log.init();
+        log.with_writer(io::stderr).fmt_fields(debug_fn(spell).delimited(" ")).init();
     } else {
-        log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+        let log = log.with_writer(|| Escaped(io::stderr())).json();
+        log.flatten_event(true).with_current_span(true).with_span_list(false).init();
     }
 }
 
 /// Starts logging to a file, as text: for a command whose terminal is for something else.
 pub fn start_logging_to(file: File) {
     let log = tracing_subscriber::fmt().with_env_filter(filter()).with_timer(SystemTime);
-    log.with_ansi(false).with_writer(Arc::new(file)).init();
+    let fields = debug_fn(spell).delimited(" ");
+    log.with_ansi(false).with_writer(Arc::new(file)).fmt_fields(fields).init();
+}
+
+/// Writes a field of a line for people: whatever its value holds, it ends no line, and it is no
+/// command to a terminal.
+fn spell(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let value = format!("{value:?}");
+    let value = visible::line(&value);
+    match field.name() {
+        "message" => write!(line, "{value}"),
+        name => write!(line, "{name}={value}"),
+    }
+}
+
+/// Escapes in JSON what a terminal that shows it might obey. Each event is written as a whole.
+struct Escaped<W>(W);
+
+impl<W: io::Write> io::Write for Escaped<W> {
+    fn write(&mut self, json: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(json);
+        self.0.write_all(visible::json(&text).as_bytes())?;
+        Ok(json.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn filter() -> EnvFilter {
@@ -318,5 +348,32 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_forges_a_line_of_the_log_or_commands_a_terminal() {
+        let evil = "a\nINFO all is well \x1b]52;c;aGk=\x07 \u{9b}31m \u{202e}";
+        let (read, write) = io::pipe().unwrap();
+        let format = tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(write));
+        let text = format.fmt_fields(debug_fn(spell).delimited(" ")).finish();
+        tracing::subscriber::with_default(text, || {
+            tracing::info!(of = evil, shown = %evil, "{evil}");
+        });
+        let told = io::read_to_string(read).unwrap();
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(!told.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{told}");
+        assert!(told.contains("of=") && told.contains("shown=a\\nINFO"), "{told}");
+
+        let mut json = Vec::new();
+        let object = serde_json::json!({ "evil": evil }).to_string() + "\n";
+        io::Write::write_all(&mut Escaped(&mut json), object.as_bytes()).unwrap();
+        assert!(json.is_ascii());
+        let read: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(read["evil"], evil);
     }
 }

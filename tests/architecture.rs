@@ -65,6 +65,22 @@ fn the_heart_is_pure() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// `cli/terminal.rs` makes visible what nobody can see in a text. Beside it, `cli/mod.rs` opens the
+/// standard output for it, and `cli/demo/folder.rs` writes files.
+#[test]
+fn commands_write_through_the_terminal() {
+    let writing = ["dyn Write", "io::stderr", "write_all", "writeln!(", "stdout().lock", "print"];
+    let may = ["src/cli/terminal.rs:", "src/cli/demo/folder.rs:", "src/cli/mod.rs:"];
+    let wrong: Vec<String> = lines()
+        .filter(|(place, room, _)| room == "cli" && !may.iter().any(|may| place.starts_with(may)))
+        .flat_map(|(place, _, line)| {
+            let words = writing.iter().filter(move |word| line.contains(*word));
+            words.map(move |word| format!("{place}: `{word}` goes around cli/terminal.rs"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// The table of `src/lib.rs`: room → rank.
 fn ranks() -> BTreeMap<String, u32> {
     let source = fs::read_to_string("src/lib.rs").unwrap();

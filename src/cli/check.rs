@@ -1,10 +1,9 @@
 //! `headstay check`
 
-use std::io::Write;
-
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, ConfigArgs, DONE, Output, WRONG_USAGE};
 use crate::config::problem::ConfigErrors;
 use crate::config::{self, Config};
@@ -23,30 +22,27 @@ pub(super) struct CheckArgs {
 }
 
 /// Validates the configuration: exit code 2 when it is wrong.
-pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<u8, CommandError> {
+pub(super) fn run(args: &CheckArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
     if args.schema {
-        writeln!(out, "{:#}", config::schema::json_schema())?;
+        out.json(&config::schema::json_schema())?;
         return Ok(DONE);
     }
     let path = &args.config.config;
     let loaded = config::read::load(path);
     if args.output == Output::Json {
         let code = if loaded.is_ok() { DONE } else { WRONG_USAGE };
-        writeln!(out, "{:#}", verdict(&loaded))?;
+        out.json(&verdict(&loaded))?;
         return Ok(code);
     }
-    let config = loaded.map_err(|errors| {
-        CommandError::wrong_usage(format!("the configuration is wrong\n{errors}"))
-    })?;
-    writeln!(
-        out,
+    let config = loaded?;
+    out.line(&format!(
         "{}: good (applications: {}, repositories: {}, clusters: {}, receivers: {})",
         path.display(),
         config.applications.len(),
         config.repositories.len(),
         config.clusters.len(),
         config.receivers.len()
-    )?;
+    ))?;
     Ok(DONE)
 }
 

@@ -1,11 +1,10 @@
 //! `headstay diff`
 
-use std::io::Write;
-
 use clap::Args;
 use serde_json::Value;
 
 use crate::cli::client::Client;
+use crate::cli::terminal::Terminal;
 use crate::cli::{ClientArgs, CommandError, DONE, FAILED, Output, WRONG_USAGE, table};
 use crate::domain::name::ApplicationName;
 
@@ -19,13 +18,13 @@ pub(super) struct DiffArgs {
 }
 
 /// Shows what a sync would change: 0 nothing, 1 something, 2 it could not be found out.
-pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Result<u8, CommandError> {
+pub(super) fn run(args: &DiffArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
     let path = format!("/applications/{}/diff", args.application);
     let diff = Client::new(&args.client)
         .get(&path)
         .map_err(|error| CommandError { code: WRONG_USAGE, ..error })?;
     if args.client.output == Output::Json {
-        writeln!(out, "{diff:#}")?;
+        out.json(&diff)?;
     } else {
         for object in diff["objects"].as_array().into_iter().flatten() {
             describe(object, out)?;
@@ -34,7 +33,7 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Result<u8, CommandErr
     Ok(if diff["same"] == true { DONE } else { FAILED })
 }
 
-fn describe(object: &Value, out: &mut dyn Write) -> std::io::Result<()> {
+fn describe(object: &Value, out: &mut Terminal<'_>) -> std::io::Result<()> {
     let sign = match object["action"].as_str() {
         Some("created") => '+',
         Some("pruned") => '-',
@@ -42,13 +41,13 @@ fn describe(object: &Value, out: &mut dyn Write) -> std::io::Result<()> {
         Some("skipped") => '=',
         _ => '~',
     };
-    writeln!(out, "{sign} {}", table::object(&object["object"]))?;
+    out.line(&format!("{sign} {}", table::object(&object["object"])))?;
     if let Some(message) = object["message"].as_str() {
-        writeln!(out, "    {message}")?;
+        out.paragraph("    ", "    ", message)?;
     }
     for field in object["fields"].as_array().into_iter().flatten() {
         let path = table::text(&field["path"]);
-        writeln!(out, "    {path}: {} -> {}", field["from"], field["to"])?;
+        out.line(&format!("    {path}: {} -> {}", field["from"], field["to"]))?;
     }
     Ok(())
 }

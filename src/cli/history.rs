@@ -1,10 +1,9 @@
 //! `headstay history`
 
-use std::io::Write;
-
 use clap::Args;
 
 use crate::cli::client::Client;
+use crate::cli::terminal::Terminal;
 use crate::cli::{ClientArgs, CommandError, DONE, Output, table};
 use crate::domain::name::ApplicationName;
 use crate::store::Page;
@@ -29,7 +28,7 @@ pub(super) struct HistoryArgs {
 }
 
 /// Shows the newest syncs.
-pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, CommandError> {
+pub(super) fn run(args: &HistoryArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
     let mut path = format!("/syncs?limit={}", args.limit);
     if let Some(application) = &args.application {
         path.push_str("&application=");
@@ -37,7 +36,7 @@ pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, Command
     }
     let syncs = Client::new(&args.client).get(&path)?;
     if args.client.output == Output::Json {
-        writeln!(out, "{syncs:#}")?;
+        out.json(&syncs)?;
         return Ok(DONE);
     }
     let empty = Vec::new();
@@ -61,7 +60,7 @@ pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, Command
         .collect();
     let heading =
         ["QUEUED", "APPLICATION", "STATE", "TRIGGER", "COMMIT", "CHANGES", "MESSAGE", "ID"];
-    table::write(out, &heading, &rows)?;
+    out.table(&heading, &rows)?;
     Ok(DONE)
 }
 

@@ -14,13 +14,16 @@ mod serve;
 mod status;
 mod sync;
 mod table;
+mod terminal;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::cli::terminal::{Terminal, say_beside};
+use crate::config::problem::ConfigErrors;
 
 /// Everything went well.
 const DONE: u8 = 0;
@@ -108,16 +111,19 @@ enum Output {
 /// A command ended without doing its work.
 struct CommandError {
     code: u8,
+    /// One line.
     message: String,
+    /// Further lines.
+    more: Vec<String>,
 }
 
 impl CommandError {
     fn failed(message: impl Into<String>) -> Self {
-        Self { code: FAILED, message: message.into() }
+        Self { code: FAILED, message: message.into(), more: Vec::new() }
     }
 
     fn wrong_usage(message: impl Into<String>) -> Self {
-        Self { code: WRONG_USAGE, message: message.into() }
+        Self { code: WRONG_USAGE, message: message.into(), more: Vec::new() }
     }
 }
 
@@ -125,18 +131,26 @@ impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         // Who reads the output has enough, as `head` has: that is no failure.
         if error.kind() == std::io::ErrorKind::BrokenPipe {
-            return Self { code: DONE, message: "nobody reads on".to_owned() };
+            return Self { code: DONE, ..Self::failed("nobody reads on") };
         }
         Self::failed(format!("write the output: {error}"))
     }
 }
 
+impl From<ConfigErrors> for CommandError {
+    fn from(errors: ConfigErrors) -> Self {
+        let more = errors.lines().collect();
+        Self { more, ..Self::wrong_usage("the configuration is wrong") }
+    }
+}
+
 /// Runs a command and says how it ended.
 pub fn run(cli: Cli) -> ExitCode {
-    let mut out = std::io::stdout().lock();
+    let mut stdout = std::io::stdout().lock();
+    let mut out = Terminal::new(&mut stdout);
     let ended = match cli.command {
         Command::Serve(args) => {
-            drop(out);
+            drop(stdout);
             serve::run(&args.config)
         }
         Command::Demo(args) => demo::run(&args, &mut out),
@@ -151,8 +165,7 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     let code = ended.unwrap_or_else(|error| {
         if error.code != DONE {
-            // Nothing better can be done where even this fails.
-            _ = writeln!(std::io::stderr(), "headstay: {}", error.message);
+            say_beside(&error.message, &error.more);
         }
         error.code
     });

@@ -34,9 +34,7 @@ pub(super) fn run(config: &Path) -> Result<u8, CommandError> {
     tokio.shutdown_timeout(THREADS_DEADLINE);
     match served {
         Ok(()) => Ok(DONE),
-        Err(RuntimeError::Config(errors)) => {
-            Err(CommandError::wrong_usage(format!("the configuration is wrong\n{errors}")))
-        }
+        Err(RuntimeError::Config(errors)) => Err(errors.into()),
         Err(error) => Err(CommandError::failed(chain(&error))),
     }
 }

@@ -1,12 +1,12 @@
 //! `headstay sync`
 
-use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::client::Client;
+use crate::cli::terminal::{Terminal, say_beside};
 use crate::cli::{ClientArgs, CommandError, DONE, FAILED, Output, table};
 use crate::domain::name::ApplicationName;
 
@@ -35,15 +35,14 @@ pub(super) struct SyncArgs {
 }
 
 /// Asks for a sync, and waits for its end where that is wanted.
-pub(super) fn run(args: &SyncArgs, out: &mut dyn Write) -> Result<u8, CommandError> {
+pub(super) fn run(args: &SyncArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
     let client = Client::new(&args.client);
     let body = json!({"revision": args.revision, "dryRun": args.dry_run, "prune": args.prune});
     let mut sync = client.post(&format!("/applications/{}/sync", args.application), &body)?;
     let id = table::text(&sync["id"]);
     if args.wait && client.get("/status")?["suspended"] == true {
-        say_beside(&format!(
-            "sync {id} waits, because server.suspend is set: nothing is written until it is unset"
-        ));
+        let why = "because server.suspend is set: nothing is written until it is unset";
+        say_beside(&format!("sync {id} waits, {why}"), []);
     }
     let mut told = Value::Null;
     while args.wait && !is_at_rest(&sync) {
@@ -51,21 +50,16 @@ pub(super) fn run(args: &SyncArgs, out: &mut dyn Write) -> Result<u8, CommandErr
         sync = client.get(&format!("/syncs/{id}"))?;
         if sync["state"] == "Retrying" && sync["attempt"] != told {
             told = sync["attempt"].clone();
-            say_beside(&retried(&sync));
+            say_beside(&retried(&sync), []);
         }
     }
     if args.client.output == Output::Json {
-        writeln!(out, "{sync:#}")?;
+        out.json(&sync)?;
     } else {
         describe(&sync, out)?;
     }
     let good = !args.wait || sync["state"] == "Succeeded";
     Ok(if good { DONE } else { FAILED })
-}
-
-/// Tells something beside the output, which may be JSON. Nothing better can be done where this fails.
-fn say_beside(text: &str) {
-    _ = writeln!(std::io::stderr(), "headstay: {text}");
 }
 
 /// Why a sync goes on waiting, and until when.
@@ -80,22 +74,20 @@ fn is_at_rest(sync: &Value) -> bool {
     matches!(state, Some("Succeeded" | "Failed" | "Superseded" | "Cancelled" | "Blocked"))
 }
 
-fn describe(sync: &Value, out: &mut dyn Write) -> std::io::Result<()> {
+fn describe(sync: &Value, out: &mut Terminal<'_>) -> std::io::Result<()> {
     let (id, state) = (table::text(&sync["id"]), table::text(&sync["state"]));
     let dry_run = if sync["options"]["dryRun"] == true { " (dry run)" } else { "" };
-    writeln!(
-        out,
-        "sync {id} of application {}{dry_run}: {state}",
-        table::text(&sync["application"])
-    )?;
+    let application = table::text(&sync["application"]);
+    out.line(&format!("sync {id} of application {application}{dry_run}: {state}"))?;
     for object in sync["objects"].as_array().into_iter().flatten() {
         let action = table::text(&object["action"]);
         let message =
             object["message"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
-        writeln!(out, "  {action:<10} {}{message}", table::object(object))?;
+        let first = format!("  {action:<10} {}", table::object(object));
+        out.paragraph(&first, "      ", &message)?;
     }
     if let Some(error) = sync["error"]["message"].as_str() {
-        writeln!(out, "  {error}")?;
+        out.paragraph("  ", "  ", error)?;
     }
     Ok(())
 }
@@ -115,7 +107,7 @@ mod tests {
             "sync 1 of application shop: Succeeded",
         ] {
             let mut out = Vec::new();
-            describe(&sync, &mut out).unwrap();
+            describe(&sync, &mut Terminal::new(&mut out)).unwrap();
             let told = String::from_utf8(out).unwrap();
             assert_eq!(told, format!("{first}\n  created    ConfigMap settings\n"));
             sync["options"]["dryRun"] = json!(false);

@@ -1,28 +1,6 @@
-//! Tables for terminals.
-
-use std::fmt::Write as _;
-use std::io::{self, Write};
+//! Cells of tables: what is shown of a value.
 
 use serde_json::Value;
-
-/// Writes rows under a heading, columns two blanks apart.
-pub(super) fn write(out: &mut dyn Write, heading: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    let mut widths: Vec<_> = heading.iter().map(|cell| cell.chars().count()).collect();
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let heading: Vec<_> = heading.iter().map(|&cell| cell.to_owned()).collect();
-    for row in std::iter::once(&heading).chain(rows) {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            _ = write!(line, "{cell:<width$}  ");
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
-}
 
 /// A text of an answer, or a dash.
 pub(super) fn text(value: &Value) -> String {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::domain::visible;
 use crate::yaml::{Content, Entry, Node};
 
 /// Most problems that are shown; the rest is counted.
@@ -32,16 +33,19 @@ pub struct Problem {
 
 impl std::error::Error for ConfigErrors {}
 
+impl ConfigErrors {
+    /// One line for each problem, as far as so many can be read.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let shown = self.problems.iter().take(PROBLEMS_SHOWN_MAX);
+        let more = self.problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
+        let rest = (more > 0).then(|| format!("… and {more} more"));
+        shown.map(|problem| visible::line(&problem.to_string()).into_owned()).chain(rest)
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().take(PROBLEMS_SHOWN_MAX).enumerate() {
-            let line_break = if index == 0 { "" } else { "\n" };
-            write!(f, "{line_break}{problem}")?;
-        }
-        match self.problems.len().saturating_sub(PROBLEMS_SHOWN_MAX) {
-            0 => Ok(()),
-            more => write!(f, "\n… and {more} more"),
-        }
+        f.write_str(&self.lines().collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -23,3 +23,4 @@ pub mod retry;
 mod stamp;
 pub mod stop;
 pub mod sync;
+pub mod visible;

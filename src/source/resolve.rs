@@ -6,6 +6,7 @@ use semver::{Version, VersionReq};
 
 use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::name::RepositoryName;
+use crate::domain::visible;
 use crate::source::error::SourceError;
 use crate::source::refs::{HEADS, TAGS, refs, vanished};
 use crate::source::wanted::candidates;
@@ -43,8 +44,8 @@ pub(super) fn resolve(
     let message = String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
     Ok(Commit {
         id: id_of(commit.id()),
-        author: shortened(&author),
-        message: shortened(&message),
+        author: visible::line(&shortened(&author)).into_owned(),
+        message: visible::line(&shortened(&message)).into_owned(),
         committed_at: Timestamp::from_second(commit.time().seconds()).unwrap_or_default(),
     })
 }

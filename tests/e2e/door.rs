@@ -1,6 +1,7 @@
 //! What somebody can do to the door who may not open it, or who may and sends much.
 
 use std::net::SocketAddr;
+use std::process::Output;
 use std::time::Duration;
 
 use serde_json::json;
@@ -93,5 +94,45 @@ fn a_large_delivery_costs_little_more_than_its_bytes() {
     assert_eq!(answer.status, 202, "{answer:?}");
     let slashed = Webhook { receiver: "github/".to_owned(), ..Webhook::ping() };
     assert_eq!(world.headstay.deliver(&slashed).status, 200);
+    world.finish();
+}
+
+/// What writes the clipboard, colours, turns the letters around, and forges a line.
+const EVIL: &str = "a\u{1b}]52;c;aGk=\u{7}\u{9b}31m\u{202e}\r\nshop  Synced";
+
+#[test]
+fn nothing_that_others_wrote_commands_a_terminal_or_forges_a_line() {
+    let world = World::start();
+    let head = world.repository.head("main");
+    let red = config_map("settings", "red");
+    let changes = [("apps/shop/settings.yaml", Some(red.as_str()))];
+    let commit = world.repository.commit_saying(EVIL, "main", head.as_deref(), &changes);
+    let pushed = world.announce(commit);
+    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    let told = "]52;c;aGk=";
+    let seen = |arguments: &[&str]| {
+        let Output { stdout, stderr, .. } = world.headstay.command(arguments);
+        let shown = String::from_utf8([stdout, stderr].concat()).unwrap();
+        let commands = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(shown.contains(told), "{arguments:?}: {shown:?}");
+        assert!(!shown.contains(commands), "{arguments:?}: {shown:?}");
+        shown
+    };
+    let history = seen(&["history", "--limit", "500"]);
+    assert_eq!(history.lines().count(), world.headstay.syncs().len() + 1, "{history}");
+    seen(&["history", "-o", "json"]);
+
+    let key = serde_json::to_string(EVIL).unwrap().replace('\u{9b}', "\\u009b");
+    world.repository.commit(&[("apps/shop/settings.yaml", Some(&format!("{red}{key}: 1\n")))]);
+    for arguments in [
+        &["sync", "shop", "--wait"][..],
+        &["sync", "shop", "--wait", "--revision", "no\u{1b}]52;c;aGk="],
+        &["history"],
+        &["status"],
+        &["status", "-o", "json"],
+        &["diff", "shop"],
+    ] {
+        seen(arguments);
+    }
     world.finish();
 }

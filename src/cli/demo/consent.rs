@@ -1,11 +1,12 @@
 //! Asks before anything is done to a cluster of somebody.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
 use kube::config::Kubeconfig;
 
 use crate::cli::CommandError;
 use crate::cli::demo::shop::{APPLICATIONS, Shop};
+use crate::cli::terminal::Terminal;
 
 /// The address of the cluster of a context, as the usual kubeconfig tells it.
 pub(super) fn server_of(context: &str) -> Result<String, CommandError> {
@@ -29,7 +30,7 @@ pub(super) fn server_of(context: &str) -> Result<String, CommandError> {
 
 /// Asks on the terminal; without a terminal nobody can be asked, which is an error.
 pub(super) fn ask(
-    out: &mut dyn Write,
+    out: &mut Terminal<'_>,
     context: &str,
     server: &str,
     shop: &Shop,
@@ -40,11 +41,14 @@ pub(super) fn ask(
         ));
     }
     let namespaces = APPLICATIONS.map(|application| shop.namespace(application)).join(" and ");
-    writeln!(out, "The demo will be played on the cluster of context {context} ({server}).")?;
-    writeln!(out, "It makes the namespaces {namespaces} with a small shop in them,")?;
-    writeln!(out, "and one CustomResourceDefinition; at the end it deletes all of it again.")?;
-    write!(out, "Go on? [y/N] ")?;
-    out.flush()?;
+    for line in [
+        &*format!("The demo will be played on the cluster of context {context} ({server})."),
+        &format!("It makes the namespaces {namespaces} with a small shop in them,"),
+        "and one CustomResourceDefinition; at the end it deletes all of it again.",
+    ] {
+        out.line(line)?;
+    }
+    out.ask("Go on? [y/N]")?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(is_yes(&answer))

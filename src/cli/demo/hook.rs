@@ -1,7 +1,7 @@
 //! `headstay demo-hook`: what git runs in the demo's repository after a push by hand. It delivers the
 //! push as a Git host does, and tells who pushed what became of it.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use crate::cli::demo::api::{Api, ApiError};
 use crate::cli::demo::delivery::Delivery;
 use crate::cli::demo::screen::took;
+use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, DONE, table};
 use crate::domain::error::chain;
 
@@ -34,7 +35,7 @@ pub(in crate::cli) struct HookArgs {
 }
 
 /// Delivers what git tells on standard input: a line `BEFORE AFTER REF` for each ref.
-pub(in crate::cli) fn run(args: &HookArgs, out: &mut dyn Write) -> Result<u8, CommandError> {
+pub(in crate::cli) fn run(args: &HookArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
     let secret = std::fs::read_to_string(&args.secret).map_err(|error| {
         CommandError::failed(format!("read the secret in {}: {error}", args.secret.display()))
     })?;
@@ -58,7 +59,7 @@ pub(in crate::cli) fn run(args: &HookArgs, out: &mut dyn Write) -> Result<u8, Co
 async fn deliver(
     api: &Api,
     delivery: &Delivery,
-    out: &mut dyn Write,
+    out: &mut Terminal<'_>,
 ) -> io::Result<Result<(), ApiError>> {
     let sent = Instant::now();
     let answer = match api.deliver(delivery).await {
@@ -66,16 +67,16 @@ async fn deliver(
         Err(error) => return Ok(Err(error)),
     };
     let took = took(answer.took);
-    writeln!(out, "headstay answers {} after {took}", answer.status.as_u16())?;
+    out.line(&format!("headstay answers {} after {took}", answer.status.as_u16()))?;
     for told in [&answer.body["reason"], &answer.body["detail"]] {
         if let Some(told) = told.as_str() {
-            writeln!(out, "  {told}")?;
+            out.paragraph("  ", "  ", told)?;
         }
     }
     for sync in answer.body["syncs"].as_array().into_iter().flatten() {
         let (name, id) = (table::text(&sync["application"]), table::text(&sync["id"]));
         match wait(api, &id, sent).await {
-            Ok(told) => writeln!(out, "  {name}: {told}")?,
+            Ok(told) => out.paragraph(&format!("  {name}: "), "    ", &told)?,
             Err(error) => return Ok(Err(error)),
         }
     }

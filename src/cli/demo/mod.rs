@@ -30,7 +30,6 @@ mod story;
 mod view;
 mod wait;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -48,6 +47,7 @@ use crate::cli::demo::screen::Screen;
 use crate::cli::demo::shop::{PRODUCTION, Shop};
 use crate::cli::demo::story::Story;
 use crate::cli::demo::view::View;
+use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, DONE};
 use crate::domain::error::chain;
 use crate::runtime::{RuntimeError, Server, stop_on};
@@ -79,14 +79,14 @@ pub(super) struct DemoArgs {
 }
 
 /// Plays the story; exit code 1 when it does not come out as it is told.
-pub(super) fn run(args: &DemoArgs, out: &mut dyn Write) -> Result<u8, CommandError> {
+pub(super) fn run(args: &DemoArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
     let Some(place) = Place::choose(args.cluster.as_deref())? else {
         return Err(CommandError::wrong_usage(
             "this build has no sandbox to play in: name a cluster with --cluster CONTEXT",
         ));
     };
     if !args.yes && !place.consent(out)? {
-        writeln!(out, "Nothing was done.")?;
+        out.line("Nothing was done.")?;
         return Ok(DONE);
     }
     let folder = Folder::make(args.folder.as_deref()).map_err(|error| failed(&error.into()))?;
@@ -97,12 +97,8 @@ pub(super) fn run(args: &DemoArgs, out: &mut dyn Write) -> Result<u8, CommandErr
     let played = runtime.block_on(play(args.once, &folder, place, &mut screen));
     runtime.shutdown_timeout(THREADS_DEADLINE);
     if let Err(error) = played {
-        let CommandError { code, message } = failed(&error);
-        let log = folder.log();
-        return Err(CommandError {
-            code,
-            message: format!("{message}\nThe log is {}", log.display()),
-        });
+        let more = vec![format!("The log is {}", folder.log().display())];
+        return Err(CommandError { more, ..failed(&error) });
     }
     screen.heading(&format!("All that is left is the folder {}", folder.path().display()))?;
     Ok(DONE)

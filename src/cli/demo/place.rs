@@ -1,6 +1,5 @@
 //! Where the story is played: in the sandbox, or on a cluster of somebody.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -17,6 +16,7 @@ use crate::cli::demo::hand::Hand;
 use crate::cli::demo::repository::quoted;
 use crate::cli::demo::screen::Screen;
 use crate::cli::demo::shop::Shop;
+use crate::cli::terminal::Terminal;
 use crate::runtime::stop_on;
 #[cfg(feature = "sandbox")]
 use crate::sandbox::{Options, Sandbox, VERSION};
@@ -88,7 +88,7 @@ impl Place {
     }
 
     /// Whether whoever is at the terminal agrees, where there is something to agree to.
-    pub(super) fn consent(&self, out: &mut dyn Write) -> Result<bool, CommandError> {
+    pub(super) fn consent(&self, out: &mut Terminal<'_>) -> Result<bool, CommandError> {
         match self {
             #[cfg(feature = "sandbox")]
             Self::Sandbox => Ok(true),

@@ -1,9 +1,12 @@
 //! What people see: a story that scrolls by, in colour on a terminal and as plain lines elsewhere.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::cli::table;
+use crate::cli::terminal::{self, Colour, Terminal};
 
 /// Width of a line where no terminal tells its own, in columns.
 const WIDTH: usize = 100;
@@ -15,14 +18,6 @@ const WIDTH_MIN: usize = 40;
 const NAME: usize = 10;
 /// Longest bar, in columns.
 const BAR: usize = 30;
-
-const BOLD: &str = "\x1b[1m";
-const DIM: &str = "\x1b[2m";
-const RED: &str = "\x1b[31m";
-const GREEN: &str = "\x1b[32m";
-const CYAN: &str = "\x1b[36m";
-const PLAIN: &str = "\x1b[0m";
-const ERASE_LINE: &str = "\r\x1b[2K";
 
 /// How it may look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +32,7 @@ enum Look {
 
 /// Writes the story.
 pub(super) struct Screen<'a> {
-    out: &'a mut dyn Write,
+    out: Terminal<'a>,
     look: Look,
     width: usize,
     chapter: u32,
@@ -49,13 +44,13 @@ pub(super) struct Screen<'a> {
 
 impl<'a> Screen<'a> {
     /// A screen on the standard output of the process, which is what `out` writes to.
-    pub(super) fn of_stdout(out: &'a mut dyn Write) -> Self {
+    pub(super) fn of_stdout(out: &'a mut Terminal<'_>) -> Self {
         let terminal = io::stdout().is_terminal();
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
         Self {
-            out,
+            out: out.lend(),
             look: if !terminal || dumb {
                 Look::Plain
             } else if set("NO_COLOR") {
@@ -77,13 +72,12 @@ impl<'a> Screen<'a> {
 
     /// The title.
     pub(super) fn title(&mut self, text: &str) -> io::Result<()> {
-        let text = self.painted(BOLD, text);
-        self.line(&text)
+        self.line(&[(Colour::Bold, text)])
     }
 
     /// The heading of a part without a number.
     pub(super) fn heading(&mut self, text: &str) -> io::Result<()> {
-        self.line("")?;
+        self.line(&[])?;
         self.title(text)
     }
 
@@ -95,42 +89,39 @@ impl<'a> Screen<'a> {
 
     /// What somebody does, or what is to be known.
     pub(super) fn note(&mut self, text: &str) -> io::Result<()> {
-        self.wrapped("  ", "  ", "", text)
+        self.wrapped(&[(Colour::None, "  ")], 2, Colour::None, text)
     }
 
     /// What came out as it should.
     pub(super) fn good(&mut self, text: &str) -> io::Result<()> {
-        let mark = format!("  {} ", self.painted(GREEN, "✓"));
-        self.wrapped(&mark, "    ", "", text)
+        self.marked(Colour::Green, "✓", text)
     }
 
     /// What came out otherwise, and is told as it is.
     pub(super) fn bad(&mut self, text: &str) -> io::Result<()> {
-        let mark = format!("  {} ", self.painted(RED, "✗"));
-        self.wrapped(&mark, "    ", "", text)
+        self.marked(Colour::Red, "✗", text)
     }
 
     /// The words of somebody else.
     pub(super) fn quote(&mut self, text: &str) -> io::Result<()> {
-        self.wrapped("    ", "    ", CYAN, text)
+        self.wrapped(&[(Colour::None, "    ")], 4, Colour::Cyan, text)
     }
 
     /// A name and what it stands for.
     pub(super) fn pair(&mut self, name: &str, text: &str) -> io::Result<()> {
-        let name = self.painted(DIM, &format!("{name:<NAME$}"));
-        self.wrapped(&format!("  {name} "), &" ".repeat(NAME + 3), "", text)
+        let name = format!("{name:<NAME$}");
+        let first = [(Colour::None, "  "), (Colour::Dim, &*name), (Colour::None, " ")];
+        self.wrapped(&first, NAME + 3, Colour::None, text)
     }
 
     /// A line to be copied, which is never wrapped.
     pub(super) fn command(&mut self, text: &str) -> io::Result<()> {
-        let text = self.painted(CYAN, text);
-        self.line(&format!("    {text}"))
+        self.indented(Colour::Cyan, text)
     }
 
     /// The deletion of a file.
     pub(super) fn deletion(&mut self, path: &str) -> io::Result<()> {
-        let text = self.painted(RED, &format!("- {path}"));
-        self.line(&format!("    {text}"))
+        self.indented(Colour::Red, &format!("- {path}"))
     }
 
     /// A change of a file.
@@ -140,12 +131,11 @@ impl<'a> Screen<'a> {
         removed: impl Iterator<Item = &'t str>,
         added: impl Iterator<Item = &'t str>,
     ) -> io::Result<()> {
-        let path = self.painted(DIM, path);
-        self.line(&format!("    {path}"))?;
-        let removed = removed.map(|line| (RED, '-', line));
-        for (colour, sign, line) in removed.chain(added.map(|line| (GREEN, '+', line))) {
-            let line = self.painted(colour, &format!("{sign} {line}"));
-            self.line(&format!("    {line}"))?;
+        self.indented(Colour::Dim, path)?;
+        let removed = removed.map(|line| (Colour::Red, '-', line));
+        let added = added.map(|line| (Colour::Green, '+', line));
+        for (colour, sign, line) in removed.chain(added) {
+            self.indented(colour, &format!("{sign} {line}"))?;
         }
         Ok(())
     }
@@ -154,20 +144,18 @@ impl<'a> Screen<'a> {
     pub(super) fn phases(&mut self, phases: &[(String, f64)]) -> io::Result<()> {
         let longest = phases.iter().map(|(_, ms)| *ms).fold(0.0, f64::max);
         for (name, ms) in phases {
-            let bar = self.painted(CYAN, &"▪".repeat(bar(*ms, longest)));
-            let took = milliseconds(*ms);
-            self.line(&format!("    {name:<7} {took:>8} {bar}"))?;
+            let bar = "▪".repeat(bar(*ms, longest));
+            let told = format!("    {name:<7} {:>8} ", milliseconds(*ms));
+            self.line(&[(Colour::None, &told), (Colour::Cyan, &bar)])?;
         }
         Ok(())
     }
 
     /// Rows under a heading.
     pub(super) fn table(&mut self, heading: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-        let mut text = Vec::new();
-        crate::cli::table::write(&mut text, heading, rows)?;
-        for (n, row) in String::from_utf8_lossy(&text).lines().enumerate() {
-            let row = if n == 0 { self.painted(DIM, row) } else { row.to_owned() };
-            self.line(&format!("  {row}"))?;
+        for (n, row) in terminal::table(heading, rows).iter().enumerate() {
+            let colour = if n == 0 { Colour::Dim } else { Colour::None };
+            self.line(&[(Colour::None, "  "), (colour, row)])?;
         }
         Ok(())
     }
@@ -178,44 +166,55 @@ impl<'a> Screen<'a> {
             return Ok(());
         }
         let text = format!("… waiting for {what} ({})", took(since));
-        let text = crate::cli::table::cut(&text, self.width.saturating_sub(4));
-        let text = self.painted(DIM, &text);
-        self.write(&format!("{ERASE_LINE}    {text}"))?;
+        let text = table::cut(&text, self.width.saturating_sub(4));
+        self.write(true, &[(Colour::None, "    "), (Colour::Dim, &text)], false)?;
         self.waiting = true;
         Ok(())
     }
 
     /// Text in lines of the width of the screen.
-    fn wrapped(&mut self, first: &str, next: &str, colour: &str, text: &str) -> io::Result<()> {
-        let room = self.width.saturating_sub(next.len());
+    fn wrapped(
+        &mut self,
+        first: &[(Colour, &str)],
+        indent: usize,
+        colour: Colour,
+        text: &str,
+    ) -> io::Result<()> {
+        let room = self.width.saturating_sub(indent);
+        let blank = " ".repeat(indent);
+        let next = [(Colour::None, &*blank)];
         for (n, line) in text.lines().flat_map(|line| wrap(line, room)).enumerate() {
-            let line = self.painted(colour, &line);
-            self.line(&format!("{}{line}", if n == 0 { first } else { next }))?;
+            let before = if n == 0 { first } else { &next };
+            self.line(&[before, &[(colour, &*line)]].concat())?;
         }
         Ok(())
     }
 
-    fn line(&mut self, text: &str) -> io::Result<()> {
-        let erase = if std::mem::take(&mut self.waiting) { ERASE_LINE } else { "" };
-        self.write(&format!("{erase}{text}\n"))
+    fn marked(&mut self, colour: Colour, mark: &str, text: &str) -> io::Result<()> {
+        let first = [(Colour::None, "  "), (colour, mark), (Colour::None, " ")];
+        self.wrapped(&first, 4, Colour::None, text)
+    }
+
+    fn indented(&mut self, colour: Colour, text: &str) -> io::Result<()> {
+        self.line(&[(Colour::None, "    "), (colour, text)])
+    }
+
+    fn line(&mut self, parts: &[(Colour, &str)]) -> io::Result<()> {
+        let replaces = std::mem::take(&mut self.waiting);
+        self.write(replaces, parts, true)
     }
 
     /// Writes at once. Only the first failure is an error; what comes after it is not written.
-    fn write(&mut self, text: &str) -> io::Result<()> {
+    fn write(&mut self, replaces: bool, parts: &[(Colour, &str)], ends: bool) -> io::Result<()> {
         if self.lost {
             return Ok(());
         }
-        let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        let colourful = self.look == Look::Colourful;
+        let painted = |&(colour, text)| (if colourful { colour } else { Colour::None }, text);
+        let parts: Vec<_> = parts.iter().map(painted).collect();
+        let written = self.out.parts(replaces, &parts, ends);
         self.lost = written.is_err();
         written
-    }
-
-    fn painted(&self, colour: &str, text: &str) -> String {
-        if self.look == Look::Colourful && !colour.is_empty() && !text.is_empty() {
-            format!("{colour}{text}{PLAIN}")
-        } else {
-            text.to_owned()
-        }
     }
 }
 
@@ -277,7 +276,13 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn screen(out: &mut dyn Write, look: Look) -> Screen<'_> {
+    fn shown(look: Look, show: impl FnOnce(&mut Screen<'_>)) -> String {
+        let mut out = Vec::new();
+        show(&mut screen(Terminal::new(&mut out), look));
+        String::from_utf8(out).unwrap()
+    }
+
+    fn screen(out: Terminal<'_>, look: Look) -> Screen<'_> {
         Screen { out, look, width: 20, chapter: 0, waiting: false, lost: false }
     }
 
@@ -304,30 +309,29 @@ mod tests {
 
     #[test]
     fn a_file_gets_plain_lines_and_nothing_of_what_is_waited_for() {
-        let mut out = Vec::new();
-        let mut screen = screen(&mut out, Look::Plain);
-        screen.chapter("A push").unwrap();
-        screen.waiting("the cluster", Duration::from_secs(1)).unwrap();
-        screen.good("applied within 57 ms, they say").unwrap();
-        let shown = String::from_utf8(out).unwrap();
+        let shown = shown(Look::Plain, |screen| {
+            screen.chapter("A push").unwrap();
+            screen.waiting("the cluster", Duration::from_secs(1)).unwrap();
+            screen.good("applied within 57 ms, they say").unwrap();
+        });
         assert_eq!(shown, "\n1. A push\n  ✓ applied within\n    57 ms, they say\n");
     }
 
     #[test]
     fn a_terminal_is_told_what_is_waited_for_until_the_next_line() {
-        let mut out = Vec::new();
-        let mut screen = screen(&mut out, Look::Colourful);
-        screen.waiting("it", Duration::from_secs(1)).unwrap();
-        screen.note("done").unwrap();
-        let shown = String::from_utf8(out).unwrap();
-        let waiting = format!("{ERASE_LINE}    {DIM}… waiting for i…{PLAIN}");
-        assert_eq!(shown, format!("{waiting}{ERASE_LINE}  done\n"));
+        let shown = shown(Look::Colourful, |screen| {
+            screen.waiting("it", Duration::from_secs(1)).unwrap();
+            screen.note("done").unwrap();
+        });
+        let erase = "\r\x1b[2K";
+        let waiting = format!("{erase}    \x1b[2m… waiting for i…\x1b[0m");
+        assert_eq!(shown, format!("{waiting}{erase}  done\n"));
     }
 
     /// A pipe that nobody reads from any more.
     struct Closed;
 
-    impl Write for Closed {
+    impl io::Write for Closed {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
             Err(io::ErrorKind::BrokenPipe.into())
         }
@@ -340,7 +344,7 @@ mod tests {
     #[test]
     fn only_the_first_write_that_fails_is_an_error() {
         let mut closed = Closed;
-        let mut screen = screen(&mut closed, Look::Plain);
+        let mut screen = screen(Terminal::new(&mut closed), Look::Plain);
         assert!(screen.note("of the story").is_err());
         assert!(screen.note("of the clean-up").is_ok());
     }

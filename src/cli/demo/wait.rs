@@ -42,11 +42,13 @@ pub(super) async fn until<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::terminal::Terminal;
     use crate::domain::error::chain;
 
     #[tokio::test(start_paused = true)]
     async fn what_does_not_come_is_told_with_what_was_there_instead() {
         let mut out = Vec::new();
+        let mut out = Terminal::new(&mut out);
         let mut screen = Screen::of_stdout(&mut out);
         let look = async || Err::<(), _>("2 of 3 replicas".to_owned());
         let error = until(&mut screen, "the shop to open", look).await.unwrap_err();
@@ -57,6 +59,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_comes_late_is_waited_for() {
         let mut out = Vec::new();
+        let mut out = Terminal::new(&mut out);
         let mut screen = Screen::of_stdout(&mut out);
         let mut looks = 0;
         let look = async || {

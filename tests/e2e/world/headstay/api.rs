@@ -1,5 +1,7 @@
 //! What a story asks of the program: deliveries, the API, and waiting for what the API tells.
 
+use std::process::{Command, Output};
+
 use serde_json::{Value, json};
 
 use crate::world::call::{Answer, call};
@@ -54,6 +56,17 @@ impl Headstay {
         let answer = call(&self.agent, "GET", &url, &headers, None).unwrap();
         self.remember("GET", path, &answer);
         answer
+    }
+
+    /// Runs the program as a client of this one.
+    #[track_caller]
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_headstay"))
+            .args(arguments)
+            .env("HEADSTAY_SERVER", format!("http://{}", self.address()))
+            .env("HEADSTAY_TOKEN", API_TOKEN)
+            .output()
+            .unwrap()
     }
 
     /// Reads from the API what must be there.
