@@ -133,6 +133,11 @@ struct RepositoryLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClusterLabels {
+    cluster: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FetchLabels {
     repository: String,
     outcome: &'static str,
@@ -169,6 +174,7 @@ pub struct Metrics {
     fetches: Family<FetchLabels, Counter>,
     fetch_failing: Family<RepositoryLabels, Gauge>,
     calls: Family<CallLabels, Counter>,
+    unavailable: Family<ClusterLabels, Gauge>,
     config_ok: Gauge,
     suspended: Gauge,
     /// Held during a scrape.
@@ -226,6 +232,9 @@ impl Metrics {
         registry.register("fetch_failing", text, fetch_failing.clone());
         let calls = Family::default();
         registry.register("cluster_calls", "Calls to API servers since the start", calls.clone());
+        let unavailable = Family::default();
+        let text = "1 while an API server does not answer";
+        registry.register("cluster_unavailable", text, unavailable.clone());
         let config_ok = Gauge::default();
         let text = "1 when the configuration file is in force, 0 when its newest state was refused";
         registry.register("configuration_in_force", text, config_ok.clone());
@@ -248,6 +257,7 @@ impl Metrics {
             fetches,
             fetch_failing,
             calls,
+            unavailable,
             config_ok,
             suspended,
             scrapes: Mutex::default(),
@@ -328,6 +338,15 @@ impl Metrics {
     pub fn set_calls(&self, cluster: &str, kind: &'static str, count: u64) {
         let labels = CallLabels { cluster: cluster.to_owned(), kind };
         self.calls.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+    }
+
+    /// Sets whether each cluster answers; those that are not named are forgotten.
+    pub fn set_unavailable(&self, clusters: impl IntoIterator<Item = (String, bool)>) {
+        self.unavailable.clear();
+        for (cluster, unavailable) in clusters {
+            let labels = ClusterLabels { cluster };
+            self.unavailable.get_or_create(&labels).set(i64::from(unavailable));
+        }
     }
 
     /// Says whether writes are switched off.

@@ -176,11 +176,25 @@ impl Caller {
             }
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        let (status, headers, body) = self.exchange(call).await?;
+        let (status, headers, body) = self.exchange(call, CALL_TIMEOUT).await?;
         if !status.is_success() {
             return Err(classify(&refusal(status, &headers, &body), &call.object));
         }
         Ok(Raw { status, headers, body, _turn: turn })
+    }
+
+    /// Sends a call that waits for no turn, is not counted, and not repeated: it asks whether anything
+    /// is answered at all.
+    pub(super) async fn probe(
+        &self,
+        call: &Call<'_>,
+        within: Duration,
+    ) -> Result<(), ClusterError> {
+        let (status, headers, body) = self.exchange(call, within).await?;
+        if status.is_success() {
+            return Ok(());
+        }
+        Err(classify(&refusal(status, &headers, &body), &call.object))
     }
 
     /// Whether an answer, be it a refusal, came within this time, and every call since had one.
@@ -189,16 +203,15 @@ impl Caller {
         answered.is_some_and(|at| at.elapsed() < time)
     }
 
-    /// Sends a call and takes the answer, within [`CALL_TIMEOUT`].
+    /// Sends a call and takes the answer, within a time.
     async fn exchange(
         &self,
         call: &Call<'_>,
+        within: Duration,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), ClusterError> {
-        let late = |_| ClusterError::Timeout {
-            object: Box::new(call.object.clone()),
-            after: CALL_TIMEOUT,
-        };
-        let answer = timeout(CALL_TIMEOUT, self.deliver(call)).await.map_err(late).flatten();
+        let late =
+            |_| ClusterError::Timeout { object: Box::new(call.object.clone()), after: within };
+        let answer = timeout(within, self.deliver(call)).await.map_err(late).flatten();
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         let served = match &answer {
             Ok((status, ..)) => !status.is_server_error(),

@@ -51,7 +51,7 @@ impl Cluster {
         if let Some(shared) = silence.as_ref().filter(|silence| silence.number > ended_before) {
             return Err(ClusterError::Silent(Arc::clone(&shared.error)));
         }
-        let asked = self.readiness().await;
+        let asked = caller.ask(&readiness()).await;
         let number = presence.ended.fetch_add(1, Ordering::SeqCst) + 1;
         match asked {
             Err(error) if error.is_silence() || error.is_failure() => {
@@ -64,23 +64,40 @@ impl Cluster {
         }
     }
 
-    async fn readiness(&self) -> Result<(), ClusterError> {
-        let object = ObjectKey {
-            group: String::new(),
-            kind: "APIServer".into(),
-            namespace: None,
-            name: "/readyz".into(),
-        };
-        let call = Call {
-            object,
-            purpose: Purpose::Read,
-            method: Method::GET,
-            uri: "/readyz".into(),
-            accept: "*/*",
-            body: None,
-            repeat_conflict: true,
-        };
-        self.shared.caller.ask(&call).await
+    /// Whether the API server serves us, as a small call says that has this much time and goes beside
+    /// all others. Who may not ask for readiness was answered, too; not so who is not known to it.
+    pub async fn heartbeat(&self, within: Duration) -> Result<(), ClusterError> {
+        match self.shared.caller.probe(&readiness(), within).await {
+            Err(error)
+                if error.is_silence()
+                    || error.is_failure()
+                    || matches!(
+                        error,
+                        ClusterError::Unauthorized { .. } | ClusterError::Credentials(_)
+                    ) =>
+            {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn readiness() -> Call<'static> {
+    let object = ObjectKey {
+        group: String::new(),
+        kind: "APIServer".into(),
+        namespace: None,
+        name: "/readyz".into(),
+    };
+    Call {
+        object,
+        purpose: Purpose::Read,
+        method: Method::GET,
+        uri: "/readyz".into(),
+        accept: "*/*",
+        body: None,
+        repeat_conflict: true,
     }
 }
 
@@ -111,6 +128,25 @@ mod tests {
             assert!(matches!(cluster.answers().await, Err(ClusterError::Silent(_))));
         }
         assert!(sent.lock().unwrap().iter().all(|path| path == "/readyz"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heartbeat_tells_who_serves_us() {
+        let within = Duration::from_secs(3);
+        for (answer, serves) in [
+            (Some(StatusCode::OK), true),
+            (Some(StatusCode::FORBIDDEN), true),
+            (Some(StatusCode::TOO_MANY_REQUESTS), true),
+            (Some(StatusCode::UNAUTHORIZED), false),
+            (Some(StatusCode::INTERNAL_SERVER_ERROR), false),
+            (None, false),
+        ] {
+            let (caller, sent) = server(1, answer);
+            let cluster = Cluster::of(caller);
+            assert_eq!(cluster.heartbeat(within).await.is_ok(), serves, "{answer:?}");
+            assert_eq!(sent.lock().unwrap().len(), 1, "it is not repeated");
+            assert_eq!(cluster.calls().reads, 0, "and not counted");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -76,6 +76,8 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<OpenMetrics, Probl
         }
         metrics.set_suspended(config.server.suspend);
         metrics.set_configuration_in_force(context.config.refusal().is_none());
+        let reachable = context.watches.reachable().into_iter();
+        metrics.set_unavailable(reachable.map(|(name, reachable)| (name.to_string(), !reachable)));
         for (cluster, calls) in context.clusters.calls() {
             metrics.set_calls(cluster.as_str(), "read", calls.reads);
             metrics.set_calls(cluster.as_str(), "dryRun", calls.dry_runs);

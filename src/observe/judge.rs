@@ -1,5 +1,6 @@
 //! The verdict on one application, and what the sync that waits for it waits for.
 
+use crate::config::Application;
 use crate::domain::commit::CommitId;
 use crate::domain::health::prospect::Prospect;
 use crate::domain::health::{self, Health, HealthStatus};
@@ -9,6 +10,7 @@ use crate::domain::object::ObjectKey;
 use crate::domain::sync::WaitingFor;
 use crate::observe::explain::Subject;
 use crate::observe::{Observer, waits};
+use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::watch::observations::{Found, Observation};
 use crate::watch::places::{Kind, Place};
@@ -42,6 +44,9 @@ pub(super) async fn judge(
     let store = observer.context.store.clone();
     // Read before the inventory: a sync that ends in between applies another commit than this.
     let known = store.application(name).await?;
+    if observer.context.watches.silence(&application.cluster).is_some() {
+        return lose_sight(&store, application, known).await;
+    }
     let items = store.inventory(name, &application.cluster).await?;
     let Some(place) = observer.places.reach(place).await else { return Ok(()) };
     let prunes_next = waits::prunes_next(&items);
@@ -88,6 +93,19 @@ pub(super) async fn judge(
         return Ok(());
     }
     observer.waiting.insert(name.clone(), sync);
+    Ok(())
+}
+
+/// Nothing is known of an application whose cluster is silent, whatever was seen before.
+async fn lose_sight(
+    store: &Store,
+    application: &Application,
+    known: Option<ApplicationState>,
+) -> Result<(), StoreError> {
+    let unknown = HealthStatus::Unknown;
+    if known.is_some_and(|state| state.health != unknown) {
+        store.record_health(&application.name, &application.cluster, &[], unknown).await?;
+    }
     Ok(())
 }
 
@@ -145,8 +163,8 @@ async fn verdicts(
             }
         };
         let namespace = item.object.namespace.as_deref();
-        let scope = observer.watches.ensure(place, &resource, namespace);
-        match observer.watches.find(&scope, &item.object) {
+        let scope = observer.context.watches.ensure(place, &resource, namespace);
+        match observer.context.watches.find(&scope, &item.object) {
             Found::NotListed => complete = false,
             Found::Refused(reason) => {
                 let health = Health::because(HealthStatus::Unknown, reason);

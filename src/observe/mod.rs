@@ -19,8 +19,9 @@ use crate::domain::name::ApplicationName;
 use crate::domain::sync::Sync;
 use crate::observe::explain::Explanations;
 use crate::sync::context::Context;
+use crate::watch::Listener;
+use crate::watch::heartbeat::Heartbeats;
 use crate::watch::places::Places;
-use crate::watch::{Listener, Watches};
 
 /// Many events of one roll-out are judged together.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -36,10 +37,9 @@ const WAITING_ROUND: Duration = Duration::from_secs(1);
 
 /// Observes until `shutdown`.
 pub async fn observe(context: Context, shutdown: CancellationToken) {
-    let watches = Watches::default();
     let mut observer = Observer {
-        listener: watches.listen(),
-        watches,
+        listener: context.watches.listen(),
+        heartbeats: Heartbeats::new(context.clusters.clone(), context.watches.clone()),
         places: Places::new(context.clusters.clone()),
         explanations: Explanations::default(),
         waiting: BTreeMap::new(),
@@ -92,8 +92,8 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
 struct Observer {
     context: Context,
     places: Places,
-    watches: Watches,
     listener: Listener,
+    heartbeats: Heartbeats,
     explanations: Explanations,
     /// The syncs that wait, as of the last look: each write asks again whether they do.
     waiting: BTreeMap<ApplicationName, Sync>,
@@ -107,6 +107,7 @@ impl Observer {
     /// Looks which syncs wait, ends those whose time is over, and returns the applications of the
     /// others.
     async fn look(&mut self) -> Vec<ApplicationName> {
+        self.heartbeats.follow(&self.context.config.load());
         let work =
             async { waits::end_overdue(&self.context, self.context.store.waiting().await?).await };
         match work.await {
@@ -128,16 +129,22 @@ impl Observer {
             // Perhaps it is served in another version now.
             self.places.forget(cluster, resource);
         }
+        for cluster in &news.clusters {
+            self.places.try_again(cluster);
+        }
         if news.everything {
             return self.everything();
         }
-        news.applications.into_keys().collect()
+        let config = self.context.config.load();
+        let on = config.applications.values().filter(|one| news.clusters.contains(&one.cluster));
+        on.map(|one| one.name.clone()).chain(news.applications.into_keys()).collect()
     }
 
     /// Ends what no inventory needed for a whole round: applications and clusters come and go.
     fn retire(&mut self) {
-        self.watches.retire();
-        self.places.begin_round(|cluster, resource| self.watches.follows(cluster, resource));
+        let watches = &self.context.watches;
+        watches.retire();
+        self.places.begin_round(|cluster, resource| watches.follows(cluster, resource));
     }
 
     async fn judge(&mut self, name: &ApplicationName) {

@@ -20,8 +20,12 @@ pub(super) async fn end_overdue(
     let now = context.store.now();
     let mut others = Vec::with_capacity(waiting.len());
     for sync in waiting {
-        let configured = config.applications.contains_key(&sync.application);
-        match overdue(&sync, configured, now) {
+        let sight = match config.applications.get(&sync.application) {
+            None => Sight::NotConfigured,
+            Some(it) if context.watches.silence(&it.cluster).is_some() => Sight::Silent,
+            Some(_) => Sight::Seen,
+        };
+        match overdue(&sync, sight, now) {
             Some(over) => drop(end(context, &sync, over).await?),
             None => others.push(sync),
         }
@@ -63,10 +67,21 @@ pub(super) fn prunes_next(items: &[InventoryItem]) -> bool {
     items.iter().any(|item| item.kept == Some(Kept::UntilHealthy))
 }
 
+/// How an application is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    /// It left the configuration.
+    NotConfigured,
+    /// Its cluster does not answer.
+    Silent,
+    /// By the watches.
+    Seen,
+}
+
 /// How a wait ends that is over whatever the cluster says; none: it goes on.
-fn overdue(sync: &Sync, configured: bool, now: Timestamp) -> Option<WaitingEnd> {
+fn overdue(sync: &Sync, sight: Sight, now: Timestamp) -> Option<WaitingEnd> {
     let phases = vec![waited(sync, now)];
-    if !configured {
+    if sight == Sight::NotConfigured {
         let message = SyncError::NotConfigured(sync.application.clone()).to_string();
         let failure = Failure::new(Phase::Health, FailureCause::Person, message, Vec::new());
         return Some(WaitingEnd::Cancelled { failure, phases });
@@ -74,7 +89,11 @@ fn overdue(sync: &Sync, configured: bool, now: Timestamp) -> Option<WaitingEnd> 
     if sync.deadline.is_none_or(|deadline| now < deadline) {
         return None;
     }
-    let failure = failure(sync, "applied, but not healthy within the timeout");
+    let what = match sight {
+        Sight::Silent => "applied, but the cluster does not answer; when last seen, not healthy",
+        _ => "applied, but not healthy within the timeout",
+    };
+    let failure = failure(sync, what);
     Some(WaitingEnd::Failed { failure, phases })
 }
 
@@ -141,7 +160,7 @@ mod tests {
             options: SyncOptions::default(),
         };
         let mut sync = Sync::asked_for(SyncId::from_uuid(uuid::Uuid::nil()), request, at(0));
-        assert_eq!(overdue(&sync, true, at(100)), None, "no deadline");
+        assert_eq!(overdue(&sync, Sight::Seen, at(100)), None, "no deadline");
 
         let object = ObjectKey {
             group: "apps".into(),
@@ -153,14 +172,19 @@ mod tests {
         sync.waiting_for = vec![WaitingFor { object, health: HealthStatus::Progressing, reason }];
         sync.applied_at = Some(at(1));
         sync.deadline = Some(at(10));
-        assert_eq!(overdue(&sync, true, at(9)), None);
-        let Some(WaitingEnd::Failed { failure, phases }) = overdue(&sync, true, at(10)) else {
+        assert_eq!(overdue(&sync, Sight::Seen, at(9)), None);
+        let Some(WaitingEnd::Failed { failure, phases }) = overdue(&sync, Sight::Seen, at(10))
+        else {
             panic!("the deadline has passed");
         };
         assert!(failure.message.ends_with(": Deployment.apps shop/web: 0 of 1 replicas"));
         assert_eq!(phases[0].duration_ms, Ms(9_000_000));
+        let Some(WaitingEnd::Failed { failure, .. }) = overdue(&sync, Sight::Silent, at(10)) else {
+            panic!("the deadline has passed");
+        };
+        assert!(failure.message.contains("the cluster does not answer"), "{}", failure.message);
 
-        let end = overdue(&sync, false, at(2)).unwrap();
+        let end = overdue(&sync, Sight::NotConfigured, at(2)).unwrap();
         assert_eq!(end.state(), SyncState::Cancelled, "its application is gone");
     }
 }

@@ -34,6 +34,7 @@ use crate::sync::worker;
 use crate::sync::workers::Workers;
 use crate::telemetry::Metrics;
 use crate::trigger::timer;
+use crate::watch::Watches;
 
 /// Longest time from the wish to stop until the process ends. A call to a cluster in flight may
 /// take its own timeout of 30 s.
@@ -107,6 +108,7 @@ impl Server {
             queue: Queue::new(store.clone()),
             source: Source::new(&config.server.data),
             clusters: Clusters::new(config.server.limits.calls_per_cluster),
+            watches: Watches::default(),
             workers: Arc::new(Workers::new(config.server.limits.workers)),
             metrics: Arc::new(Metrics::new()),
             config: Arc::new(Live::new(config)),

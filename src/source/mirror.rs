@@ -38,6 +38,11 @@ impl Mirror {
         Self { path, place: RwLock::default() }
     }
 
+    /// Whether there is one, of whatever URL.
+    pub(super) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Opens it to read; nothing takes its place meanwhile.
     pub(super) fn read<T>(&self, read: impl FnOnce(Result<Git, git2::Error>) -> T) -> T {
         let _place = self.place.read().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,7 @@
 //! Every job opens the mirror for itself on a blocking thread. A repository is fetched once at a
 //! time; who asks meanwhile waits, and shares what comes of it.
 
+mod attempts;
 mod credentials;
 mod endpoint;
 pub mod error;
@@ -21,6 +22,8 @@ pub mod tree;
 mod unconfigured;
 mod wanted;
 
+pub use crate::source::attempts::{Fetches, Outage};
+
 #[cfg(test)]
 mod http_tests;
 #[cfg(test)]
@@ -31,7 +34,7 @@ mod tests;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use git2::Repository as Git;
@@ -45,6 +48,7 @@ use crate::config::Repository;
 use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::file::File;
 use crate::domain::name::RepositoryName;
+use crate::source::attempts::Attempts;
 use crate::source::endpoint::Endpoint;
 use crate::source::error::{FetchError, SourceError};
 use crate::source::github_app::Tokens;
@@ -81,7 +85,7 @@ struct Place {
     /// Fetches that have ended, whatever came of them.
     ended: AtomicU64,
     /// Those of them for which the remote was asked.
-    fetches: Mutex<Fetches>,
+    attempts: Mutex<Attempts>,
     /// Something in the mirror could not be read: the next fetch makes it anew.
     damaged: AtomicBool,
     /// Held while pins are written: refs are locked by files, and who finds one does not wait.
@@ -99,21 +103,9 @@ pub struct Fetched {
     pub duration: Duration,
 }
 
-/// How often the remote of a repository was asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Fetches {
-    /// Fetches that brought the mirror up to date.
-    pub succeeded: u64,
-    /// Those that did not.
-    pub failed: u64,
-    /// Whether the last one did not.
-    pub failing: bool,
-}
-
-impl Fetches {
-    fn count(&mut self, failing: bool) {
-        *(if failing { &mut self.failed } else { &mut self.succeeded }) += 1;
-        self.failing = failing;
+impl Place {
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -290,10 +282,13 @@ impl Source {
     /// How often the remotes were asked since the process started.
     pub fn fetches(&self) -> Vec<(RepositoryName, Fetches)> {
         let places = self.inner.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = places.iter().map(|(name, place)| {
-            (name.clone(), *place.fetches.lock().unwrap_or_else(PoisonError::into_inner))
-        });
-        counted.collect()
+        places.iter().map(|(name, place)| (name.clone(), place.attempts().fetches())).collect()
+    }
+
+    /// Since when a repository cannot be fetched, as far as fetches were tried, and why; none: it can.
+    pub fn outage(&self, repository: &RepositoryName) -> Option<Outage> {
+        let places = self.inner.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.get(repository)?.attempts().outage(Timestamp::now())
     }
 
     fn place(&self, name: &RepositoryName) -> Arc<Place> {
@@ -304,7 +299,7 @@ impl Source {
                 mirror: Mirror::new(path),
                 rounds: Arc::default(),
                 ended: AtomicU64::new(0),
-                fetches: Mutex::default(),
+                attempts: Mutex::default(),
                 damaged: AtomicBool::new(false),
                 pins: Mutex::default(),
                 client: Mutex::default(),
@@ -375,8 +370,10 @@ impl Inner {
         let mut client = place.client.lock().unwrap_or_else(PoisonError::into_inner);
         let link = Link::open(repository, endpoint.clone(), &mut client, &self.tokens);
         drop(client);
+        let begun = Timestamp::now();
+        place.attempts().begin(begun, !place.mirror.exists());
         let result = link.and_then(|link| place.mirror.fetch(&url, &link, revisions, damaged));
-        place.fetches.lock().unwrap_or_else(PoisonError::into_inner).count(result.is_err());
+        place.attempts().end(begun, result.as_ref().err());
         match &result {
             Ok(()) => {
                 place.damaged.store(false, Ordering::SeqCst);

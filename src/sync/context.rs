@@ -9,6 +9,7 @@ use crate::source::Source;
 use crate::store::Store;
 use crate::sync::workers::Workers;
 use crate::telemetry::Metrics;
+use crate::watch::Watches;
 
 /// The adapters that syncs work with. Cheap to clone.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct Context {
     pub source: Source,
     /// The API servers.
     pub clusters: Clusters,
+    /// What clusters show of what is applied, and whether they answer.
+    pub watches: Watches,
     /// How many syncs may be at work.
     pub workers: Arc<Workers>,
     /// What is counted and timed.

@@ -6,7 +6,12 @@
 //! to an [`Observation`](observations::Observation) at once. Who [listens](Watches::listen) is told
 //! which objects of which applications there is news of, not what the news are: news of one object
 //! that come together are one, so nothing that waits for a listener grows beyond what is watched.
+//!
+//! Whether an API server answers at all is asked by one small call in some seconds
+//! ([`Heartbeats`](heartbeat::Heartbeats)), however much is watched on it. What was seen before a
+//! silence is believed no longer: after it each watch begins with a new list.
 
+pub mod heartbeat;
 mod news;
 pub mod observations;
 pub mod places;
@@ -17,7 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::domain::name::ClusterName;
 use crate::domain::object::{ObjectKey, Resource};
+use crate::watch::heartbeat::{Reach, Silence};
 use crate::watch::news::Outbox;
 use crate::watch::observations::{Found, Observations};
 use crate::watch::places::{ClusterId, Place};
@@ -51,6 +58,8 @@ struct State {
     /// Kinds that may be watched in single namespaces only.
     narrow: HashSet<(ClusterId, Resource)>,
     observations: Observations,
+    /// The clusters whose hearts are listened to.
+    reaches: HashMap<ClusterName, Arc<Reach>>,
     listeners: Vec<Weak<Outbox>>,
 }
 
@@ -95,6 +104,18 @@ impl Watches {
         self.0.lock().observations.find(scope, object)
     }
 
+    /// Since when a cluster does not serve us, and why; none: it does, or was not asked yet.
+    pub fn silence(&self, cluster: &ClusterName) -> Option<Arc<Silence>> {
+        self.0.lock().reaches.get(cluster)?.silence()
+    }
+
+    /// The clusters that were asked, and whether each serves us.
+    pub fn reachable(&self) -> Vec<(ClusterName, bool)> {
+        let state = self.0.lock();
+        let reaches = state.reaches.iter();
+        reaches.map(|(name, reach)| (name.clone(), reach.silence().is_none())).collect()
+    }
+
     /// Whether objects of this kind are watched anywhere.
     pub fn follows(&self, cluster: &ClusterId, resource: &Resource) -> bool {
         self.0.lock().follows(cluster, resource)
@@ -113,7 +134,9 @@ impl Watches {
     /// Where the next watch of a scope puts what it sees.
     fn sink(&self, state: &mut State, scope: &Scope) -> Sink {
         state.started += 1;
-        Sink { shared: Arc::downgrade(&self.0), scope: scope.clone(), number: state.started }
+        let reach = Arc::clone(state.reaches.entry(scope.cluster.name.clone()).or_default());
+        let (shared, scope) = (Arc::downgrade(&self.0), scope.clone());
+        Sink { shared, scope, number: state.started, reach }
     }
 }
 
@@ -154,6 +177,7 @@ impl State {
                 }
                 self.observations.refuse(scope, reason);
             }
+            Seen::Lost => self.observations.lose(scope),
             Seen::Restarted => self.observations.restart(scope),
             Seen::Listed(key, observation) => self.observations.list(scope, key, observation),
             Seen::Complete => {
@@ -175,11 +199,15 @@ impl State {
                 }
             }
         }
+        self.tell(&news);
+    }
+
+    fn tell(&self, news: &News) {
         if news.is_empty() {
             return;
         }
         for listener in self.listeners.iter().filter_map(Weak::upgrade) {
-            listener.add(&news);
+            listener.add(news);
         }
     }
 }
@@ -193,6 +221,7 @@ struct Sink {
     shared: Weak<Shared>,
     scope: Scope,
     number: u64,
+    reach: Arc<Reach>,
 }
 
 impl Sink {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
-use crate::domain::name::ApplicationName;
+use crate::domain::name::{ApplicationName, ClusterName};
 use crate::domain::object::{ObjectKey, Resource};
 use crate::watch::places::ClusterId;
 
@@ -49,6 +49,8 @@ pub struct News {
     pub applications: HashMap<ApplicationName, Touched>,
     /// Kinds that are refused from now on: perhaps they are served in another version.
     pub refused: HashSet<(ClusterId, Resource)>,
+    /// Clusters that fell silent, or serve us again.
+    pub clusters: HashSet<ClusterName>,
     /// It may concern every application.
     pub everything: bool,
 }
@@ -72,6 +74,7 @@ impl News {
             self.applications.entry(application.clone()).or_default().add(touched.clone());
         }
         self.refused.extend(other.refused.iter().cloned());
+        self.clusters.extend(other.clusters.iter().cloned());
         self.everything |= other.everything;
     }
 }

@@ -75,6 +75,11 @@ pub(super) struct Observations {
 }
 
 impl Observations {
+    /// What was seen is no longer to be believed, until there is a new list.
+    pub(super) fn lose(&mut self, scope: &Scope) {
+        self.seen(scope).complete = false;
+    }
+
     /// A list begins.
     pub(super) fn restart(&mut self, scope: &Scope) {
         self.seen(scope).listing.clear();

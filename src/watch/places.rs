@@ -105,6 +105,12 @@ impl Places {
         self.kinds.retain(|(cluster, ..), resource| kept(cluster, resource));
     }
 
+    /// Asks a cluster again, be it in this round: it has answered others.
+    pub fn try_again(&mut self, cluster: &ClusterName) {
+        self.silent.remove(cluster);
+        self.looked_at.remove(cluster);
+    }
+
     /// Forgets how a kind is reached: it is no longer reached so.
     pub fn forget(&mut self, cluster: &ClusterId, resource: &Resource) {
         self.kinds.retain(|(id, ..), known| id != cluster || known != resource);

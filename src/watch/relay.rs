@@ -17,7 +17,10 @@ use crate::watch::{Scope, Sink};
 const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
 /// Something that a watch saw.
+#[derive(Debug)]
 pub(super) enum Seen {
+    /// Nothing for a while: the cluster was silent.
+    Lost,
     /// The list begins anew.
     Restarted,
     /// An object of the list.
@@ -34,10 +37,26 @@ pub(super) enum Seen {
     Refused(String),
 }
 
-/// Watches until nobody wants it any more.
+/// Why a watch begins anew.
+enum End {
+    /// The API server refused it.
+    Refused,
+    /// The API server is silent.
+    Silent,
+}
+
+/// Watches until nobody wants it any more. While the cluster is silent it rests.
 pub(super) async fn watch(cluster: Cluster, scope: Scope, sink: Sink) {
-    while relay(&cluster, &scope, &sink).await.is_some() {
-        tokio::time::sleep(REFUSED_PAUSE).await;
+    loop {
+        let end = tokio::select! {
+            relayed = relay(&cluster, &scope, &sink) => relayed.map(|()| End::Refused),
+            () = sink.reach.falls_silent() => sink.put(Seen::Lost).map(|()| End::Silent),
+        };
+        match end {
+            None => return,
+            Some(End::Refused) => tokio::time::sleep(REFUSED_PAUSE).await,
+            Some(End::Silent) => sink.reach.answers().await,
+        }
     }
 }
 
@@ -55,6 +74,7 @@ async fn relay(cluster: &Cluster, scope: &Scope, sink: &Sink) -> Option<()> {
             // The stream pauses and goes on by itself.
             Err(error) if error.is_transient() => {
                 tracing::debug!(cluster = %scope.cluster.name, %error, "a watch was interrupted");
+                sink.reach.hurry();
                 (None, false)
             }
             // What can be listed but not watched is listed again and again.

@@ -27,6 +27,7 @@ mod health;
 #[cfg(debug_assertions)]
 mod kill;
 mod kinds;
+mod outages;
 mod owners;
 mod prune;
 mod push;

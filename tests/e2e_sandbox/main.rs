@@ -44,6 +44,8 @@ mod kill;
 #[path = "../e2e/kinds.rs"]
 mod kinds;
 mod once;
+#[path = "../e2e/outages.rs"]
+mod outages;
 #[path = "../e2e/owners.rs"]
 mod owners;
 #[path = "../e2e/prune.rs"]
@@ -52,5 +54,6 @@ mod prune;
 mod push;
 #[path = "../e2e/refusals.rs"]
 mod refusals;
+mod refusing;
 #[path = "../e2e/restart.rs"]
 mod restart;

@@ -51,7 +51,7 @@ pub(in crate::http) async fn one(
     let state = store.application(&application.name).await?;
     let state = state.unwrap_or_else(|| ApplicationState::new(application.name.clone()));
     let inventory = store.inventory(&application.name, &application.cluster).await?;
-    let known = know(store, application, state).await?;
+    let known = know(&app.context, application, state).await?;
     let summary = ApplicationSummary::of(&config, &known);
     let last_error = known.last_sync.and_then(|sync| sync.error);
     Ok(Json(ApplicationDetail { summary, last_error, inventory }))

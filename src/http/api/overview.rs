@@ -17,8 +17,11 @@ use crate::domain::object::APPLICATION_LABEL;
 use crate::domain::sync::{Sync, SyncState, Trigger, WaitingFor};
 use crate::http::App;
 use crate::http::problem::Problem;
+use crate::source::Outage;
 use crate::store::error::StoreError;
 use crate::store::{Page, Store, SyncFilter};
+use crate::sync::context::Context;
+use crate::watch::heartbeat::Silence;
 
 /// An application as the lists show it.
 #[derive(Serialize, JsonSchema)]
@@ -44,8 +47,10 @@ pub(in crate::http) struct ApplicationSummary {
     /// The last applied commit that was seen to work; null: none yet.
     healthy: Option<CommitId>,
     sync_state: ApplicationSyncState,
-    /// The worst health of its objects.
+    /// The worst health of its objects; Unknown while the cluster does not answer.
     health: HealthStatus,
+    /// Since when its health is this; null: it was never judged.
+    health_since: Option<Timestamp>,
     /// When Git and the cluster were last compared in full; null: not yet.
     checked_at: Option<Timestamp>,
     /// The last sync that was queued; null: there was none.
@@ -92,9 +97,13 @@ enum ConditionType {
     WebhookMissing,
     /// Objects stayed on a cluster that the application was kept on before.
     LeftBehind,
+    /// The cluster does not answer, so that nothing is known of what is on it.
+    ClusterUnavailable,
+    /// The repository cannot be fetched: what was pushed to it since is not known.
+    RepositoryUnavailable,
     /// A sync waits for a person's yes.
     Blocked,
-    /// The last sync, or its last attempt, failed.
+    /// The last sync, or its last attempt, failed. While it is tried again, that is still so.
     SyncFailed,
     /// A sync waits for this object to be healthy.
     WaitingForHealth,
@@ -111,6 +120,10 @@ pub(in crate::http) struct Known {
     pub(super) last_sync: Option<Sync>,
     /// The sync that says where the application stands.
     decisive: Option<Sync>,
+    /// The cluster is silent.
+    silence: Option<Arc<Silence>>,
+    /// The repository cannot be fetched.
+    outage: Option<Outage>,
 }
 
 /// How many syncs of a commit, or of a state, are read to find the one that says where the
@@ -119,12 +132,22 @@ const SYNCS_LOOKED_AT: u32 = 10;
 /// What a sync is in while it is accepted and has no result; it may have no commit yet.
 const UNDER_WAY: [SyncState; 3] = [SyncState::Running, SyncState::Queued, SyncState::Retrying];
 
-/// Reads the syncs that tell of an application.
+/// Reads the syncs that tell of an application, and asks whether its hosts answer.
 pub(super) async fn know(
-    store: &Store,
+    context: &Context,
     application: Arc<Application>,
-    state: ApplicationState,
+    mut state: ApplicationState,
 ) -> Result<Known, StoreError> {
+    let store = &context.store;
+    let silence = context.watches.silence(&application.cluster);
+    if let Some(silence) = &silence
+        && state.health != HealthStatus::Unknown
+    {
+        // The observer is about to record it.
+        state.health = HealthStatus::Unknown;
+        state.health_changed_at = Some(silence.since);
+    }
+    let outage = context.source.outage(&application.repository);
     let last_sync = match state.last_sync {
         Some(id) => store.sync(id).await?,
         None => None,
@@ -137,7 +160,7 @@ pub(super) async fn know(
         }
         _ => last_sync.clone(),
     };
-    Ok(Known { application, state, last_sync, decisive })
+    Ok(Known { application, state, last_sync, decisive, silence, outage })
 }
 
 /// The sync that says where an application stands although a later one says nothing of it: one that
@@ -165,13 +188,18 @@ async fn before(store: &Store, state: &ApplicationState) -> Result<Option<Sync>,
 
 /// Reads what is known of every configured application, by name.
 pub(in crate::http) async fn all(app: &App, config: &Config) -> Result<Vec<Known>, Problem> {
-    let store = &app.context.store;
-    let mut states: HashMap<_, _> =
-        store.applications().await?.into_iter().map(|state| (state.name.clone(), state)).collect();
+    let context = &app.context;
+    let mut states: HashMap<_, _> = context
+        .store
+        .applications()
+        .await?
+        .into_iter()
+        .map(|state| (state.name.clone(), state))
+        .collect();
     let mut known = Vec::with_capacity(config.applications.len());
     for (name, application) in &config.applications {
         let state = states.remove(name).unwrap_or_else(|| ApplicationState::new(name.clone()));
-        known.push(know(store, Arc::clone(application), state).await?);
+        known.push(know(context, Arc::clone(application), state).await?);
     }
     Ok(known)
 }
@@ -200,6 +228,7 @@ impl ApplicationSummary {
             healthy: state.healthy.clone(),
             sync_state: known.sync_state(),
             health: state.health,
+            health_since: state.health_changed_at,
             checked_at: state.checked_at,
             last_sync: last_sync.as_ref().map(LastSync::of),
             conditions: conditions(config, known),
@@ -247,6 +276,16 @@ fn conditions(config: &Config, known: &Known) -> Vec<Condition> {
     for (cluster, objects) in &known.state.left_behind {
         tell(ConditionType::LeftBehind, left_behind(&known.application, cluster, *objects));
     }
+    if let Some(silence) = &known.silence {
+        tell(ConditionType::ClusterUnavailable, silent(&known.application.cluster, silence));
+    }
+    if let Some(Outage { since, reason }) = &known.outage {
+        let repository = &known.application.repository;
+        tell(
+            ConditionType::RepositoryUnavailable,
+            format!("repository {repository} cannot be fetched since {since}: {reason}"),
+        );
+    }
     let Some(sync) = &known.decisive else { return conditions };
     if let Some(plan) = &sync.plan
         && sync.state == SyncState::Blocked
@@ -258,7 +297,7 @@ fn conditions(config: &Config, known: &Known) -> Vec<Condition> {
         );
     }
     if let Some(error) = &sync.error
-        && matches!(sync.state, SyncState::Failed | SyncState::Retrying)
+        && tells_of_a_failure(sync.state)
     {
         tell(ConditionType::SyncFailed, error.message.clone());
     }
@@ -271,6 +310,18 @@ fn conditions(config: &Config, known: &Known) -> Vec<Condition> {
         }
     }
     conditions
+}
+
+/// Whether an error of a sync in this state is what a person should know. While it is tried again the
+/// last attempt has still failed; one that was stopped, or that a newer one took over from, has ended.
+fn tells_of_a_failure(state: SyncState) -> bool {
+    use SyncState::{Failed, Queued, Retrying, Running};
+    matches!(state, Failed | Retrying | Queued | Running)
+}
+
+fn silent(cluster: &ClusterName, silence: &Silence) -> String {
+    let Silence { since, reason } = silence;
+    format!("cluster {cluster} does not answer since {since}, so health is not known: {reason}")
 }
 
 fn left_behind(application: &Application, cluster: &ClusterName, objects: u64) -> String {

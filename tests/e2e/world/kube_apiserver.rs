@@ -100,6 +100,22 @@ impl ApiServer {
         child.wait().unwrap();
     }
 
+    /// Takes connections from now on, and answers nothing.
+    pub fn hang(&self) {
+        self.signal("STOP");
+    }
+
+    /// Answers again.
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.lock().unwrap().as_ref().unwrap().id().to_string();
+        let kill = ["-c", "kill -$0 $1", signal, &id];
+        assert!(Command::new("sh").args(kill).status().unwrap().success());
+    }
+
     /// A client with the rights of the admin.
     pub fn client(&self) -> Kubernetes {
         Kubernetes::new(self.url(), User::Admin.token())

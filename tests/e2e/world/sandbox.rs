@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use headstay::sandbox::fault::{Effect, Fault};
 use headstay::sandbox::{Options, Sandbox, World};
 
 use crate::world::api_server::{User, free_port};
@@ -43,6 +45,23 @@ impl ApiServer {
     /// Takes no connections any more; what it holds stays.
     pub fn stop(&self) {
         runtime().block_on(self.sandbox.disconnect());
+    }
+
+    /// Takes requests from now on, and answers none.
+    pub fn hang(&self) {
+        let effect = Effect::Delay(Duration::from_hours(1));
+        self.answer_all_with(effect);
+    }
+
+    /// Answers what comes from now on.
+    pub fn go_on(&self) {
+        self.sandbox.faults().clear();
+    }
+
+    /// This becomes of all requests from now on.
+    pub fn answer_all_with(&self, effect: Effect) {
+        let fault = Fault { request: String::new(), skip: 0, times: usize::MAX, effect };
+        self.sandbox.faults().plan(fault);
     }
 
     /// A client.

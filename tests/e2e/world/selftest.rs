@@ -1,6 +1,9 @@
 //! The parts of the world work by themselves, so that a story that fails tells of Headstay.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -60,6 +63,10 @@ fn the_api_server_keeps_what_it_has_while_it_is_down() {
     server.stop();
     assert!(admin.call("GET", &deployments, None).is_err());
     server.start();
+    server.hang();
+    assert!(!answers(&server), "while it hangs");
+    server.go_on();
+    assert!(answers(&server));
     admin.create(
         &deployments,
         &json!({"metadata": {"name": "web"}, "spec": {
@@ -74,6 +81,15 @@ fn the_api_server_keeps_what_it_has_while_it_is_down() {
     wait_until("the Deployment to be available", DEADLINE, || {
         admin.get(&format!("{deployments}/web")).unwrap()["status"]["availableReplicas"] == 1
     });
+}
+
+/// Whether an API server says anything within a second, be it that it speaks TLS only.
+fn answers(server: &ApiServer) -> bool {
+    let url = server.url();
+    let mut stream = TcpStream::connect(url.split_once("://").unwrap().1).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: api\r\n\r\n").unwrap();
+    stream.read(&mut [0]).is_ok_and(|count| count > 0)
 }
 
 /// What `main` points to, as git sees it over HTTP, unless the host is silent for a second.

@@ -162,6 +162,17 @@ impl Headstay {
         assert_eq!(status.code(), Some(0), "headstay ended with {status}:\n{}", self.log());
     }
 
+    /// What `headstay status` ends with.
+    #[track_caller]
+    pub fn exit_code_of_status(&self) -> i32 {
+        let output = Command::new(env!("CARGO_BIN_EXE_headstay"))
+            .args(["status", "--server", &format!("http://{}", self.address())])
+            .env("HEADSTAY_TOKEN", API_TOKEN)
+            .output()
+            .unwrap();
+        output.status.code().unwrap_or_else(|| panic!("{output:?}"))
+    }
+
     /// `127.0.0.1:<port>`; another one after each start.
     pub fn address(&self) -> String {
         self.address.lock().unwrap().clone()
