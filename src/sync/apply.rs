@@ -14,6 +14,7 @@ use crate::domain::commit::CommitId;
 use crate::domain::directives;
 use crate::domain::error::chain;
 use crate::domain::fields;
+use crate::domain::health::expectation::Expectation;
 use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::Desired;
@@ -312,7 +313,7 @@ fn applied_item(desired: &Desired, commit: &CommitId, object: &Value) -> Invento
     let metadata = &object["metadata"];
     let text = |name: &str| metadata[name].as_str().map(str::to_owned);
     let generation = metadata["generation"].as_i64();
-    let health = health::assess(object, generation);
+    let health = health::assess(object, generation, Expectation::Nothing);
     InventoryItem {
         hash: Some(desired.hash.clone()),
         uid: text("uid"),
@@ -335,7 +336,7 @@ async fn establish(scene: &Scene<'_>, foundations: &[Box<Desired>]) -> Result<()
             let live = scene.cluster.get(&desired.resource, &desired.key).await;
             let live = live.map_err(scene.cluster_error())?;
             let usable = live.is_some_and(|object| {
-                health::assess(&object, None).status == HealthStatus::Healthy
+                health::assess(&object, None, Expectation::Nothing).status == HealthStatus::Healthy
             });
             if usable {
                 break;

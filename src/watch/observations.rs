@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
+use crate::domain::health::expectation::Expectation;
 use crate::domain::health::{self, Health};
 use crate::domain::name::ApplicationName;
 use crate::domain::object::{APPLICATION_LABEL, ObjectKey};
@@ -36,7 +37,7 @@ impl Observation {
             uid: text("uid"),
             resource_version: text("resourceVersion"),
             generation,
-            health: health::assess(object, generation),
+            health: health::assess(object, generation, Expectation::Nothing),
             pods: health::selector::selects_pods(object),
             application: metadata["labels"][APPLICATION_LABEL]
                 .as_str()

@@ -1,17 +1,27 @@
-//! Conditions, and the rule for kinds that have no rule of their own.
+//! Conditions, as nearly every controller writes them.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::domain::health::{Health, field};
+use crate::domain::health::field;
+
+/// Conditions of one list that are read, its last ones: who keeps a history in it adds at the end.
+const READ_MAX: usize = 64;
 
 /// One entry of `status.conditions`.
 pub(super) struct Condition<'a> {
+    /// What it speaks of.
+    pub(super) of_type: &'a str,
     /// `True`, `False` or `Unknown`.
     pub(super) status: &'a str,
     /// One word, or empty.
     pub(super) reason: &'a str,
     /// A sentence, or empty.
     pub(super) message: &'a str,
+    /// When its status became what it is.
+    since: Option<Timestamp>,
     /// The generation that it speaks of, where the controller says so.
     observed: Option<i64>,
 }
@@ -30,6 +40,11 @@ impl Condition<'_> {
     /// Whether it was written for an earlier generation than the one we want to hear of.
     pub(super) fn is_outdated(&self, want: Option<i64>) -> bool {
         self.observed.is_some_and(|observed| Some(observed) < want)
+    }
+
+    /// `Ready is False: ReadinessFailed: no back end answers`
+    pub(super) fn tell(&self) -> String {
+        format!("{} is {}: {self}", self.of_type, self.status)
     }
 }
 
@@ -52,13 +67,37 @@ pub(super) fn find<'a>(object: &'a Value, of_type: &str) -> Option<Condition<'a>
 
 /// The condition of a type in a list that is kept elsewhere than in the status.
 pub(super) fn find_in<'a>(conditions: &'a [Value], of_type: &str) -> Option<Condition<'a>> {
-    let found = conditions.iter().find(|c| field::text(c, "/type") == Some(of_type))?;
-    let text = |pointer| field::text(found, pointer).unwrap_or_default();
+    conditions.iter().find(|c| field::text(c, "/type") == Some(of_type)).and_then(condition)
+}
+
+/// All conditions of an object.
+pub(super) fn all(object: &Value) -> Vec<Condition<'_>> {
+    read(field::list(object, "/status/conditions"))
+}
+
+/// The conditions of a list, as far as they can be read. A list that has a type twice is a history, of
+/// which the last entry is what holds now.
+pub(super) fn read(conditions: &[Value]) -> Vec<Condition<'_>> {
+    let first = conditions.len().saturating_sub(READ_MAX);
+    let mut read: Vec<_> = conditions[first..].iter().filter_map(condition).collect();
+    let types: BTreeSet<&str> = read.iter().map(|one| one.of_type).collect();
+    if types.len() < read.len() {
+        let last = read.iter().enumerate().max_by_key(|(nth, one)| (one.since, *nth));
+        let last = last.map_or(0, |(nth, _)| nth);
+        read = vec![read.swap_remove(last)];
+    }
+    read
+}
+
+fn condition(value: &Value) -> Option<Condition<'_>> {
+    let text = |pointer| field::text(value, pointer).unwrap_or_default();
     Some(Condition {
+        of_type: field::text(value, "/type")?,
         status: text("/status"),
         reason: text("/reason"),
         message: text("/message"),
-        observed: field::int(found, "/observedGeneration"),
+        since: field::text(value, "/lastTransitionTime").and_then(|time| time.parse().ok()),
+        observed: field::int(value, "/observedGeneration"),
     })
 }
 
@@ -68,104 +107,29 @@ pub(super) fn observed_generation(object: &Value) -> Option<i64> {
     observed.as_i64().or_else(|| observed.as_str()?.parse().ok())
 }
 
-/// The rule for kinds without one: `Stalled`, then `Reconciling` (kstatus), then `Ready`, or
-/// `Available` where there is no `Ready` (Argo CD's custom rules, mostly); an object without any of
-/// them is healthy once it exists (kstatus). `Ready: False` is Progressing, because most controllers
-/// say so on the way; those that know better set `Stalled`.
-///
-/// Where the status as a whole names no generation, a condition that does is held to it (own).
-pub(super) fn generic(object: &Value, want: Option<i64>) -> Health {
-    let want = want.filter(|_| observed_generation(object).is_none());
-    let current = |of_type| find(object, of_type).filter(|found| !found.is_outdated(want));
-    if let Some(stalled) = current("Stalled").filter(Condition::is_true) {
-        return Health::degraded(format!("stalled: {stalled}"));
-    }
-    if let Some(reconciling) = current("Reconciling").filter(Condition::is_true) {
-        return Health::progressing(format!("reconciling: {reconciling}"));
-    }
-    for of_type in ["Ready", "Available"] {
-        let Some(found) = find(object, of_type) else { continue };
-        return if found.is_outdated(want) {
-            Health::progressing(format!("condition {of_type} is of an earlier generation"))
-        } else if found.is_true() {
-            Health::healthy()
-        } else {
-            Health::progressing(format!("{of_type} is {}: {found}", found.status))
-        };
-    }
-    Health::healthy()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::health::HealthStatus::{Degraded, Healthy, Progressing};
-    use crate::domain::health::tests::{check, condition};
 
     #[test]
-    fn other_kinds_are_read_by_their_conditions() {
-        let status = |conditions: Value| json!({"conditions": conditions});
-        let ready = |ready: &str| condition("Ready", ready, "Probing");
-        let old = json!({"type": "Ready", "status": "True", "observedGeneration": 2});
-        check(
-            "example.org/v1",
-            "Widget",
-            vec![
-                (json!({}), Value::Null, Healthy, ""),
-                (json!({}), status(json!([])), Healthy, ""),
-                (json!({}), status(json!([ready("True")])), Healthy, ""),
-                (
-                    json!({}),
-                    status(json!([ready("False")])),
-                    Progressing,
-                    "Ready is False: Probing: why",
-                ),
-                (
-                    json!({}),
-                    status(json!([ready("Unknown")])),
-                    Progressing,
-                    "Ready is Unknown: Probing: why",
-                ),
-                (
-                    json!({}),
-                    status(json!([ready("True"), condition("Reconciling", "True", "")])),
-                    Progressing,
-                    "reconciling: why",
-                ),
-                (
-                    json!({}),
-                    status(json!([
-                        condition("Reconciling", "True", ""),
-                        condition("Stalled", "True", "X")
-                    ])),
-                    Degraded,
-                    "stalled: X: why",
-                ),
-                (json!({}), status(json!([condition("Stalled", "False", "")])), Healthy, ""),
-                (json!({}), status(json!([condition("Available", "True", "")])), Healthy, ""),
-                (
-                    json!({}),
-                    status(json!([condition("Available", "False", "")])),
-                    Progressing,
-                    "Available is False: why",
-                ),
-                (
-                    json!({}),
-                    status(json!([old.clone()])),
-                    Progressing,
-                    "condition Ready is of an earlier generation",
-                ),
-                (json!({}), json!({"observedGeneration": 3, "conditions": [old]}), Healthy, ""),
-                (
-                    json!({}),
-                    json!({"observedGeneration": "2"}),
-                    Progressing,
-                    "observed generation 2, want 3",
-                ),
-                (json!({}), json!({"observedGeneration": {}, "conditions": "odd"}), Healthy, ""),
-            ],
-        );
+    fn of_a_history_only_the_last_entry_holds() {
+        let of = |of_type: &str, second: u8| {
+            json!({"type": of_type, "status": "True",
+                   "lastTransitionTime": format!("2026-01-01T00:00:0{second}Z")})
+        };
+        let types = |conditions: &[Value]| {
+            let read = read(conditions);
+            read.iter().map(|one| one.of_type.to_owned()).collect::<Vec<_>>()
+        };
+        let each_once = [of("Ready", 1), json!({"status": "True"}), of("Synced", 2)];
+        assert_eq!(types(&each_once), ["Ready", "Synced"]);
+        let history = [of("ready", 3), of("error", 2), of("ready", 1)];
+        assert_eq!(types(&history), ["ready"]);
+        let untimed = ["ready", "error", "ready", "error"].map(|of_type| json!({"type": of_type}));
+        assert_eq!(types(&untimed), ["error"]);
+        let long: Vec<_> = (0..100).map(|_| of("ready", 1)).chain([of("error", 9)]).collect();
+        assert_eq!(types(&long), ["error"]);
     }
 }

@@ -4,7 +4,9 @@
 //! rules per kind are kstatus', Argo CD's or our own, as each one says.
 
 mod conditions;
+pub mod expectation;
 mod field;
+mod generic;
 mod platform;
 pub mod pods;
 pub mod prospect;
@@ -12,10 +14,12 @@ pub mod reason;
 pub mod selector;
 mod workloads;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::health::expectation::Expectation;
 use crate::domain::health::prospect::Prospect;
 use crate::domain::object::{GroupKind, ObjectKey, split_api_version};
 
@@ -66,7 +70,7 @@ impl HealthStatus {
 pub struct Health {
     /// The verdict.
     pub status: HealthStatus,
-    /// What is missing to be healthy, or what is wrong; none when healthy.
+    /// What is missing to be healthy, or what is wrong; none when healthy, or what is odd about it.
     pub reason: Option<String>,
     /// What may still become of it. It is not kept: whoever reads the object anew finds it anew.
     #[serde(skip)]
@@ -104,6 +108,25 @@ impl Health {
         Self::because(HealthStatus::Suspended, reason)
     }
 
+    /// What it is at a time: nobody is waited for longer than that may take.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        match self.prospect {
+            Prospect::Until(end) if end <= now => {
+                let text = format!(
+                    "nobody has written the status that its kind promises within {} s",
+                    expectation::PATIENCE.as_secs()
+                );
+                Self::because(HealthStatus::Healthy, text)
+            }
+            _ => self,
+        }
+    }
+
+    fn is_bad(&self) -> bool {
+        self.status == HealthStatus::Degraded
+    }
+
     /// A verdict and its reason, brought to one line of bounded length.
     pub fn because(status: HealthStatus, reason: impl AsRef<str>) -> Self {
         Self::recorded(status, Some(one_line(reason.as_ref())))
@@ -115,8 +138,11 @@ impl Health {
 /// `applied_generation` is its `metadata.generation` after our apply: an object read from before
 /// that, or a status that its controller wrote before that, says nothing of what we applied and is
 /// Progressing. Kinds that the API server keeps no generation of (Service, `PersistentVolumeClaim`,
-/// Namespace …) are judged as they are.
-pub fn assess(object: &Value, applied_generation: Option<i64>) -> Health {
+/// Namespace …) are judged as they are. `expectation` is what the rest of the cluster lets expect of
+/// the object ([`expectation`]).
+///
+/// What the verdict is at a time, [`Health::at`] says.
+pub fn assess(object: &Value, applied_generation: Option<i64>, expectation: Expectation) -> Health {
     let generation = field::int(object, "/metadata/generation");
     let want = generation.max(applied_generation);
     if let Some(health) = leaving(object).or_else(|| outdated(object, applied_generation, want)) {
@@ -132,7 +158,7 @@ pub fn assess(object: &Value, applied_generation: Option<i64>) -> Health {
         ("batch", "Job") => workloads::job(object),
         ("batch", "CronJob") => workloads::cron_job(object),
         ("", "Pod") => pods::pod(object),
-        ("", "PersistentVolumeClaim") => platform::volume_claim(object),
+        ("", "PersistentVolumeClaim") => platform::volume_claim(object, expectation),
         ("", "PersistentVolume") => platform::volume(object),
         ("", "Service") => platform::service(object),
         ("", "Namespace") => platform::namespace(object),
@@ -141,7 +167,7 @@ pub fn assess(object: &Value, applied_generation: Option<i64>) -> Health {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => platform::definition(object),
         ("apiregistration.k8s.io", "APIService") => platform::api_service(object),
         _ if is_static(group, kind) => Health::healthy(),
-        _ => conditions::generic(object, want),
+        _ => generic::generic(object, want, expectation),
     }
 }
 

@@ -3,27 +3,34 @@
 use serde_json::Value;
 
 use crate::domain::health::conditions::{find, find_in};
+use crate::domain::health::expectation::Expectation;
 use crate::domain::health::workloads::unobserved;
 use crate::domain::health::{Health, field};
 
 /// kstatus, but Lost is Degraded (Argo CD), and a claim that waits for its first consumer is healthy:
 /// else an application whose Pods come in a later wave, or are scaled to zero, would wait for ever.
-pub(super) fn volume_claim(claim: &Value) -> Health {
+pub(super) fn volume_claim(claim: &Value, expectation: Expectation) -> Health {
+    let class = field::text(claim, "/spec/storageClassName");
     match field::text(claim, "/status/phase") {
         Some("Bound") => Health::healthy(),
         Some("Lost") => Health::degraded("lost: the volume that it was bound to is gone"),
-        Some("Pending") if waits_for_consumer(claim) => Health::healthy(),
+        Some("Pending") if expectation != Expectation::Binding && waits_for_consumer(claim) => {
+            Health::healthy()
+        }
+        // The API server fills in the default class, where there is one.
+        Some("Pending") if class.is_none() => Health::progressing(
+            "not bound: it has no storage class, so only a volume made by hand fits",
+        ),
         Some(phase) => Health::progressing(format!("not bound: {phase}")),
         None => Health::progressing("not bound"),
     }
 }
 
-/// Own. The binding mode is a field of the storage class, not of the claim, but the volume
-/// controller's traces tell: it writes the name of the provisioner on a claim as soon as it asks for
-/// a volume, which with `WaitForFirstConsumer` is when the scheduler has written the node of the
-/// first consumer. A claim with a class and neither annotation is not asked for yet. (So is one whose
-/// class does not exist, and any one in the moment before the controller has looked; the Pods that
-/// use it wait for it and say so.)
+/// Own. The binding mode is a field of the storage class. Where that could be read, the
+/// [`Expectation`] has it. Where not, the traces of the volume controller tell: it writes the name of
+/// the provisioner on a claim as soon as it asks for a volume, which with `WaitForFirstConsumer` is
+/// when the scheduler has written the node of the first consumer. A claim with a class and neither
+/// annotation is not asked for yet; one that names its volume waits for that.
 fn waits_for_consumer(claim: &Value) -> bool {
     const TRACES: [&str; 3] = [
         "/metadata/annotations/volume.kubernetes.io~1selected-node",
@@ -159,8 +166,10 @@ mod tests {
             (without_class, Progressing),
             (claim(json!({}), "Lost"), Degraded),
         ] {
-            assert_eq!(assess(&claim, None).status, verdict, "{claim}");
+            assert_eq!(assess(&claim, None, Expectation::Nothing).status, verdict, "{claim}");
         }
+        let at_once = assess(&claim(json!({}), "Pending"), None, Expectation::Binding);
+        assert_eq!(at_once, Health::progressing("not bound: Pending"));
     }
 
     #[test]
@@ -274,7 +283,7 @@ mod tests {
         let conditions = status("True", "True", "ValidMetricFound")["conditions"].to_string();
         let v1 = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler",
             "metadata": {"annotations": {"autoscaling.alpha.kubernetes.io/conditions": conditions}}});
-        assert_eq!(assess(&v1, None), Health::healthy());
+        assert_eq!(assess(&v1, None, Expectation::Nothing), Health::healthy());
     }
 
     #[test]

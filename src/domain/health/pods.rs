@@ -187,6 +187,7 @@ mod tests {
     use super::*;
     use crate::domain::health::HealthStatus::{self, Degraded, Healthy, Progressing};
     use crate::domain::health::assess;
+    use crate::domain::health::expectation::Expectation;
 
     fn pod(policy: &str, status: &Value) -> Value {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-1"},
@@ -267,7 +268,7 @@ mod tests {
         ];
         for (policy, status, verdict, reason) in cases {
             let pod = pod(policy, &status);
-            assert_eq!(assess(&pod, None).status, verdict, "{pod}");
+            assert_eq!(assess(&pod, None, Expectation::Nothing).status, verdict, "{pod}");
             assert_eq!(pod_reason(&pod).unwrap_or_default(), reason, "{pod}");
         }
     }

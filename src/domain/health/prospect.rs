@@ -1,5 +1,7 @@
 //! What may still become of a verdict.
 
+use jiff::Timestamp;
+
 /// Whether waiting may change a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Prospect {
@@ -10,4 +12,7 @@ pub enum Prospect {
     /// what ran once and has failed (a Job, a Pod). What a controller goes on trying is open, even
     /// beyond its own deadline: the next commit may bring what it lacks.
     Final,
+    /// It is good until then, unless the object changes: somebody is expected to say something, and
+    /// is given up then ([`Health::at`](super::Health::at)).
+    Until(Timestamp),
 }
