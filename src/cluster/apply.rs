@@ -13,6 +13,7 @@ use crate::cluster::{Cluster, Writer};
 use crate::domain::fields;
 use crate::domain::manifest::Desired;
 use crate::domain::object::FIELD_MANAGER;
+use crate::failpoint::failpoint;
 
 const APPLY_PATCH: &str = "application/apply-patch+yaml";
 const JSON_PATCH: &str = "application/json-patch+json";
@@ -75,6 +76,7 @@ impl Writer<'_> {
         let purpose = Purpose::Write(self.gate);
         let call = write(desired, Method::POST, &collection, JSON, &desired.value, purpose, None);
         let mut created = applied(self.cluster.heed(&desired.resource, self.send(&call).await)?);
+        failpoint("create:after");
         if let Some(owned) = self.take_over(desired, &created.object).await? {
             created.object = owned;
         }

@@ -27,6 +27,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::config::secret::Secret;
 use crate::domain::commit::Revision;
 use crate::domain::name::{
@@ -273,6 +275,16 @@ pub struct Application {
     pub namespace: Option<String>,
     /// How.
     pub sync: SyncPolicy,
+}
+
+impl Application {
+    /// All settings that decide what is done about its objects, in one digest, with the name of the
+    /// installation: as long as it is the same, what was compared by them need not be again.
+    pub fn settings(&self, instance: &str) -> String {
+        let mut digest = Sha256::new_with_prefix(format!("{self:?}"));
+        digest.update(instance);
+        hex::encode(digest.finalize())
+    }
 }
 
 /// `applications[].sync`.

@@ -16,6 +16,7 @@ pub const WAVE_ANNOTATION: &str = "headstay.dev/wave";
 const ARGO_WAVE_ANNOTATION: &str = "argocd.argoproj.io/sync-wave";
 /// Argo CD's list of options, of which `Prune=false` is honoured.
 const ARGO_OPTIONS_ANNOTATION: &str = "argocd.argoproj.io/sync-options";
+const ARGO_KEEPS: &str = "Prune=false";
 
 /// What the annotations of one object ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,10 +63,8 @@ pub struct InvalidDirective {
 pub fn read(object: &Value) -> Result<Directives, InvalidDirective> {
     let annotation = |key: &str| object.pointer("/metadata/annotations")?.get(key)?.as_str();
     let prune_disabled = flag(annotation, PRUNE_ANNOTATION, "disabled", "`disabled`, or none")?;
-    let argo_keeps = annotation(ARGO_OPTIONS_ANNOTATION)
-        .is_some_and(|options| options.split(',').any(|option| option.trim() == "Prune=false"));
     Ok(Directives {
-        prune_disabled: prune_disabled || argo_keeps,
+        prune_disabled: prune_disabled || argo_keeps(annotation),
         force: flag(annotation, FORCE_ANNOTATION, "enabled", "`enabled`, or none")?,
         apply: apply_mode(annotation(APPLY_ANNOTATION))?,
         drift_ignored: flag(annotation, DRIFT_ANNOTATION, "ignore", "`ignore`, or none")?,
@@ -74,6 +73,24 @@ pub fn read(object: &Value) -> Result<Directives, InvalidDirective> {
             None => wave(annotation, ARGO_WAVE_ANNOTATION)?.unwrap_or_default(),
         },
     })
+}
+
+/// Why the annotations of a live object keep it from being pruned; none: they do not. What is said
+/// there without a meaning keeps it as well: whoever wrote it thought of something.
+pub fn keeps_from_prune(object: &Value) -> Option<String> {
+    let annotation = |key: &str| object.pointer("/metadata/annotations")?.get(key)?.as_str();
+    match annotation(PRUNE_ANNOTATION) {
+        Some(value) => Some(format!("its annotation {PRUNE_ANNOTATION} is `{value}`")),
+        None if argo_keeps(annotation) => {
+            Some(format!("its annotation {ARGO_OPTIONS_ANNOTATION} says `{ARGO_KEEPS}`"))
+        }
+        None => None,
+    }
+}
+
+fn argo_keeps<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> bool {
+    annotation(ARGO_OPTIONS_ANNOTATION)
+        .is_some_and(|options| options.split(',').any(|option| option.trim() == ARGO_KEEPS))
 }
 
 fn flag<'a>(

@@ -28,6 +28,19 @@ pub fn owned_by_us(live: &Value, application: Option<&str>, instance: &str) -> b
         && our_entry(live).is_some()
 }
 
+/// Whether we made this object and were stopped before its fields were ours: it has our marks, and
+/// what a create left us as the manager of.
+pub fn made_by_us(live: &Value, application: &str, instance: &str) -> bool {
+    let metadata = &live["metadata"];
+    let created = |entry: &Value| {
+        entry["manager"] == FIELD_MANAGER && entry["operation"] == "Update" && is_whole(entry)
+    };
+    metadata["labels"][APPLICATION_LABEL] == application
+        && metadata["annotations"][INSTANCE_ANNOTATION] == instance
+        && our_entry(live).is_none()
+        && entries(live).any(created)
+}
+
 /// Whether the same fields are ours in both. A dry run and the live object that differ in this
 /// differ, although every value may be the same: a field that somebody set to another value and
 /// back is no longer ours.

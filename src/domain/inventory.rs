@@ -45,12 +45,14 @@ pub struct InventoryItem {
 }
 
 impl InventoryItem {
-    /// Whether its absence is no loss: a Job that finished and was cleared away has done its work,
-    /// and would do it again if it were put back.
+    /// Whether its absence is no loss: a Job that finished and was cleared away has done its work, and
+    /// would do it again if it were put back. Its end may not have been seen, for it may be cleared
+    /// away at once: only one that is known to be `Missing`, for it was seen to go before it had
+    /// finished, is not done.
     pub fn is_done(&self) -> bool {
         self.object.is("batch", "Job")
             && self.hash.is_some()
-            && self.health == HealthStatus::Healthy
+            && self.health != HealthStatus::Missing
     }
 }
 
@@ -66,6 +68,11 @@ pub enum Kept {
     ByAnnotation,
     /// Another application takes it over, or may, as soon as it comes to the same commit.
     ForNeighbour,
+    /// A person stopped the sync that was to prune it: it is pruned when Git changes, or somebody
+    /// asks for a sync.
+    ByPerson,
+    /// It is deleted, and goes when its finalizers are through.
+    Terminating,
 }
 
 impl Kept {
@@ -76,6 +83,8 @@ impl Kept {
             Self::ByPolicy => "byPolicy",
             Self::ByAnnotation => "byAnnotation",
             Self::ForNeighbour => "forNeighbour",
+            Self::ByPerson => "byPerson",
+            Self::Terminating => "terminating",
         }
     }
 }
@@ -96,6 +105,9 @@ pub struct ApplicationState {
     pub healthy: Option<CommitId>,
     /// What the last complete apply was made from (see `domain::plan::Inputs`).
     pub inputs: Option<String>,
+    /// The settings by which its objects were last compared in full (see `Application::settings`);
+    /// null: that is not known.
+    pub settings: Option<String>,
     /// The worst health of its objects.
     pub health: HealthStatus,
     /// When its health last changed.
@@ -146,6 +158,7 @@ impl ApplicationState {
             applied_at: None,
             healthy: None,
             inputs: None,
+            settings: None,
             health: HealthStatus::Unknown,
             health_changed_at: None,
             last_sync: None,

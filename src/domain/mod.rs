@@ -17,6 +17,7 @@ pub mod name;
 pub mod object;
 pub mod order;
 pub mod plan;
+pub mod prune;
 pub mod repository_url;
 pub mod resolve;
 pub mod retry;

@@ -5,14 +5,9 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::domain::commit::CommitId;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::{Desired, Manifest};
-use crate::domain::object::{GroupKind, GroupVersionKind, ObjectKey};
-
-/// Owned objects from which on the percentage of the prune limit counts: of three objects, one is
-/// already 33 %.
-const PERCENT_COUNTS_FROM: usize = 10;
+use crate::domain::object::{GroupVersionKind, ObjectKey};
 
 /// The objects that need a look at the cluster, and how many do not.
 #[derive(Debug, Default, PartialEq)]
@@ -69,55 +64,6 @@ pub fn possible_keys(manifests: &[Manifest], namespace: Option<&str>) -> HashSet
     keys
 }
 
-/// How much one sync may prune without being asked.
-pub struct PruneBounds<'a> {
-    /// Percent of the inventory.
-    pub percent: u32,
-    /// Number of objects.
-    pub objects: u32,
-    /// Whether no object of this kind may be pruned unasked.
-    pub guarded: &'a (dyn Fn(&GroupKind) -> bool + Sync),
-}
-
-/// Says which bound pruning these objects would break, or none.
-pub fn beyond_prune_limit(
-    prune: &[ObjectKey],
-    owned: usize,
-    bounds: &PruneBounds<'_>,
-) -> Option<String> {
-    if let Some(object) = prune.iter().find(|object| (bounds.guarded)(&object.group_kind())) {
-        return Some(format!("{object} is of a kind that is only pruned when approved"));
-    }
-    if prune.len() > bounds.objects as usize {
-        return Some(format!(
-            "it would prune {} objects, more than the limit of {}",
-            prune.len(),
-            bounds.objects
-        ));
-    }
-    let share = prune.len() * 100;
-    if owned >= PERCENT_COUNTS_FROM && share > owned * bounds.percent as usize {
-        return Some(format!(
-            "it would prune {} of {owned} objects, more than {} %",
-            prune.len(),
-            bounds.percent
-        ));
-    }
-    None
-}
-
-/// Names a plan: what an approval is bound to.
-pub fn hash(commit: &CommitId, prune: &[ObjectKey]) -> String {
-    let mut lines: Vec<_> = prune.iter().map(ToString::to_string).collect();
-    lines.sort_unstable();
-    let mut digest = Sha256::new_with_prefix(commit.as_str());
-    for line in lines {
-        digest.update("\n");
-        digest.update(line);
-    }
-    hex::encode(&digest.finalize()[..8])
-}
-
 /// Everything that decides what a commit means for an application, in one digest. Two equal
 /// digests render to equal objects for the same place.
 pub struct Inputs<'a> {
@@ -148,26 +94,6 @@ mod tests {
     use super::*;
     use crate::domain::manifest::Origin;
 
-    fn keys(count: usize, kind: &str) -> Vec<ObjectKey> {
-        (0..count)
-            .map(|n| ObjectKey {
-                group: String::new(),
-                kind: kind.into(),
-                namespace: Some("shop".into()),
-                name: format!("o{n}"),
-            })
-            .collect()
-    }
-
-    fn limit(prune: &[ObjectKey], owned: usize) -> Option<String> {
-        let guarded = |kind: &GroupKind| kind.kind == "Namespace";
-        beyond_prune_limit(
-            prune,
-            owned,
-            &PruneBounds { percent: 50, objects: 100, guarded: &guarded },
-        )
-    }
-
     #[test]
     fn a_manifest_names_an_object_in_its_namespace_or_in_none() {
         let manifest = |namespace: Option<&str>| Manifest {
@@ -194,35 +120,6 @@ mod tests {
             let named: HashSet<_> = named.iter().copied().map(key).collect();
             assert_eq!(keys, named, "{own:?} {default:?}");
         }
-    }
-
-    #[test]
-    fn few_objects_are_pruned_unasked() {
-        assert_eq!(limit(&[], 0), None);
-        assert_eq!(limit(&keys(9, "ConfigMap"), 9), None);
-        assert_eq!(limit(&keys(5, "ConfigMap"), 10), None);
-    }
-
-    #[test]
-    fn each_bound_blocks_by_itself() {
-        let percent = limit(&keys(6, "ConfigMap"), 10).unwrap();
-        assert!(percent.contains("6 of 10 objects, more than 50 %"), "{percent}");
-        let objects = limit(&keys(101, "ConfigMap"), 1000).unwrap();
-        assert!(objects.contains("more than the limit of 100"), "{objects}");
-        let kind = limit(&keys(1, "Namespace"), 1000).unwrap();
-        assert!(kind.contains("only pruned when approved"), "{kind}");
-    }
-
-    #[test]
-    fn a_plan_is_named_by_its_commit_and_its_objects_in_any_order() {
-        let commit: CommitId = "a".repeat(40).parse().unwrap();
-        let other: CommitId = "b".repeat(40).parse().unwrap();
-        let mut objects = keys(3, "ConfigMap");
-        let name = hash(&commit, &objects);
-        objects.reverse();
-        assert_eq!(hash(&commit, &objects), name);
-        assert_ne!(hash(&other, &objects), name);
-        assert_ne!(hash(&commit, &objects[1..]), name);
     }
 
     #[test]

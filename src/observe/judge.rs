@@ -54,6 +54,9 @@ pub(super) async fn judge(
         // Not everything is listed yet: the event that completes the list comes back here.
         return Ok(());
     };
+    let lets_go =
+        |verdict: &Verdict| health::allows_prune(&verdict.item.object, verdict.health.status);
+    let prunes_next = prunes_next && verdicts.iter().all(lets_go);
     let overall = overall(
         known.as_ref().is_some_and(|state| state.applied.is_some()),
         verdicts.iter().map(|verdict| verdict.health.status),
@@ -170,7 +173,11 @@ async fn verdicts(
                 let health = Health::because(HealthStatus::Unknown, reason);
                 verdicts.push(Verdict { item, health, explained: false, pods: None });
             }
-            Found::Absent => {
+            Found::CutShort(uid) if item.uid.as_ref() == Some(&uid) => {
+                let health = gone("it was deleted before it had finished");
+                verdicts.push(Verdict { item, health, explained: true, pods: None });
+            }
+            Found::CutShort(_) | Found::Absent => {
                 let health = absent(&item);
                 verdicts.push(Verdict { item, health, explained: true, pods: None });
             }
@@ -188,11 +195,14 @@ fn gone(reason: &str) -> Health {
 }
 
 fn absent(item: &InventoryItem) -> Health {
-    // A Job that finished and was cleared away has done its work.
-    if item.is_done() {
-        return Health::recorded(item.health, item.health_reason.clone());
+    if !item.is_done() {
+        return gone("it is not there");
     }
-    gone("it is not there")
+    // A Job may be cleared away right after its end, which is then not seen.
+    match item.health {
+        HealthStatus::Progressing | HealthStatus::Unknown => Health::healthy(),
+        seen => Health::recorded(seen, item.health_reason.clone()),
+    }
 }
 
 /// Nothing is healthy before a state newer than our apply was seen.

@@ -135,7 +135,8 @@ impl Server {
         let stop = CancellationToken::new();
         let mut tasks = Tasks { set: JoinSet::new(), stop: stop.clone() };
 
-        context.store.configure(&places(&context.config.load())).await?;
+        let config = context.config.load();
+        context.store.configure(&places(&config), config.server.instance.as_str()).await?;
         // Before the timer, which would otherwise ask for all of these checks again.
         start_applications(&context).await?;
         let router = http::router(App::new(context.clone(), Arc::clone(&ready)));

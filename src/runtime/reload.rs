@@ -78,7 +78,7 @@ async fn replace(context: &Context, config: Config, stop: &CancellationToken) {
 /// process stops.
 async fn record_places(context: &Context, config: &Config, stop: &CancellationToken) -> bool {
     let places = places(config);
-    while let Err(error) = context.store.configure(&places).await {
+    while let Err(error) = context.store.configure(&places, config.server.instance.as_str()).await {
         tracing::warn!(
             error = %chain(&error),
             "could not record which applications there are; until then the configuration before stays in force"

@@ -14,13 +14,15 @@ use crate::store::rows::{self, json, json_or_null, micros, parsed, word};
 use crate::store::{ApplicationChange, Store};
 
 impl Store {
-    /// Says which applications there are, each with the cluster that it is kept on. One that has
+    /// Says which applications there are, each with the cluster that it is kept on, and the name of
+    /// this installation. One that has
     /// moved begins anew there: nothing is applied yet, and what waits for the health of the old
     /// place or for a yes to its plan, or would prune there, ends. So does that of an application
     /// that left. To be called at the start and whenever the configuration has changed.
     pub async fn configure(
         &self,
         applications: &[(ApplicationName, ClusterName)],
+        instance: &str,
     ) -> Result<(), StoreError> {
         let now = micros(self.now());
         let work = async {
@@ -33,9 +35,19 @@ impl Store {
             for statement in [PLACE, LEAVE, ADOPT] {
                 sqlx::query(statement).bind(&list).bind(now).execute(&mut *tx).await?;
             }
+            sqlx::query(INSTANCE).bind(instance).bind(now).execute(&mut *tx).await?;
             tx.commit().await
         };
         work.await.map_err(failed("record which applications there are"))
+    }
+
+    /// Every name that this installation was configured with.
+    pub async fn instances(&self) -> Result<Vec<String>, StoreError> {
+        let work = async {
+            let query = sqlx::query_scalar("SELECT name FROM instances ORDER BY since");
+            query.fetch_all(self.readers()).await
+        };
+        work.await.map_err(failed("read the names of this installation"))
     }
 
     /// The applications at which the timer is to look by `now`.
@@ -118,6 +130,16 @@ pub(super) async fn count_unannounced(
     query.bind(application.as_str()).bind(count).execute(connection).await.map(drop)
 }
 
+/// Has the timer look at an application at once.
+pub(super) async fn check_now(
+    connection: &mut SqliteConnection,
+    application: &ApplicationName,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query("UPDATE applications SET next_check_at = ?2 WHERE name = ?1");
+    query.bind(application.as_str()).bind(micros(now)).execute(connection).await.map(drop)
+}
+
 /// Changes what is known of an application.
 pub(super) async fn change(
     connection: &mut SqliteConnection,
@@ -143,6 +165,7 @@ pub(super) async fn change(
         .bind(change.checked_at.map(micros))
         .bind(change.revoke_inputs)
         .bind(micros(now))
+        .bind(change.settings.as_deref())
         .execute(connection)
         .await
         .map(drop)
@@ -186,12 +209,15 @@ ON CONFLICT (name) DO UPDATE SET cluster = excluded.cluster, cluster_since = exc
     healthy = iif(cluster = '', healthy, NULL), inputs = iif(cluster = '', inputs, NULL),
     health = iif(cluster = '', health, 'Unknown'),
     health_changed_at = iif(cluster = '', health_changed_at, NULL),
-    checked_at = iif(cluster = '', checked_at, NULL)
+    checked_at = iif(cluster = '', checked_at, NULL),
+    settings = iif(cluster = '', settings, NULL)
 WHERE cluster IS NOT excluded.cluster";
 
 const LEAVE: &str = "
 UPDATE applications SET cluster = NULL, cluster_since = ?2
 WHERE cluster IS NOT NULL AND name NOT IN (SELECT value ->> 0 FROM json_each(?1))";
+
+const INSTANCE: &str = "INSERT OR IGNORE INTO instances (name, since) VALUES (?1, ?2)";
 
 const ADOPT: &str = "
 UPDATE OR REPLACE inventory SET cluster = k.cluster
@@ -215,9 +241,9 @@ ON CONFLICT (name) DO UPDATE SET wanted = excluded.wanted, inputs = NULL";
 
 const CHANGE: &str = "
 INSERT INTO applications (name, wanted, applied, applied_at, inputs, healthy, health,
-    health_changed_at, checked_at)
+    health_changed_at, checked_at, settings)
 VALUES (?1, ?2, ?3, ?4, iif(?9, NULL, ?5), ?6, ifnull(?7, 'Unknown'), iif(?7 IS NULL, NULL, ?10),
-    ?8)
+    ?8, ?11)
 ON CONFLICT (name) DO UPDATE SET
     wanted = ifnull(?2, wanted),
     applied = ifnull(?3, applied),
@@ -226,7 +252,8 @@ ON CONFLICT (name) DO UPDATE SET
     healthy = ifnull(?6, healthy),
     health_changed_at = iif(ifnull(?7, health) = health, health_changed_at, ?10),
     health = ifnull(?7, health),
-    checked_at = ifnull(?8, checked_at)";
+    checked_at = ifnull(?8, checked_at),
+    settings = ifnull(?11, settings)";
 
 const COMMITS: &str = "
 SELECT git_commit ->> 'id' AS id FROM syncs WHERE git_commit IS NOT NULL

@@ -222,7 +222,8 @@ async fn cancel(
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let query = sqlx::query(CANCEL).bind(id.to_string()).bind(micros(now));
-    query.execute(connection).await.map(drop)
+    query.execute(&mut *connection).await?;
+    inventory::keep_from_prune(connection, id).await
 }
 
 /// Ends the older syncs of an application that wait for something this one decides anew.

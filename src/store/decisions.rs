@@ -7,7 +7,7 @@ use crate::domain::sync::SyncState;
 use crate::store::claims::give_way;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{from_word, micros, parsed_or_none};
-use crate::store::{Approval, Cancellation, Store};
+use crate::store::{Approval, Cancellation, Store, inventory};
 
 impl Store {
     /// Lets a blocked sync do what its plan shows, and nothing else: it is queued with the hash of
@@ -52,6 +52,9 @@ impl Store {
                 .bind(micros(now))
                 .execute(&mut *tx)
                 .await?;
+            if answer == Cancellation::Cancelled {
+                inventory::keep_from_prune(&mut tx, id).await?;
+            }
             tx.commit().await?;
             Ok(answer)
         };

@@ -39,7 +39,8 @@ impl Store {
             if held.has_moved_from(&outcome) {
                 begin_anew(&mut outcome);
             }
-            if outcome.discard_if_quiet && held.trigger.is_check() && !held.announced {
+            let check = held.trigger.is_check() && !held.announced;
+            if check && (outcome.discard_if_quiet || repeats(&mut tx, key, &outcome, now).await?) {
                 discard(&mut tx, key.sync).await?;
             } else {
                 record(&mut tx, key.sync, &held, &outcome, now).await?;
@@ -160,6 +161,30 @@ fn end_state(held: &Held, outcome: &Outcome) -> SyncState {
     }
 }
 
+/// Whether a check failed as the sync before it did. Then it is counted there.
+async fn repeats(
+    connection: &mut SqliteConnection,
+    key: ClaimKey,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let (SyncState::Failed | SyncState::Retrying, Some(error)) = (outcome.state, &outcome.error)
+    else {
+        return Ok(false);
+    };
+    if outcome.results.iter().any(|result| result.action.is_change()) {
+        return Ok(false);
+    }
+    let counted = sqlx::query(REPEAT)
+        .bind(key.sync.to_string())
+        .bind(micros(now))
+        .bind(&error.message)
+        .bind(outcome.commit.as_ref().map(|commit| commit.id.as_str()))
+        .execute(connection)
+        .await?;
+    Ok(counted.rows_affected() > 0)
+}
+
 async fn discard(connection: &mut SqliteConnection, id: SyncId) -> Result<(), sqlx::Error> {
     let query = sqlx::query("DELETE FROM syncs WHERE id = ?1").bind(id.to_string());
     query.execute(connection).await.map(drop)
@@ -178,9 +203,13 @@ async fn record(
     let mut summary = Summary::of(&results);
     summary.unchanged += if held.step == Step::Prune { held.unchanged } else { outcome.unchanged };
     let queued = matches!(state, SyncState::Queued | SyncState::Retrying);
-    let rival = held.rival.filter(|_| queued && outcome.step == Step::Start);
+    let overtaken = state == SyncState::Superseded;
+    let rival = held.rival.filter(|_| overtaken || (queued && outcome.step == Step::Start));
     if let Some(rival) = rival {
         give_way(connection, id, rival, now).await?;
+    } else if overtaken {
+        // Whatever overtook it has no sync yet.
+        applications::check_now(connection, &held.application, now).await?;
     }
     let state = if rival.is_some() { SyncState::Superseded } else { state };
     if state == SyncState::Blocked {
@@ -206,6 +235,9 @@ async fn record(
         .bind(outcome.inputs.as_deref())
         .execute(&mut *connection)
         .await?;
+    if state == SyncState::Cancelled {
+        inventory::keep_from_prune(connection, id).await?;
+    }
     sqlx::query(PUT_RESULTS).bind(id.to_string()).bind(json(&results)?).execute(connection).await?;
     Ok(())
 }
@@ -249,11 +281,23 @@ const RECORD: &str = "
 UPDATE syncs SET state = ?2, step = ?3, lease_until = NULL,
     rewind = iif(?4 IS NULL, rewind, ?5), git_commit = ifnull(?4, git_commit),
     due_at = ?6, next_attempt_at = ?7, deadline = ?8, applied_at = ifnull(?9, applied_at),
-    ended_at = ?10, waiting_for = ?11, phases = ?12, error = ?13, plan = ?14, summary = ?15,
+    ended_at = ?10, waiting_for = ?11, phases = ?12, error = ?13, plan = ifnull(?14, plan),
+    summary = ?15,
     inputs = ifnull(?16, inputs),
     attempt = iif(?2 = 'Queued', 0, attempt),
     approved = iif(?2 = 'Blocked', NULL, approved)
 WHERE id = ?1";
+
+/// The newest sync of the application before this one, if it failed in the same way at the same
+/// commit.
+const REPEAT: &str = "
+UPDATE syncs SET repeats = repeats + 1, repeated_at = ?2
+WHERE state = 'Failed' AND error ->> 'message' = ?3 AND git_commit ->> 'id' IS ?4
+  AND options ->> 'dryRun' = 0
+  AND id = (SELECT before.id FROM syncs AS before JOIN syncs AS this ON this.id = ?1
+            WHERE before.application = this.application AND before.id <> this.id
+              AND before.options ->> 'dryRun' = 0
+            ORDER BY before.id DESC LIMIT 1)";
 
 const PUT_RESULTS: &str = "
 INSERT INTO sync_results (sync, results) VALUES (?1, ?2)

@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::domain::health::Health;
 use crate::domain::inventory::InventoryItem;
-use crate::domain::name::{ApplicationName, ClusterName};
+use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::domain::object::ObjectKey;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, parsed};
@@ -124,6 +124,14 @@ pub(super) async fn judge(
     write(connection, application, cluster, &objects, JUDGE).await
 }
 
+/// Keeps what a sync was to prune after it was healthy: a person has stopped it.
+pub(super) async fn keep_from_prune(
+    connection: &mut SqliteConnection,
+    sync: SyncId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(KEEP_FROM_PRUNE).bind(sync.to_string()).execute(connection).await.map(drop)
+}
+
 async fn write(
     connection: &mut SqliteConnection,
     application: &ApplicationName,
@@ -137,6 +145,14 @@ async fn write(
     let query = sqlx::query(statement).bind(application.as_str()).bind(cluster.as_str());
     query.bind(json(list)?).execute(connection).await.map(drop)
 }
+
+/// Only of what the sync has applied itself is known that it was to prune for it.
+const KEEP_FROM_PRUNE: &str = "
+UPDATE inventory SET kept = 'byPerson' FROM (
+    SELECT s.application, a.cluster FROM syncs AS s JOIN applications AS a ON a.name = s.application
+    WHERE s.id = ?1 AND s.applied_at IS NOT NULL AND s.cancelled_by IS NOT NULL) AS stopped
+WHERE inventory.application = stopped.application AND inventory.cluster = stopped.cluster
+  AND inventory.kept = 'untilHealthy'";
 
 const SELECT: &str = "
 SELECT * FROM inventory WHERE application = ?1 AND cluster = ?2

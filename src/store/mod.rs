@@ -246,6 +246,8 @@ pub struct ApplicationChange {
     pub health: Option<HealthStatus>,
     /// When Git and the cluster were compared in full.
     pub checked_at: Option<Timestamp>,
+    /// The settings by which all objects were compared.
+    pub settings: Option<String>,
     /// Whether `wanted` is another commit than before the sync.
     pub moved: bool,
     /// Forget what the last complete apply was made from, so that the next sync skips nothing.

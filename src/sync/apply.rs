@@ -18,6 +18,7 @@ use crate::domain::health::expectation::Expectation;
 use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::Desired;
+use crate::domain::prune::Deletion;
 use crate::domain::stop::Stop;
 use crate::domain::sync::{Action, ObjectResult, Phase};
 use crate::failpoint::failpoint;
@@ -27,7 +28,7 @@ use crate::sync::diff::{Plan, force, is_foundation};
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
 use crate::sync::record::{Record, Refused};
-use crate::sync::scene::Scene;
+use crate::sync::scene::{Scene, WriteAccess};
 
 /// How long a definition or a namespace may take to become usable before the sync fails.
 const ESTABLISH_TIMEOUT: Duration = Duration::from_mins(1);
@@ -80,11 +81,12 @@ fn item(desired: &Desired, commit: &CommitId) -> InventoryItem {
 /// Writes what differs of one stage, records it, and waits for what others need.
 pub(super) async fn apply(
     scene: &Scene<'_>,
+    access: Option<&WriteAccess<'_>>,
     record: &mut Record,
     commit: &CommitId,
     stage: Vec<Checked>,
 ) -> Result<Vec<InventoryItem>, SyncError> {
-    let written = record.time(Phase::Apply, write_all(scene, commit, stage)).await;
+    let written = record.time(Phase::Apply, write_all(scene, access, commit, stage)).await;
     let mut items = Vec::new();
     let mut foundations = Vec::new();
     let mut stopped = None;
@@ -148,7 +150,12 @@ enum Written {
     Stopped(Stop),
 }
 
-async fn write_all(scene: &Scene<'_>, commit: &CommitId, stage: Vec<Checked>) -> Vec<Written> {
+async fn write_all(
+    scene: &Scene<'_>,
+    access: Option<&WriteAccess<'_>>,
+    commit: &CommitId,
+    stage: Vec<Checked>,
+) -> Vec<Written> {
     let hold = scene.application.sync.on_error == OnError::Hold;
     let failed = AtomicBool::new(false);
     let owned = scene.owned();
@@ -162,7 +169,7 @@ async fn write_all(scene: &Scene<'_>, commit: &CommitId, stage: Vec<Checked>) ->
                 if hold && failed.load(Ordering::Relaxed) && !checked.change.is_none() {
                     return Written::Left(held_back(&checked));
                 }
-                let written = write(scene, commit, checked, known).await;
+                let written = write(scene, access, commit, checked, known).await;
                 if matches!(written, Written::Failed(_)) {
                     failed.store(true, Ordering::Relaxed);
                 }
@@ -186,6 +193,7 @@ fn held_back(checked: &Checked) -> ObjectResult {
 /// Writes one object; `known` is its row of the inventory from before this sync.
 async fn write(
     scene: &Scene<'_>,
+    access: Option<&WriteAccess<'_>>,
     commit: &CommitId,
     checked: Checked,
     known: Option<&InventoryItem>,
@@ -197,11 +205,15 @@ async fn write(
         }
         Change::Leave(why, _) => return left(scene, &checked, known, commit, why),
         Change::Create => Action::Created,
-        Change::Configure(_) | Change::Recreate(_) => Action::Configured,
+        Change::Adopt(_) | Change::Configure(_) | Change::Recreate(_) => Action::Configured,
+    };
+    let Some(access) = access else {
+        let why = "not written: nobody asked for it".to_owned();
+        return Written::Left(skipped(&checked, why));
     };
     failpoint("write:before");
     let applied_before = known.is_some_and(|item| item.hash.is_some());
-    let gate = || scene.lease.may_write();
+    let gate = || access.gate();
     let done = put(scene, &scene.cluster.writer(&gate), &checked, applied_before).await;
     failpoint("write:after");
     let object = checked.desired.key.clone();
@@ -220,6 +232,15 @@ async fn write(
     }
 }
 
+fn skipped(checked: &Checked, why: String) -> ObjectResult {
+    ObjectResult {
+        object: checked.desired.key.clone(),
+        action: Action::Skipped,
+        fields: checked.paths(),
+        message: Some(why),
+    }
+}
+
 /// An object that is left as it is: still ours if it was, and not looked at again until it changes.
 fn left(
     scene: &Scene<'_>,
@@ -229,23 +250,16 @@ fn left(
     why: &str,
 ) -> Written {
     let live = checked.change.live();
-    let result = ObjectResult {
-        object: checked.desired.key.clone(),
-        action: Action::Skipped,
-        fields: checked.paths(),
-        message: Some(why.to_owned()),
-    };
+    let result = skipped(checked, why.to_owned());
     if live.is_none() && known.is_some_and(InventoryItem::is_done) {
         return Written::Done;
-    }
-    if checked.desired.directives().apply == directives::ApplyMode::Ignore {
-        return Written::Left(result);
     }
     // An intended row proves nothing: the process may have ended before the write.
     let held = known.is_some_and(|item| item.hash.is_some());
     let instance = scene.config.server.instance.as_str();
-    if !held && live.is_some_and(|live| !fields::owned_by_us(live, None, instance)) {
-        return Written::NotOurs(result);
+    let ours = |live| fields::owned_by_us(live, None, instance);
+    if !held && !live.is_some_and(ours) {
+        return if known.is_some() { Written::NotOurs(result) } else { Written::Left(result) };
     }
     let mut item = item(&checked.desired, commit);
     item.hash = Some(checked.desired.hash.clone());
@@ -266,7 +280,11 @@ async fn put(
     let desired = &checked.desired;
     let asked = desired.directives().apply;
     match &checked.change {
-        Change::Recreate(live) => recreate(scene, writer, desired, live).await?,
+        Change::Recreate(deletion) => recreate(scene, writer, desired, deletion).await?,
+        Change::Adopt(live) => {
+            let adopted = writer.take_over(desired, live).await?;
+            return Ok(adopted.unwrap_or_else(|| live.clone()));
+        }
         Change::Configure(live) if asked != directives::ApplyMode::Merge && !applied_before => {
             writer.take_over(desired, live).await?;
             failpoint("take-over:after");
@@ -285,10 +303,9 @@ async fn recreate(
     scene: &Scene<'_>,
     writer: &Writer<'_>,
     desired: &Desired,
-    live: &Value,
+    deletion: &Deletion,
 ) -> Result<(), ClusterError> {
-    let uid = live["metadata"]["uid"].as_str().unwrap_or_default();
-    let deleted = writer.delete(&desired.resource, &desired.key, uid, None).await?;
+    let deleted = writer.delete(deletion).await?;
     failpoint("recreate:deleted");
     let begun = Instant::now();
     let mut pause = ESTABLISH_PAUSES[0];
@@ -297,7 +314,7 @@ async fn recreate(
     }
     while begun.elapsed() < RECREATE_TIMEOUT {
         match scene.cluster.get(&desired.resource, &desired.key).await? {
-            Some(object) if object["metadata"]["uid"] == *uid => {
+            Some(object) if object["metadata"]["uid"] == *deletion.uid() => {
                 scene.lease.may_write().map_err(ClusterError::Stopped)?;
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(ESTABLISH_PAUSES[1]);

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::domain::diff::FieldChange;
 use crate::domain::manifest::Desired;
+use crate::domain::prune::Deletion;
 use crate::domain::sync::{Action, ObjectResult};
 
 /// An object that the cluster was asked about.
@@ -26,7 +27,7 @@ impl Checked {
 
     /// Whether it has to be written.
     pub(super) fn is_written(&self) -> bool {
-        matches!(self.change, Change::Create | Change::Configure(_) | Change::Recreate(_))
+        !matches!(self.change, Change::None(_) | Change::Leave(..))
     }
 
     /// The paths of the fields that differ, for an object that was there before.
@@ -40,7 +41,7 @@ impl Checked {
             Change::None(_) => (Action::Unchanged, None),
             Change::Leave(why, _) => (Action::Skipped, Some(why.clone())),
             Change::Create => (Action::Created, None),
-            Change::Configure(_) => (Action::Configured, None),
+            Change::Adopt(_) | Change::Configure(_) => (Action::Configured, None),
             Change::Recreate(_) => (Action::Configured, Some("it would be recreated".to_owned())),
         };
         ObjectResult { object: self.desired.key.clone(), action, fields: self.paths(), message }
@@ -58,17 +59,19 @@ pub enum Change {
     Create,
     /// It differs, in value or in who holds its fields.
     Configure(Value),
+    /// We made it, and were stopped before its fields were ours.
+    Adopt(Value),
     /// It differs in what cannot be changed, and may be deleted and made anew.
-    Recreate(Value),
+    Recreate(Deletion),
 }
 
 impl Change {
     /// The live object.
     pub fn live(&self) -> Option<&Value> {
         match self {
-            Self::None(live) | Self::Configure(live) | Self::Recreate(live) => Some(live),
+            Self::None(live) | Self::Adopt(live) | Self::Configure(live) => Some(live),
             Self::Leave(_, live) => live.as_ref(),
-            Self::Create => None,
+            Self::Create | Self::Recreate(_) => None,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::sync::context::Context;
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
 use crate::sync::handover;
+use crate::sync::prune;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
 
@@ -27,21 +28,30 @@ pub(super) enum Ended {
     DryRun,
     /// What Git no longer names is gone.
     Pruned,
+    /// It was to prune for a state that Git or the configuration has left: a newer sync decides.
+    Overtaken,
     /// It is a check that may not go further: nobody asked for this commit to be applied, or it
-    /// is known to wait for a person or a newer one.
-    Held,
+    /// is known to wait for a person or a newer one. All objects were compared by these settings.
+    Held(String),
 }
 
 /// All objects of a commit are as wanted.
 pub(super) struct Applied {
     target: Target,
     stale: Vec<InventoryItem>,
+    /// Those of them of which something else is known now. What stays is not written: a person may
+    /// have decided about it meanwhile.
+    newly_kept: Vec<InventoryItem>,
     /// The worst health of what is owned now.
     health: HealthStatus,
     /// What is not healthy yet.
     waiting_for: Vec<WaitingFor>,
     /// How long health may take.
     timeout: std::time::Duration,
+    /// Whether it may delete: it may write at all, and nothing that is owned holds on to what was.
+    may_prune: bool,
+    /// The settings by which all objects were compared.
+    settings: String,
 }
 
 /// The commit's inputs are those of the last complete apply: only the revision advances.
@@ -54,25 +64,46 @@ pub(super) async fn advance(
     let mut stale: Vec<_> = kept.cloned().collect();
     let wanted = scene.inventory.len() - stale.len();
     record.unchanged = u32::try_from(wanted).unwrap_or(u32::MAX);
-    handover::let_go(scene, &target.commit.id, &mut stale).await?;
-    Ok(weigh(scene, target, Vec::new(), stale))
+    if scene.trigger().is_person() {
+        // Who asks wants what was stopped before.
+        for item in stale.iter_mut().filter(|item| item.kept == Some(Kept::ByPerson)) {
+            item.kept = Some(Kept::UntilHealthy);
+        }
+    }
+    finish(scene, record, target, Vec::new(), stale).await
 }
 
 /// Everything of the commit was written or found to be as wanted.
 pub(super) async fn applied(
     scene: &Scene<'_>,
+    record: &mut Record,
     target: Target,
     items: Vec<InventoryItem>,
     mut stale: Vec<InventoryItem>,
 ) -> Result<Applied, SyncError> {
+    // A yes or no holds for what Git said then.
+    let same = scene.state.inputs.as_ref().is_none_or(|inputs| *inputs == target.inputs);
     for item in &mut stale {
         item.kept = Some(match item.kept {
+            Some(Kept::Terminating) => Kept::Terminating,
             _ if !scene.prunes() => Kept::ByPolicy,
             Some(Kept::ForNeighbour) => Kept::ForNeighbour,
+            Some(Kept::ByPerson) if same && !scene.trigger().is_person() => Kept::ByPerson,
             _ => Kept::UntilHealthy,
         });
     }
+    finish(scene, record, target, items, stale).await
+}
+
+async fn finish(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    target: Target,
+    items: Vec<InventoryItem>,
+    mut stale: Vec<InventoryItem>,
+) -> Result<Applied, SyncError> {
     handover::let_go(scene, &target.commit.id, &mut stale).await?;
+    prune::forget_what_went(scene, record, &mut stale).await;
     Ok(weigh(scene, target, items, stale))
 }
 
@@ -88,12 +119,20 @@ fn weigh(
     for item in &stale {
         owned.remove(&item.object);
     }
+    let known = scene.owned();
+    let news = |item: &&InventoryItem| known.get(&item.object).is_none_or(|known| *known != *item);
+    let newly_kept = stale.iter().filter(news).cloned().collect();
+    let lets_go = |item: &InventoryItem| health::allows_prune(&item.object, item.health);
+    let may_prune = scene.access().is_some() && owned.values().all(lets_go);
     Applied {
         target,
         stale,
+        newly_kept,
         health: health::worst(owned.values().map(|item| item.health)),
         waiting_for: owned.into_values().filter_map(wait_for).collect(),
         timeout: scene.application.sync.timeout,
+        may_prune,
+        settings: scene.settings(),
     }
 }
 
@@ -126,10 +165,12 @@ pub(super) fn outcome(
             outcome.state = SyncState::Succeeded;
             outcome.application.healthy = outcome.commit.as_ref().map(|commit| commit.id.clone());
         }
-        Ok(Ended::Held) => {
+        Ok(Ended::Overtaken) => outcome.state = SyncState::Superseded,
+        Ok(Ended::Held(settings)) => {
             outcome.state = SyncState::Succeeded;
             outcome.discard_if_quiet = outcome.results.is_empty();
             outcome.application.checked_at = Some(now);
+            outcome.application.settings = Some(settings);
             // It brought nothing to this commit: it only held what was applied before.
             outcome.application.wanted = outcome.commit.take();
             // An application that is not automated has no webhook ask for it.
@@ -177,7 +218,8 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
 fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp) {
     let commit = applied.target.commit;
     let works = applied.health.is_good();
-    let prunes_next = applied.stale.iter().any(|item| item.kept == Some(Kept::UntilHealthy));
+    let waits = |item: &InventoryItem| item.kept == Some(Kept::UntilHealthy);
+    let prunes_next = applied.may_prune && applied.stale.iter().any(waits);
     // What could not be pruned yet is no news while health does not come.
     let quiet = claim.sync.trigger.is_check()
         && outcome.results.is_empty()
@@ -190,10 +232,11 @@ fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp
         checked_at: claim.sync.trigger.is_check().then_some(now),
         moved: outcome.application.moved,
         health: Some(applied.health),
+        settings: Some(applied.settings),
         healthy: (works && !prunes_next).then(|| commit.id.clone()),
         ..ApplicationChange::default()
     };
-    outcome.applied.extend(applied.stale);
+    outcome.applied.extend(applied.newly_kept);
     outcome.discard_if_quiet = quiet;
     outcome.state = if quiet {
         SyncState::Succeeded

@@ -15,16 +15,17 @@ use crate::domain::diff::changes;
 use crate::domain::directives;
 use crate::domain::error::chain;
 use crate::domain::fields;
-use crate::domain::inventory::{InventoryItem, Kept};
+use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::Desired;
 use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey};
 use crate::domain::order;
-use crate::domain::plan::{self, PruneBounds};
+use crate::domain::plan;
+use crate::domain::prune::Deletion;
 use crate::domain::sync::{Action, BlockedPlan, FailureCause, ObjectResult, Phase};
 use crate::sync::checked::{Change, Checked};
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
-use crate::sync::handover::{self, Claims};
+use crate::sync::prune;
 use crate::sync::record::{Record, Refused};
 use crate::sync::scene::{Scene, Taken};
 
@@ -52,57 +53,12 @@ pub(super) async fn plan(
     let stale: Vec<_> = plan::stale(&scene.inventory, &named).into_iter().cloned().collect();
     let selection = plan::select(desired, &scene.owned(), drifted);
     record.unchanged = selection.unchanged;
-    let blocked = block(scene, target, &stale).await?;
+    let blocked = match scene.access() {
+        Some(_) => prune::foresee(scene, target, &stale).await?,
+        None => None,
+    };
     let taken = find_taken(scene, &selection.candidates).await?;
     Ok(Plan { candidates: selection.candidates, taken, stale, blocked })
-}
-
-async fn block(
-    scene: &Scene<'_>,
-    target: &Target,
-    stale: &[InventoryItem],
-) -> Result<Option<BlockedPlan>, SyncError> {
-    if !scene.prunes() || scene.options().dry_run {
-        return Ok(None);
-    }
-    let limit = &scene.application.sync.prune_limit;
-    let mut prune = Vec::new();
-    for item in stale {
-        let guarded = limit.kinds.iter().any(|name| name.matches(&item.object.group_kind()));
-        // What is guarded and says itself that it stays is no reason to ask.
-        if !(guarded && stays_by_annotation(scene, item).await?) {
-            prune.push(item.object.clone());
-        }
-    }
-    let bounds = PruneBounds {
-        percent: limit.percent,
-        objects: limit.objects,
-        guarded: &|kind| limit.kinds.iter().any(|name| name.matches(kind)),
-    };
-    let beyond = |prune: &[_]| plan::beyond_prune_limit(prune, scene.inventory.len(), &bounds);
-    if beyond(&prune).is_none() {
-        return Ok(None);
-    }
-    // What is handed over is not deleted, and needs no yes.
-    let Claims { taken, expected } = handover::claims(scene, &target.commit.id, &prune).await?;
-    prune.retain(|object| !taken.contains_key(object) && !expected.contains_key(object));
-    let Some(reason) = beyond(&prune) else { return Ok(None) };
-    let hash = plan::hash(&target.commit.id, &prune);
-    if scene.claim.sync.approved.as_ref() == Some(&hash) {
-        return Ok(None);
-    }
-    Ok(Some(BlockedPlan { hash, reason, prune }))
-}
-
-async fn stays_by_annotation(scene: &Scene<'_>, item: &InventoryItem) -> Result<bool, SyncError> {
-    if item.kept == Some(Kept::ByAnnotation) {
-        return Ok(true);
-    }
-    let kind = item.object.group_kind();
-    let resource = scene.cluster.resource_for(&kind, &item.version).await;
-    let Some(resource) = resource.map_err(scene.cluster_error())? else { return Ok(false) };
-    let live = scene.cluster.get(&resource, &item.object).await.map_err(scene.cluster_error())?;
-    Ok(live.is_some_and(|live| directives::read(&live).is_ok_and(|asked| asked.prune_disabled)))
 }
 
 /// Asks about every object of a stage, in parallel, and reports every refusal. With
@@ -200,15 +156,21 @@ async fn check(
     silence: &AtomicBool,
 ) -> Result<Checked, Refused> {
     let directives = desired.directives();
-    if directives.apply == directives::ApplyMode::Ignore {
-        let change = Change::Leave("headstay.dev/apply: ignore".to_owned(), None);
-        return Ok(Checked::new(desired, change));
-    }
     let applied_before = item.is_some_and(|item| item.hash.is_some());
+    let as_applied = item.is_some_and(|item| item.hash.as_ref() == Some(&desired.hash));
     let refuse = |error: &ClusterError| {
         silence.fetch_or(error.is_silence(), Ordering::Relaxed);
         Refused { object: desired.key.clone(), message: chain(error), cause: error.cause() }
     };
+    if directives.apply == directives::ApplyMode::Ignore {
+        let live = match item {
+            Some(_) => scene.cluster.get(&desired.resource, &desired.key).await,
+            None => Ok(None),
+        };
+        let live = live.map_err(|error| refuse(&error))?;
+        let change = leave("headstay.dev/apply: ignore", live, as_applied);
+        return Ok(Checked::new(desired, change));
+    }
     let force = force(directives.apply);
     let (wanted, live) = if applied_before {
         // It is there, most likely: both questions at once.
@@ -228,20 +190,28 @@ async fn check(
         (wanted, live)
     };
     if let Some(live) = &live {
-        if let Some(message) = other_installation(scene, live) {
+        if let Some(message) = other_installation(scene, live, item).await {
             return Err(Refused { object: desired.key, message, cause: FailureCause::Environment });
         }
         if directives.apply == directives::ApplyMode::IfNotPresent {
-            let why = "headstay.dev/apply: if-not-present".to_owned();
-            let change = Change::Leave(why, Some(live.clone()));
+            let instance = scene.config.server.instance.as_str();
+            let name = scene.application.name.as_str();
+            let change = if !applied_before && fields::made_by_us(live, name, instance) {
+                Change::Adopt(live.clone())
+            } else {
+                leave("headstay.dev/apply: if-not-present", Some(live.clone()), as_applied)
+            };
             return Ok(Checked::new(desired, change));
         }
     }
     let checked = match (wanted, live) {
         (Ok(wanted), live) => compare(desired, live, wanted, applied_before),
-        (Err(ClusterError::Immutable { .. }), Some(live)) if directives.force => {
+        (Err(error @ ClusterError::Immutable { .. }), Some(live)) => {
+            let Some(deletion) = Deletion::to_recreate(&desired, &live) else {
+                return Err(refuse(&error));
+            };
             let fields = changes(Some(&live), &desired.value);
-            Checked { fields, ..Checked::new(desired, Change::Recreate(live)) }
+            Checked { fields, ..Checked::new(desired, Change::Recreate(deletion)) }
         }
         // The managed fields name a version that is gone, which the apply itself puts right.
         (Err(ClusterError::StaleFields { .. }), Some(live)) => {
@@ -281,6 +251,15 @@ fn compare(
     Checked { desired, change, fields, warnings: wanted.warnings }
 }
 
+/// An object that is left alone. That is told when Git begins to say so, or says something new of it,
+/// and not with each change by others.
+fn leave(why: &str, live: Option<Value>, as_applied: bool) -> Change {
+    match live {
+        Some(live) if as_applied => Change::None(live),
+        live => Change::Leave(why.to_owned(), live),
+    }
+}
+
 /// Whether an object takes the fields that others own.
 pub(super) fn force(asked: directives::ApplyMode) -> Force {
     if asked == directives::ApplyMode::Merge { Force::No } else { Force::Yes }
@@ -298,10 +277,8 @@ fn mind_drift(scene: &Scene<'_>, mut checked: Checked, item: Option<&InventoryIt
             Change::Leave("its work is done, and it was cleared away".to_owned(), None)
         }
         Change::Create if as_applied && left => Change::Leave(DRIFT_LEFT.to_owned(), None),
-        Change::Configure(live) | Change::Recreate(live) if as_applied && left && untold => {
-            Change::None(live)
-        }
-        Change::Configure(live) | Change::Recreate(live) if as_applied && left => {
+        Change::Configure(live) if as_applied && left && untold => Change::None(live),
+        Change::Configure(live) if as_applied && left => {
             Change::Leave(DRIFT_LEFT.to_owned(), Some(live))
         }
         change => change,
@@ -312,28 +289,28 @@ fn mind_drift(scene: &Scene<'_>, mut checked: Checked, item: Option<&InventoryIt
 const DRIFT_LEFT: &str = "drift is not healed here";
 
 /// Says why an object that another installation holds is refused.
-fn other_installation(scene: &Scene<'_>, live: &Value) -> Option<String> {
+async fn other_installation(
+    scene: &Scene<'_>,
+    live: &Value,
+    item: Option<&InventoryItem>,
+) -> Option<String> {
     let metadata = &live["metadata"];
-    let instance = metadata["annotations"][INSTANCE_ANNOTATION].as_str();
+    let instance = metadata["annotations"][INSTANCE_ANNOTATION].as_str()?;
     let ours = scene.config.server.instance.as_str();
-    match instance {
-        Some(other) if other != ours => Some(format!(
-            "it belongs to application {} of the headstay instance `{other}` (this is \
-             `{ours}`): remove its annotation {INSTANCE_ANNOTATION} to hand it over",
-            metadata["labels"][APPLICATION_LABEL].as_str().unwrap_or("?"),
-        )),
-        _ => None,
+    if instance == ours {
+        return None;
     }
-}
-
-/// Adds what a real sync would prune.
-pub(super) fn note_stale(record: &mut Record, stale: &[InventoryItem]) {
-    record.results.extend(stale.iter().map(|item| ObjectResult {
-        object: item.object.clone(),
-        action: Action::Pruned,
-        fields: Vec::new(),
-        message: None,
-    }));
+    let uid = item.and_then(|item| item.uid.as_deref());
+    // A store that does not answer now is asked by the next attempt.
+    let instances = scene.instances().await.ok();
+    if instances.is_some_and(|instances| !instances.is_foreign(instance, live, uid)) {
+        return None;
+    }
+    Some(format!(
+        "it belongs to application {} of the headstay instance `{instance}` (this is `{ours}`): \
+         remove its annotation {INSTANCE_ANNOTATION} to hand it over",
+        metadata["labels"][APPLICATION_LABEL].as_str().unwrap_or("?"),
+    ))
 }
 
 /// What a sync would change now, for the API: every object is asked about, nothing is written.
@@ -344,8 +321,8 @@ pub struct Preview {
     pub objects: Vec<Checked>,
     /// Objects that the cluster refuses, each with the reason.
     pub refused: Vec<(ObjectKey, String)>,
-    /// Owned objects that Git no longer names.
-    pub stale: Vec<ObjectKey>,
+    /// What would become of the owned objects that Git no longer names.
+    pub stale: Vec<ObjectResult>,
 }
 
 /// Compares the newest commit with the cluster, all objects of it.
@@ -355,8 +332,8 @@ pub(super) async fn preview(
     desired: Vec<Desired>,
 ) -> Result<Preview, SyncError> {
     let named: HashSet<_> = desired.iter().map(|object| object.key.clone()).collect();
-    let stale =
-        plan::stale(&scene.inventory, &named).into_iter().map(|item| item.object.clone()).collect();
+    let stale: Vec<_> = plan::stale(&scene.inventory, &named).into_iter().cloned().collect();
+    let stale = prune::foretell(scene, target, &stale).await?;
     let mut objects = Vec::new();
     let mut refused = Vec::new();
     let taken = find_taken(scene, &desired).await?;

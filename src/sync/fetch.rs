@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use crate::config::Application;
 use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::plan::Inputs;
@@ -33,14 +35,15 @@ impl Target {
 /// Fetches and resolves. A fetch that began after the sync was last asked for is good enough, so
 /// that ten applications of one push cost one.
 pub(super) async fn fetch(scene: &Scene<'_>, record: &mut Record) -> Result<Target, SyncError> {
-    let target = record.time(Phase::Fetch, find(scene)).await?;
+    let target = record.time(Phase::Fetch, find(scene, scene.claim.sync.requested_at)).await?;
     record.commit = Some(target.commit.clone());
     record.rewind = target.rewind;
     record.inputs = Some(target.inputs.clone());
     Ok(target)
 }
 
-async fn find(scene: &Scene<'_>) -> Result<Target, SyncError> {
+/// The commit that the sync's revision leads to, by a fetch that began at `since` or later.
+pub(super) async fn find(scene: &Scene<'_>, since: Timestamp) -> Result<Target, SyncError> {
     let source = &scene.context.source;
     let repository = &scene.repository;
     let revision = match &scene.options().revision {
@@ -52,7 +55,7 @@ async fn find(scene: &Scene<'_>) -> Result<Target, SyncError> {
         revisions.push(revision.clone());
     }
     failpoint("fetch:before");
-    source.fetch(repository, &revisions, scene.claim.sync.requested_at).await?;
+    source.fetch(repository, &revisions, since).await?;
     failpoint("fetch:after");
     let asked_for = scene.options().revision.is_some();
     let commit = source

@@ -2,28 +2,19 @@
 //! other one has it. Git itself says what the other one takes, so it does not matter what keeps
 //! that from taking it: its place in the queue, a failure, or a person's yes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::config::Application;
 use crate::domain::commit::CommitId;
 use crate::domain::inventory::{ApplicationState, InventoryItem, Kept};
-use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::plan;
+use crate::domain::prune::Claims;
 use crate::source::error::{SourceError, TreeProblem};
 use crate::sync::error::SyncError;
 use crate::sync::fetch;
 use crate::sync::render;
 use crate::sync::scene::Scene;
-
-/// What other applications have to do with objects that Git no longer names for this one.
-#[derive(Default)]
-pub(super) struct Claims {
-    /// The application that has applied an object meanwhile: the object is handed over.
-    pub(super) taken: HashMap<ObjectKey, ApplicationName>,
-    /// Why an object has to wait: another application takes it at this commit, or may.
-    pub(super) expected: BTreeMap<ObjectKey, String>,
-}
 
 /// Asks the inventories, and Git for what the applications that are not at this commit yet name
 /// there. Only those that are led to the same commit are asked: nobody else takes part in a move.

@@ -1,7 +1,7 @@
 //! Healing while the wanted commit cannot be applied: each drifted object is put back to what was
 //! last applied for it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::domain::commit::CommitId;
 use crate::domain::inventory::InventoryItem;
@@ -15,6 +15,14 @@ use crate::sync::record::Record;
 use crate::sync::render;
 use crate::sync::scene::{Scene, Taken};
 
+/// Whether what drifted is put back, or told, although the sync itself failed. A person's sync that
+/// failed has done nothing of what was asked, and what nobody asked for it does only where that is
+/// done unasked.
+pub(super) fn is_due(scene: &Scene<'_>, drifted: &HashSet<ObjectKey>) -> bool {
+    let unasked = scene.heals_unasked() || !scene.trigger().is_person();
+    !drifted.is_empty() && !scene.options().dry_run && unasked
+}
+
 /// Puts the drifted objects back, from the commits that they were applied from. The mirror has
 /// those, so this works while Git is down. A commit that cannot be put back holds up no other one;
 /// the first error is returned.
@@ -23,17 +31,18 @@ pub(super) async fn heal(
     record: &mut Record,
     drifted: &HashSet<ObjectKey>,
 ) -> Result<(), SyncError> {
-    let mut commits: BTreeMap<CommitId, HashSet<ObjectKey>> = BTreeMap::new();
+    let mut commits: BTreeMap<CommitId, HashMap<ObjectKey, String>> = BTreeMap::new();
     for item in untouched(scene, record).await? {
-        if item.hash.is_some() && item.kept.is_none() && drifted.contains(&item.object) {
-            commits.entry(item.commit).or_default().insert(item.object);
+        let InventoryItem { object, commit, hash, kept, .. } = item;
+        if let (Some(hash), None, true) = (hash, kept, drifted.contains(&object)) {
+            commits.entry(commit).or_default().insert(object, hash);
         }
     }
     // The failure of the wanted commit is told; refusals while healing come on top of it.
     let mut told = std::mem::take(&mut record.results);
     let mut healed = Ok(());
-    for (commit, keys) in commits {
-        let one = put_back(scene, record, &commit, &keys).await;
+    for (commit, applied) in commits {
+        let one = put_back(scene, record, &commit, &applied).await;
         told.append(&mut record.results);
         if matches!(one, Err(SyncError::Stopped(_))) {
             healed = one;
@@ -45,18 +54,30 @@ pub(super) async fn heal(
     healed
 }
 
-/// Puts objects back to what a commit says of them.
+/// Puts objects back to what was applied for them from a commit, each named by its hash. What the
+/// commit says of them by the settings of now may be something else, which nobody applied: that is
+/// not for healing.
 async fn put_back(
     scene: &Scene<'_>,
     record: &mut Record,
     commit: &CommitId,
-    keys: &HashSet<ObjectKey>,
+    applied: &HashMap<ObjectKey, String>,
 ) -> Result<(), SyncError> {
     let mut desired = scene.lease.unless_stopped(render::render(scene, record, commit)).await??;
-    desired.retain(|object| keys.contains(&object.key));
+    desired.retain(|object| applied.get(&object.key) == Some(&object.hash));
+    if desired.len() < applied.len() {
+        tracing::info!(
+            application = %scene.application.name, %commit, objects = applied.len() - desired.len(),
+            "what drifted is left: its commit says something else of it by the settings of now"
+        );
+    }
+    let keys: Vec<_> = desired.iter().map(|object| object.key.clone()).collect();
+    let taken = scene.taken(&keys).await?;
+    desired.retain(|object| !taken.contains_key(&object.key));
+    let access = scene.access().filter(|_| scene.heals_unasked());
     for stage in order::stages(desired) {
         let checked = diff::dry_run(scene, record, commit, stage, &Taken::new()).await?;
-        apply::apply(scene, record, commit, checked).await?;
+        apply::apply(scene, access.as_ref(), record, commit, checked).await?;
     }
     Ok(())
 }

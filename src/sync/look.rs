@@ -47,7 +47,9 @@ pub(super) async fn look(
 pub(super) fn wanted(scene: &Scene<'_>) -> Look {
     // Drift that was left is as it was left, but a person who asks wants it gone.
     let asked = scene.trigger().is_person() && !scene.heals_unasked();
-    if asked { Look::All } else { scene.claim.sync.look }
+    // Settings may have changed what counts as drift, also while the process was down.
+    let other_settings = scene.state.settings.as_ref() != Some(&scene.settings());
+    if asked || other_settings { Look::All } else { scene.claim.sync.look }
 }
 
 fn is_as_left(item: &InventoryItem, live: Option<&LiveVersion>) -> bool {

@@ -25,6 +25,7 @@ use std::collections::HashSet;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::commit::Commit;
 use crate::domain::error::chain;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::name::{ApplicationName, SyncId};
@@ -100,7 +101,7 @@ async fn start(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncE
     let drifted = scene.lease.unless_stopped(look::look(scene, record)).await??;
     match bring(scene, record, target, &drifted).await {
         // A commit that cannot be applied must not keep what was applied from being held.
-        Err(error) if error.leaves_the_applied_state() && !drifted.is_empty() => {
+        Err(error) if error.leaves_the_applied_state() && heal::is_due(scene, &drifted) => {
             let failed_in = record.phase;
             if let Err(second) = heal::heal(scene, record, &drifted).await {
                 tracing::warn!(
@@ -117,11 +118,33 @@ async fn start(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncE
 
 /// The second step, after health: what Git no longer names goes.
 async fn end(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncError> {
-    record.phase = Phase::Prune;
-    let answers = scene.lease.unless_stopped(scene.cluster.answers()).await?;
+    let now = scene.context.store.now();
+    let asked = async { tokio::join!(fetch::find(&scene, now), scene.cluster.answers()) };
+    let asked = record.time(Phase::Prune, scene.lease.unless_stopped(asked));
+    let (target, answers) = asked.await?;
+    let target = match target {
+        // Whatever this was applied from, Git or the configuration does not lead there any more.
+        Err(error) if !error.cause().admits(Attempt::Retry) => return Ok(Ended::Overtaken),
+        target => target?,
+    };
     answers.map_err(scene.cluster_error())?;
     let _worker = scene.take_worker(record).await?;
-    prune::prune(&scene, record).await
+    record.phase = Phase::Prune;
+    let Some(access) = scene.access().filter(|_| is_still_wanted(&scene, &target)) else {
+        return Ok(Ended::Overtaken);
+    };
+    prune::prune(&scene, &access, record, &target).await
+}
+
+/// Whether what Git and the configuration say now is what this sync has applied, in full and last.
+/// Else its prune would be that of a state which nobody wants any more.
+fn is_still_wanted(scene: &Scene<'_>, target: &Target) -> bool {
+    let (sync, state) = (&scene.claim.sync, &scene.state);
+    let of_another = |wanted: &Commit| wanted.id != target.commit.id;
+    sync.inputs.as_ref() == Some(&target.inputs)
+        && state.was_made_from(&target.inputs)
+        // Whoever named a revision for one sync has it until the next one comes.
+        && !(sync.options.revision.is_some() && state.wanted.as_ref().is_some_and(of_another))
 }
 
 /// Whether the sync has to ask or change anything on the cluster.
@@ -142,7 +165,7 @@ async fn bring(
     }
     if waits_for_a_person(scene, &target).await? {
         heal::heal(scene, record, drifted).await?;
-        return Ok(Ended::Held);
+        return Ok(Ended::Held(scene.settings()));
     }
     let rendered = scene.lease.unless_stopped(render::render(scene, record, &target.commit.id));
     let desired = rendered.await??;
@@ -151,37 +174,52 @@ async fn bring(
     if let Some(blocked) = plan.blocked {
         return Ok(Ended::Blocked(blocked));
     }
+    let Some(access) = scene.access() else {
+        return tell(scene, record, &target, plan).await;
+    };
     let start = apply::start(scene, &target, &plan);
     // The intent to take an object over has to be known to the application that gives it away.
-    let mut begun = !plan.taken.is_empty() && !scene.options().dry_run;
+    let mut begun = !plan.taken.is_empty();
     if begun {
         apply::begin(scene, &start).await?;
     }
     let mut applied: Vec<InventoryItem> = Vec::new();
     for stage in order::stages(plan.candidates) {
         let checked = diff::dry_run(scene, record, &target.commit.id, stage, &plan.taken).await?;
-        if !scene.options().dry_run {
-            // A sync that finds nothing to write must not end the wait of the one before it.
-            if !begun && checked.iter().any(Checked::is_written) {
-                apply::begin(scene, &start).await?;
-                begun = true;
-            }
-            applied.extend(apply::apply(scene, record, &target.commit.id, checked).await?);
+        // A sync that finds nothing to write must not end the wait of the one before it.
+        if !begun && checked.iter().any(Checked::is_written) {
+            apply::begin(scene, &start).await?;
+            begun = true;
         }
+        let stage = apply::apply(scene, Some(&access), record, &target.commit.id, checked);
+        applied.extend(stage.await?);
     }
     record.fail_on_failed_objects()?;
-    if scene.options().dry_run {
-        diff::note_stale(record, &plan.stale);
-        return Ok(Ended::DryRun);
+    Ok(Ended::Applied(conclude::applied(scene, record, target, applied, plan.stale).await?))
+}
+
+/// Says what a sync would do, and does nothing.
+async fn tell(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    target: &Target,
+    plan: diff::Plan,
+) -> Result<Ended, SyncError> {
+    for stage in order::stages(plan.candidates) {
+        diff::dry_run(scene, record, &target.commit.id, stage, &plan.taken).await?;
     }
-    Ok(Ended::Applied(conclude::applied(scene, target, applied, plan.stale).await?))
+    record.fail_on_failed_objects()?;
+    let foretold = scene.lease.unless_stopped(prune::foretell(scene, target, &plan.stale));
+    let foretold = record.time(Phase::Prune, foretold).await??;
+    record.results.extend(foretold);
+    Ok(Ended::DryRun)
 }
 
 /// How many earlier syncs of a commit are read to find the last that was to apply it.
 const EARLIER: u32 = 10;
 
 /// Whether trying this commit again can only end as it did: it is not to be applied unasked, was
-/// refused for what its bytes are, or is blocked.
+/// refused for what its bytes are, is blocked, or was stopped by a person.
 async fn waits_for_a_person(scene: &Scene<'_>, target: &Target) -> Result<bool, SyncError> {
     if scene.trigger().is_person() {
         return Ok(false);
@@ -205,6 +243,7 @@ async fn waits_for_a_person(scene: &Scene<'_>, target: &Target) -> Result<bool, 
         sync.inputs.as_ref() == Some(&target.inputs)
             && match sync.state {
                 SyncState::Blocked => true,
+                SyncState::Cancelled => sync.cancelled_by.is_some(),
                 SyncState::Failed => {
                     sync.error.is_some_and(|error| !error.cause().admits(Attempt::Check))
                 }

@@ -1,57 +1,89 @@
-//! The prune stage: what Git no longer names is deleted, after the new state was seen to work.
+//! The prune stage: what Git no longer names is deleted, after the new state was seen to work. What
+//! that is, and whether so much may go, `domain::prune` decides about the live objects, right
+//! before the first of them is deleted.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::stream::{self, StreamExt};
-use serde_json::Value;
 
+use crate::cluster::delete::Deleted;
 use crate::cluster::error::ClusterError;
-use crate::domain::directives;
+use crate::cluster::serving::Serving;
+use crate::domain::commit::CommitId;
 use crate::domain::error::chain;
-use crate::domain::fields;
 use crate::domain::inventory::{InventoryItem, Kept};
-use crate::domain::name::ApplicationName;
-use crate::domain::object::{ObjectKey, Resource};
+use crate::domain::object::ObjectKey;
 use crate::domain::order;
+use crate::domain::plan;
+use crate::domain::prune::{
+    self, Claims, Deletion, Fate, Instances, Live, PruneBounds, Sight, terminating,
+};
 use crate::domain::stop::Stop;
-use crate::domain::sync::{Action, FailureCause, ObjectResult, Phase};
+use crate::domain::sync::{Action, BlockedPlan, FailureCause, ObjectResult, Phase};
 use crate::failpoint::failpoint;
 use crate::sync::conclude::Ended;
 use crate::sync::error::SyncError;
-use crate::sync::handover::{self, Claims};
+use crate::sync::fetch::Target;
+use crate::sync::handover;
 use crate::sync::record::{Record, Refused};
-use crate::sync::scene::Scene;
+use crate::sync::render;
+use crate::sync::scene::{Scene, WriteAccess};
 
-/// Deletes the kept objects of the inventory, those that depend on others first.
-pub(super) async fn prune(scene: &Scene<'_>, record: &mut Record) -> Result<Ended, SyncError> {
-    let Some(commit) = scene.claim.sync.commit.as_ref().filter(|_| scene.prunes()) else {
-        return Ok(Ended::Pruned);
-    };
-    let kept: HashMap<ObjectKey, &InventoryItem> = scene
-        .inventory
-        .iter()
-        .filter(|item| item.kept.is_some())
-        .map(|item| (item.object.clone(), item))
-        .collect();
-    let mut keys: Vec<_> = kept.keys().cloned().collect();
-    let Claims { taken: takers, expected } = handover::claims(scene, &commit.id, &keys).await?;
-    for (key, why) in &expected {
-        if let Some(item) = kept.get(key) {
-            keep(record, item, Kept::ForNeighbour, why.clone());
-        }
+const NOT_PRUNED: &str = "Git no longer names it, and the application does not prune";
+
+/// How often an object is looked at that changes between the look and its delete.
+const LOOKS: usize = 4;
+
+/// The plan that a person is asked about before anything of a commit is written; none: nobody needs
+/// to be. What is deleted in the end is decided anew by [`prune`].
+pub(super) async fn foresee(
+    scene: &Scene<'_>,
+    target: &Target,
+    stale: &[InventoryItem],
+) -> Result<Option<BlockedPlan>, SyncError> {
+    let all: Vec<_> = stale.iter().map(|item| item.object.clone()).collect();
+    // The cluster is asked only where it matters: most syncs prune little.
+    if !scene.prunes() || permit(scene, &target.commit.id, all).is_none() {
+        return Ok(None);
     }
-    keys.retain(|key| !expected.contains_key(key));
-    let named = named_by_git(scene);
+    let survey = survey(scene, &target.commit.id, stale).await?;
+    Ok(permit(scene, &target.commit.id, survey.deletes()))
+}
+
+/// Deletes the objects of the inventory that Git does not name, those that depend on others first.
+pub(super) async fn prune(
+    scene: &Scene<'_>,
+    access: &WriteAccess<'_>,
+    record: &mut Record,
+    target: &Target,
+) -> Result<Ended, SyncError> {
+    let commit = &target.commit.id;
+    let rendered = scene.lease.unless_stopped(render::objects(scene, commit));
+    let desired = record.time(Phase::Prune, rendered).await??;
+    let named: HashSet<_> = desired.into_iter().map(|object| object.key).collect();
+    let stale: Vec<_> = plan::stale(&scene.inventory, &named).into_iter().cloned().collect();
+    let looked = scene.lease.unless_stopped(survey(scene, commit, &stale));
+    let survey = record.time(Phase::Prune, looked).await??;
+    if let Some(plan) = permit(scene, commit, survey.deletes()) {
+        return Ok(Ended::Blocked(plan));
+    }
+    let Survey { instances, claims, mut fates } = survey;
+    let keys = stale.iter().map(|item| item.object.clone()).collect();
+    let mut items: HashMap<_, _> =
+        stale.into_iter().map(|item| (item.object.clone(), item)).collect();
     for group in order::prune_order(keys) {
-        let pruned = prune_group(scene, group, &kept, &takers, &named);
+        let group: Vec<_> = group
+            .into_iter()
+            .filter_map(|key| Some((items.remove(&key)?, fates.remove(&key)?)))
+            .collect();
+        let scope = Scope { scene, access, instances: &instances, claims: &claims };
         let mut stopped = Ok(());
-        for (object, verdict) in record.time(Phase::Prune, pruned).await {
-            let Some(item) = kept.get(&object) else { continue };
+        for (item, verdict) in record.time(Phase::Prune, scope.carry_out(group)).await {
             if let Verdict::Stopped(stop) = verdict {
                 stopped = Err(stop);
             }
-            note(record, item, verdict);
+            note(record, &item, verdict);
         }
         stopped?;
         // A definition or a namespace that went now would take along what was refused.
@@ -60,161 +92,262 @@ pub(super) async fn prune(scene: &Scene<'_>, record: &mut Record) -> Result<Ende
     Ok(Ended::Pruned)
 }
 
-/// Deletes what may go at the same time; the verdicts are in the order of the objects.
-async fn prune_group(
+/// What a sync that may write would prune, or keep and why.
+pub(super) async fn foretell(
     scene: &Scene<'_>,
-    group: Vec<ObjectKey>,
-    kept: &HashMap<ObjectKey, &InventoryItem>,
-    takers: &HashMap<ObjectKey, ApplicationName>,
-    named: &HashSet<&str>,
-) -> Vec<(ObjectKey, Verdict)> {
+    target: &Target,
+    stale: &[InventoryItem],
+) -> Result<Vec<ObjectResult>, SyncError> {
+    let mut fates = if scene.prunes() {
+        survey(scene, &target.commit.id, stale).await?.fates
+    } else {
+        HashMap::new()
+    };
+    let foretold = stale.iter().map(|item| {
+        let (action, message) = match fates.remove(&item.object) {
+            None => (Action::Skipped, Some(NOT_PRUNED.to_owned())),
+            Some(Ok(Fate::Keep(_, why) | Fate::Release(why))) => (Action::Skipped, Some(why)),
+            Some(_) => (Action::Pruned, None),
+        };
+        ObjectResult { object: item.object.clone(), action, fields: Vec::new(), message }
+    });
+    Ok(foretold.collect())
+}
+
+/// What is deleted already and went since leaves the inventory.
+pub(super) async fn forget_what_went(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    stale: &mut Vec<InventoryItem>,
+) {
+    let mut gone = HashSet::new();
+    for item in stale.iter().filter(|item| item.kept == Some(Kept::Terminating)) {
+        let found = find(scene, item, &Instances::none()).await;
+        // Who cannot be asked now is asked by the next check.
+        if matches!(found, Ok(Live::Absent | Live::KindGone)) {
+            gone.insert(item.object.clone());
+        }
+    }
+    stale.retain(|item| !gone.contains(&item.object));
+    record.forget.extend(gone);
+}
+
+fn permit(scene: &Scene<'_>, commit: &CommitId, prune: Vec<ObjectKey>) -> Option<BlockedPlan> {
+    let limit = &scene.application.sync.prune_limit;
+    let bounds = PruneBounds {
+        percent: limit.percent,
+        objects: limit.objects,
+        guarded: &|kind| limit.kinds.iter().any(|name| name.matches(kind)),
+    };
+    prune::needs_a_yes(commit, prune, scene.inventory.len(), &bounds, scene.approval())
+}
+
+/// What becomes of the objects that Git does not name, as far as the cluster could be asked.
+struct Survey {
+    instances: Instances,
+    claims: Claims,
+    fates: HashMap<ObjectKey, Result<Fate, NotSeen>>,
+}
+
+impl Survey {
+    /// The objects that are deleted, or would be if nothing else is found out about them.
+    fn deletes(&self) -> Vec<ObjectKey> {
+        let deleted =
+            self.fates.iter().filter(|(_, fate)| matches!(fate, Ok(Fate::Delete(_)) | Err(_)));
+        let mut keys: Vec<_> = deleted.map(|(key, _)| key.clone()).collect();
+        keys.sort_unstable();
+        keys
+    }
+}
+
+/// Why nothing was found out about an object.
+enum NotSeen {
+    /// The cluster refused, or did not answer.
+    Refused(ClusterError),
+    /// Its kind is not served for now.
+    NotServed(String),
+    /// The API server did not answer about another one: each further question would hold the
+    /// worker for as long, and get no answer either.
+    Unasked,
+}
+
+async fn survey(
+    scene: &Scene<'_>,
+    commit: &CommitId,
+    stale: &[InventoryItem],
+) -> Result<Survey, SyncError> {
+    let keys: Vec<_> = stale.iter().map(|item| item.object.clone()).collect();
+    let mut claims = handover::claims(scene, commit, &keys).await?;
+    let stale_keys: HashSet<_> = keys.iter().collect();
+    let named = scene.inventory.iter().filter(|item| !stale_keys.contains(&item.object));
+    claims.named = named.filter_map(|item| item.uid.clone()).collect();
+    let instances = scene.instances().await?;
     let silence = AtomicBool::new(false);
     let at_once = scene.config.server.limits.calls_per_cluster.max(1);
-    let items = group.into_iter().filter_map(|key| Some((kept.get(&key)?.version.clone(), key)));
-    stream::iter(items.collect::<Vec<_>>())
-        .map(|(version, object)| {
-            let silence = &silence;
+    let fates = stream::iter(stale.to_vec())
+        .map(|item| {
+            let (silence, claims, instances) = (&silence, &claims, &instances);
             async move {
-                let taker = takers.get(&object);
-                // As in the diff: the others would hold the worker for as long.
-                if taker.is_none() && silence.load(Ordering::Relaxed) {
-                    return (object, Verdict::Unasked);
+                if silence.load(Ordering::Relaxed) && !claims.are_on(&item.object) {
+                    return (item.object.clone(), Err(NotSeen::Unasked));
                 }
-                let verdict = prune_one(scene, &object, &version, taker, named).await;
-                if matches!(&verdict, Verdict::Failed(error) if error.is_silence()) {
+                let fate = see(scene, &item, claims, instances).await;
+                if matches!(&fate, Err(NotSeen::Refused(error)) if error.is_silence()) {
                     silence.store(true, Ordering::Relaxed);
                 }
-                (object, verdict)
+                (item.object.clone(), fate)
             }
         })
-        .buffered(at_once)
+        .buffer_unordered(at_once)
         .collect()
-        .await
+        .await;
+    Ok(Survey { instances, claims, fates })
 }
 
-/// The uids of the objects that Git still names. An object that moved to another API group is one
-/// object under two names.
-fn named_by_git<'a>(scene: &'a Scene<'_>) -> HashSet<&'a str> {
-    let named = scene.inventory.iter().filter(|item| item.kept.is_none());
-    named.filter_map(|item| item.uid.as_deref()).collect()
+async fn see(
+    scene: &Scene<'_>,
+    item: &InventoryItem,
+    claims: &Claims,
+    instances: &Instances,
+) -> Result<Fate, NotSeen> {
+    let live = if claims.are_on(&item.object) {
+        Live::Absent
+    } else {
+        find(scene, item, instances).await?
+    };
+    Ok(prune::fate(item, live, claims))
 }
 
-/// What became of an object that Git no longer names.
+async fn find(
+    scene: &Scene<'_>,
+    item: &InventoryItem,
+    instances: &Instances,
+) -> Result<Live, NotSeen> {
+    let kind = item.object.group_kind();
+    let serving = scene.cluster.serving(&kind, &item.version).await.map_err(NotSeen::Refused)?;
+    let resource = match serving {
+        Serving::Served(resource) => resource,
+        Serving::Gone => return Ok(Live::KindGone),
+        Serving::Unknown(why) => return Err(NotSeen::NotServed(why)),
+    };
+    let live = scene.cluster.get(&resource, &item.object).await.map_err(NotSeen::Refused)?;
+    Ok(live.map_or(Live::Absent, |live| {
+        let sight = Sight::of(&live, resource, item, &scene.application.name, instances);
+        Live::There(Box::new(sight))
+    }))
+}
+
+/// What the deletes of a sync are decided and done with.
+struct Scope<'a> {
+    scene: &'a Scene<'a>,
+    access: &'a WriteAccess<'a>,
+    instances: &'a Instances,
+    claims: &'a Claims,
+}
+
+/// What became of an object that Git does not name.
 enum Verdict {
-    /// It is deleted, or was gone.
-    Pruned,
-    /// It is no longer ours to delete, for this reason.
-    Released(String),
-    /// It is ours and stays, as its annotations ask.
-    Kept,
+    /// As it was decided, without a delete.
+    Settled(Fate),
+    /// It is deleted, and gone.
+    Gone,
+    /// It is deleted, and goes when these finalizers are through.
+    Terminating(Vec<String>),
     /// It could not be deleted.
-    Failed(ClusterError),
-    /// It was not begun: the API server did not answer about another one.
-    Unasked,
+    NotDone(NotSeen),
     /// It was not begun: the sync has to stop.
     Stopped(Stop),
 }
 
-async fn prune_one(
-    scene: &Scene<'_>,
-    object: &ObjectKey,
-    version: &str,
-    taker: Option<&ApplicationName>,
-    named: &HashSet<&str>,
-) -> Verdict {
-    if let Some(taker) = taker {
-        return Verdict::Released(format!("handed over to application {taker}"));
+impl Scope<'_> {
+    /// Deletes what may go at the same time; the verdicts are in the order of the objects.
+    async fn carry_out(
+        &self,
+        group: Vec<(InventoryItem, Result<Fate, NotSeen>)>,
+    ) -> Vec<(InventoryItem, Verdict)> {
+        let silence = AtomicBool::new(false);
+        let at_once = self.scene.config.server.limits.calls_per_cluster.max(1);
+        stream::iter(group)
+            .map(|(item, fate)| {
+                let silence = &silence;
+                async move {
+                    let verdict = match fate {
+                        Ok(Fate::Delete(_)) if silence.load(Ordering::Relaxed) => {
+                            Verdict::NotDone(NotSeen::Unasked)
+                        }
+                        Ok(Fate::Delete(deletion)) => self.delete(&item, deletion).await,
+                        Ok(fate) => Verdict::Settled(fate),
+                        Err(not_seen) => Verdict::NotDone(not_seen),
+                    };
+                    if matches!(&verdict, Verdict::NotDone(NotSeen::Refused(error)) if error.is_silence())
+                    {
+                        silence.store(true, Ordering::Relaxed);
+                    }
+                    (item, verdict)
+                }
+            })
+            .buffered(at_once)
+            .collect()
+            .await
     }
-    let (resource, live) = match find(scene, object, version).await {
-        Ok(found) => found,
-        Err(verdict) => return verdict,
-    };
-    if let Some(verdict) = spare(scene, &live, named) {
-        return verdict;
-    }
-    let metadata = &live["metadata"];
-    let uid = metadata["uid"].as_str().unwrap_or_default();
-    let gate = || scene.lease.may_write();
-    failpoint("prune:before");
-    let deleted = scene
-        .cluster
-        .writer(&gate)
-        .delete(&resource, object, uid, metadata["resourceVersion"].as_str())
-        .await;
-    failpoint("prune:after");
-    match deleted {
-        Ok(_) | Err(ClusterError::NotFound { .. }) => Verdict::Pruned,
-        Err(ClusterError::Stopped(stop)) => Verdict::Stopped(stop),
-        Err(error) => Verdict::Failed(error),
-    }
-}
 
-/// The live object and how it is reached, or what is to be said of it without.
-async fn find(
-    scene: &Scene<'_>,
-    object: &ObjectKey,
-    version: &str,
-) -> Result<(Resource, Value), Verdict> {
-    scene.lease.may_write().map_err(Verdict::Stopped)?;
-    let look = async {
-        let resource = scene.cluster.resource_for(&object.group_kind(), version).await?;
-        let Some(resource) = resource else {
-            return Ok(Err(Verdict::Released("its kind is no longer served".into())));
-        };
-        let live = scene.cluster.get(&resource, object).await?;
-        Ok(live.map(|live| (resource, live)).ok_or(Verdict::Pruned))
-    };
-    let found = scene.lease.unless_stopped(look).await.map_err(Verdict::Stopped)?;
-    found.map_err(Verdict::Failed)?
-}
-
-/// Reasons not to delete a live object.
-fn spare(scene: &Scene<'_>, live: &Value, named: &HashSet<&str>) -> Option<Verdict> {
-    let instance = scene.config.server.instance.as_str();
-    if !fields::owned_by_us(live, Some(scene.application.name.as_str()), instance) {
-        return Some(Verdict::Released("it is no longer marked as ours".into()));
+    /// Deletes one object as it was seen. One that changed meanwhile is looked at again, and what is
+    /// then seen decides.
+    async fn delete(&self, item: &InventoryItem, mut deletion: Box<Deletion>) -> Verdict {
+        let gate = || self.access.gate();
+        let writer = self.scene.cluster.writer(&gate);
+        let mut looks = 1;
+        loop {
+            failpoint("prune:before");
+            let deleted = writer.delete(&deletion).await;
+            failpoint("prune:after");
+            match deleted {
+                Ok(Deleted::Gone) => return Verdict::Gone,
+                Ok(Deleted::Terminating(finalizers)) => return Verdict::Terminating(finalizers),
+                Err(ClusterError::Stopped(stop)) => return Verdict::Stopped(stop),
+                Err(ClusterError::Conflict { .. }) if looks < LOOKS => looks += 1,
+                Err(error) => return Verdict::NotDone(NotSeen::Refused(error)),
+            }
+            match see(self.scene, item, self.claims, self.instances).await {
+                Ok(Fate::Delete(as_it_is)) => deletion = as_it_is,
+                Ok(fate) => return Verdict::Settled(fate),
+                Err(not_seen) => return Verdict::NotDone(not_seen),
+            }
+        }
     }
-    if directives::read(live).is_ok_and(|asked| asked.prune_disabled) {
-        return Some(Verdict::Kept);
-    }
-    let moved = live["metadata"]["uid"].as_str().is_some_and(|uid| named.contains(uid));
-    moved.then(|| Verdict::Released("Git names it under another API group".into()))
 }
 
 fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
+    let object = || item.object.clone();
+    let mut refuse = |message| {
+        record.refuse(Refused { object: object(), message, cause: FailureCause::Environment });
+    };
     let (action, message) = match verdict {
-        Verdict::Pruned => (Action::Pruned, None),
-        Verdict::Released(why) => (Action::Skipped, Some(why)),
-        Verdict::Kept => {
-            let why = "its annotations say that it is not to be pruned".to_owned();
-            return keep(record, item, Kept::ByAnnotation, why);
+        Verdict::Gone | Verdict::Settled(Fate::Gone | Fate::Delete(_)) => (Action::Pruned, None),
+        Verdict::Settled(Fate::Release(why)) => (Action::Skipped, Some(why)),
+        Verdict::Settled(Fate::Keep(kept, why)) => {
+            return keep(record, item, kept, Action::Skipped, why);
         }
-        Verdict::Failed(error) => {
-            return record.refuse(Refused {
-                object: item.object.clone(),
-                message: chain(&error),
-                cause: FailureCause::Environment,
-            });
+        Verdict::Terminating(finalizers) => {
+            let why = terminating(&finalizers);
+            return keep(record, item, Kept::Terminating, Action::Pruned, why);
         }
-        Verdict::Unasked => return record.refuse(Refused::unasked(item.object.clone())),
+        Verdict::NotDone(NotSeen::Refused(error)) => return refuse(chain(&error)),
+        Verdict::NotDone(NotSeen::NotServed(why)) => return refuse(why),
+        Verdict::NotDone(NotSeen::Unasked) => return record.refuse(Refused::unasked(object())),
         // The sync goes back to the queue, and its next run looks at it anew.
         Verdict::Stopped(_) => return,
     };
-    record.forget.push(item.object.clone());
-    record.results.push(ObjectResult {
-        object: item.object.clone(),
-        action,
-        fields: Vec::new(),
-        message,
-    });
+    record.forget.push(object());
+    record.results.push(ObjectResult { object: object(), action, fields: Vec::new(), message });
 }
 
 /// An object that stays in the inventory, and why.
-fn keep(record: &mut Record, item: &InventoryItem, kept: Kept, why: String) {
+fn keep(record: &mut Record, item: &InventoryItem, kept: Kept, action: Action, why: String) {
     record.kept.push(InventoryItem { kept: Some(kept), ..item.clone() });
     record.results.push(ObjectResult {
         object: item.object.clone(),
-        action: Action::Skipped,
+        action,
         fields: Vec::new(),
         message: Some(why),
     });

@@ -40,7 +40,11 @@ pub(super) async fn manifests(
     }
 }
 
-async fn objects(scene: &Scene<'_>, commit: &CommitId) -> Result<Vec<Desired>, SyncError> {
+/// The objects of the application at a commit.
+pub(super) async fn objects(
+    scene: &Scene<'_>,
+    commit: &CommitId,
+) -> Result<Vec<Desired>, SyncError> {
     let application = &scene.application;
     let mut manifests = manifests(scene, application, commit).await?;
     if manifests.is_empty() && !application.sync.allow_empty {

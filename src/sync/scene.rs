@@ -8,6 +8,8 @@ use crate::config::{Application, Config, DriftMode, Repository};
 use crate::domain::inventory::{ApplicationState, InventoryItem};
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
+use crate::domain::prune::{Approval, Instances};
+use crate::domain::stop::Stop;
 use crate::domain::sync::{Phase, SyncOptions, Trigger};
 use crate::store::{Claim, Owner};
 use crate::sync::context::Context;
@@ -31,6 +33,19 @@ pub(super) struct Scene<'a> {
     pub(super) state: ApplicationState,
     /// Empty until it is [read](Scene::read_inventory).
     pub(super) inventory: Vec<InventoryItem>,
+}
+
+/// The right of a sync to write to its cluster. Nothing writes that was not given it.
+#[derive(Clone, Copy)]
+pub(super) struct WriteAccess<'a> {
+    lease: &'a Lease,
+}
+
+impl WriteAccess<'_> {
+    /// The gate of each single write.
+    pub(super) fn gate(self) -> Result<(), Stop> {
+        self.lease.may_write()
+    }
 }
 
 impl<'a> Scene<'a> {
@@ -88,6 +103,32 @@ impl<'a> Scene<'a> {
         self.context.queue.ring();
         self.read_inventory().await?;
         Ok(worker)
+    }
+
+    /// What decides about the objects beside Git, in one digest.
+    pub(super) fn settings(&self) -> String {
+        self.application.settings(self.config.server.instance.as_str())
+    }
+
+    /// The right to write to the cluster; none of who only looks: a dry run, and what nobody asked
+    /// for of an application that is not automated.
+    pub(super) fn access(&self) -> Option<WriteAccess<'_>> {
+        let may = self.trigger().is_person() || self.application.sync.automated;
+        (may && !self.options().dry_run).then_some(WriteAccess { lease: self.lease })
+    }
+
+    /// A person's yes to what this sync was to delete.
+    pub(super) fn approval(&self) -> Approval<'_> {
+        let sync = &self.claim.sync;
+        Approval { hash: sync.approved.as_deref(), plan: sync.plan.as_ref() }
+    }
+
+    /// The names that this installation has and had.
+    pub(super) async fn instances(&self) -> Result<Instances, SyncError> {
+        let current = self.config.server.instance.to_string();
+        let mut former = self.context.store.instances().await?;
+        former.retain(|name| *name != current);
+        Ok(Instances { current, former })
     }
 
     /// What was asked for beyond the configuration.

@@ -193,8 +193,8 @@ impl State {
                     news.touch(application, key.clone());
                 }
             }
-            Seen::Deleted(key) => {
-                if let Some(application) = self.observations.remove(scope, &key) {
+            Seen::Deleted(key, last) => {
+                if let Some(application) = self.observations.remove(scope, &key, last) {
                     news.touch(application, key);
                 }
             }

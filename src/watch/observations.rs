@@ -10,6 +10,10 @@ use crate::domain::name::ApplicationName;
 use crate::domain::object::{APPLICATION_LABEL, ObjectKey};
 use crate::watch::Scope;
 
+/// Objects of a scope of which it is remembered that they went before their work was done; beyond it,
+/// of none.
+const CUT_SHORT_MAX: usize = 1000;
+
 /// One live object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
@@ -55,6 +59,8 @@ pub enum Found {
     Refused(String),
     /// It is not there.
     Absent,
+    /// The one with this uid is not there any more, and had work to finish when it went.
+    CutShort(String),
     /// It is there.
     Live(Observation),
 }
@@ -65,6 +71,8 @@ struct Seen {
     /// The list that is being read; it replaces `objects` when complete.
     listing: HashMap<ObjectKey, Observation>,
     complete: bool,
+    /// Objects that went before their work was done, each with its uid, until another one is there.
+    cut_short: HashMap<ObjectKey, String>,
     /// Why nothing can be seen any more, until something is.
     refused: Option<String>,
 }
@@ -110,12 +118,26 @@ impl Observations {
         object: ObjectKey,
         observation: Observation,
     ) -> Option<ApplicationName> {
-        self.seen(scope).objects.insert(object, observation)?.application
+        let seen = self.seen(scope);
+        seen.cut_short.remove(&object);
+        seen.objects.insert(object, observation)?.application
     }
 
-    /// An object is gone; returns the application that it belonged to.
-    pub(super) fn remove(&mut self, scope: &Scope, object: &ObjectKey) -> Option<ApplicationName> {
-        self.seen(scope).objects.remove(object)?.application
+    /// An object is gone, and this was the last of it; returns the application that it belonged to.
+    pub(super) fn remove(
+        &mut self,
+        scope: &Scope,
+        object: &ObjectKey,
+        last: Observation,
+    ) -> Option<ApplicationName> {
+        let seen = self.seen(scope);
+        if health::had_work_left(object, &last.health) {
+            if seen.cut_short.len() >= CUT_SHORT_MAX {
+                seen.cut_short.clear();
+            }
+            seen.cut_short.insert(object.clone(), last.uid);
+        }
+        seen.objects.remove(object)?.application
     }
 
     /// Nothing can be seen any more.
@@ -138,7 +160,9 @@ impl Observations {
         match self.scopes.get(scope) {
             Some(Seen { refused: Some(reason), .. }) => Found::Refused(reason.clone()),
             Some(seen) if seen.complete => {
-                seen.objects.get(object).cloned().map_or(Found::Absent, Found::Live)
+                let live = seen.objects.get(object).cloned().map(Found::Live);
+                let cut_short = || seen.cut_short.get(object).cloned().map(Found::CutShort);
+                live.or_else(cut_short).unwrap_or(Found::Absent)
             }
             _ => Found::NotListed,
         }

@@ -29,8 +29,8 @@ pub(super) enum Seen {
     Complete,
     /// An object was created or changed.
     Applied(ObjectKey, Observation),
-    /// An object is gone, or lost its label.
-    Deleted(ObjectKey),
+    /// An object is gone, or lost its label; and its last state.
+    Deleted(ObjectKey, Observation),
     /// Our rights do not reach to all namespaces.
     Forbidden,
     /// Nothing, and why the API server does not let us.
@@ -96,7 +96,7 @@ impl From<WatchEvent> for Seen {
             WatchEvent::Listed(live) => Self::Listed(live.key, Observation::of(&live.object)),
             WatchEvent::InitDone => Self::Complete,
             WatchEvent::Applied(live) => Self::Applied(live.key, Observation::of(&live.object)),
-            WatchEvent::Deleted(live) => Self::Deleted(live.key),
+            WatchEvent::Deleted(live) => Self::Deleted(live.key, Observation::of(&live.object)),
         }
     }
 }

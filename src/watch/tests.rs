@@ -92,8 +92,8 @@ async fn who_listens_is_told_which_objects_of_which_application_there_is_news_of
         (Seen::Complete, touched(&["shop"], &Touched::All)),
         (Seen::Applied(web(), of("shop")), touched(&["shop"], &named)),
         (Seen::Applied(web(), of("blog")), touched(&["blog", "shop"], &named)),
-        (Seen::Deleted(web()), touched(&["blog"], &named)),
-        (Seen::Deleted(web()), News::default()),
+        (Seen::Deleted(web(), of("blog")), touched(&["blog"], &named)),
+        (Seen::Deleted(web(), of("blog")), News::default()),
     ] {
         sink.put(seen).unwrap();
         assert_eq!(listener.take(), news);
@@ -101,4 +101,24 @@ async fn who_listens_is_told_which_objects_of_which_application_there_is_news_of
     sink.put(Seen::Forbidden).unwrap();
     assert!(listener.take().everything);
     assert_eq!(sink.put(Seen::Complete), None, "the watch is narrowed");
+}
+
+#[tokio::test]
+async fn of_a_job_that_goes_it_is_remembered_whether_it_had_ended() {
+    let watches = Watches::default();
+    let sink = begin(&watches, &scope(1, None));
+    sink.put(Seen::Complete).unwrap();
+    let job = ObjectKey { group: "batch".to_owned(), kind: "Job".to_owned(), ..web() };
+    let last = |health: Health| Observation { health, ..of("shop") };
+    let cut_short = Found::CutShort(of("shop").uid);
+    for (key, health, found) in [
+        (&job, Health::progressing("1 Pod runs"), &cut_short),
+        (&job, Health::healthy(), &Found::Absent),
+        (&job, Health::failed("BackoffLimitExceeded"), &Found::Absent),
+        (&web(), Health::progressing("no Pod yet"), &Found::Absent),
+    ] {
+        sink.put(Seen::Applied(key.clone(), of("shop"))).unwrap();
+        sink.put(Seen::Deleted(key.clone(), last(health.clone()))).unwrap();
+        assert_eq!(watches.find(&scope(1, None), key), *found, "{key} {health:?}");
+    }
 }

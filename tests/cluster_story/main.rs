@@ -18,10 +18,13 @@ use headstay::cluster::error::ClusterError;
 use headstay::cluster::watch::WatchEvent;
 use headstay::domain::diff::changes;
 use headstay::domain::fields;
+use headstay::domain::health::HealthStatus;
+use headstay::domain::inventory::InventoryItem;
 use headstay::domain::manifest::{Desired, Origin};
 use headstay::domain::object::{
     APPLICATION_LABEL, GroupKind, INSTANCE_ANNOTATION, ObjectKey, Resource, split_api_version,
 };
+use headstay::domain::prune::{Claims, Deletion, Fate, Instances, Live, Sight, fate};
 use headstay::domain::stop::Stop;
 use headstay::domain::sync::FailureCause;
 use serde_json::{Value, json};
@@ -157,9 +160,8 @@ async fn refusals_are_told_apart(world: &World) {
     let namespace =
         wanted(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ending"}}));
     let uid = uid_of(&world.live(&namespace).await);
-    let deleted =
-        world.writer().delete(&namespace.resource, &namespace.key, &uid, None).await.unwrap();
-    assert_eq!(deleted, Deleted::Deleting);
+    let deleted = world.writer().delete(&seen(&namespace, &uid, None)).await.unwrap();
+    assert!(matches!(deleted, Deleted::Terminating(_)), "{deleted:?}");
     let error = refused(config_map("ending", "a", &json!({}))).await;
     assert!(matches!(error, ClusterError::NamespaceTerminating { .. }), "{error}");
 
@@ -200,14 +202,15 @@ async fn only_what_was_seen_is_deleted(world: &World) {
     let applied = world.apply(&desired).await.unwrap();
     let uid = uid_of(&applied.object);
     for (uid, version) in [("another", None), (uid.as_str(), Some("1"))] {
-        let error = world.writer().delete(resource, key, uid, version).await.unwrap_err();
+        let error = world.writer().delete(&seen(&desired, uid, version)).await.unwrap_err();
         assert!(matches!(error, ClusterError::Conflict { .. }), "{error}");
     }
     let version = version_of(&applied);
-    let deleted = world.writer().delete(resource, key, &uid, Some(&version)).await.unwrap();
+    let as_it_is = seen(&desired, &uid, Some(&version));
+    let deleted = world.writer().delete(&as_it_is).await.unwrap();
     assert_eq!(deleted, Deleted::Gone);
     assert_eq!(world.cluster.get(resource, key).await.unwrap(), None);
-    assert_eq!(world.writer().delete(resource, key, &uid, None).await.unwrap(), Deleted::Gone);
+    assert_eq!(world.writer().delete(&as_it_is).await.unwrap(), Deleted::Gone);
 }
 
 async fn a_list_is_one_call_however_long(world: &World) {
@@ -259,11 +262,7 @@ async fn a_watch_sees_every_change(world: &World) {
 
     world.apply(&second).await.unwrap();
     assert!(matches!(next().await, WatchEvent::Applied(live) if live.key == second.key));
-    world
-        .writer()
-        .delete(&second.resource, &second.key, &uid_of(&world.live(&second).await), None)
-        .await
-        .unwrap();
+    world.writer().delete(&seen(&second, &uid_of(&world.live(&second).await), None)).await.unwrap();
     assert!(matches!(next().await, WatchEvent::Deleted(live) if live.key == second.key));
     // A stripped label looks like a deletion.
     world
@@ -375,6 +374,36 @@ pub(crate) fn wanted(mut value: Value) -> Desired {
         origin: Origin { file: "story.yaml".into(), line: 1 },
         value,
         hash: String::new(),
+    }
+}
+
+/// The right to delete an object that nobody wants, as it was seen to be.
+fn seen(desired: &Desired, uid: &str, version: Option<&str>) -> Deletion {
+    let application = "shop".parse().unwrap();
+    let live = json!({"metadata": {
+        "uid": uid,
+        "resourceVersion": version,
+        "labels": {APPLICATION_LABEL: application},
+        "annotations": {INSTANCE_ANNOTATION: "headstay"},
+        "managedFields": [{"manager": "headstay", "operation": "Apply"}],
+    }});
+    let item = InventoryItem {
+        object: desired.key.clone(),
+        version: desired.resource.version.clone(),
+        hash: None,
+        commit: "a".repeat(40).parse().unwrap(),
+        uid: None,
+        resource_version: None,
+        generation: None,
+        health: HealthStatus::Unknown,
+        health_reason: None,
+        kept: None,
+    };
+    let instances = Instances { current: "headstay".into(), former: Vec::new() };
+    let sight = Sight::of(&live, desired.resource.clone(), &item, &application, &instances);
+    match fate(&item, Live::There(Box::new(sight)), &Claims::default()) {
+        Fate::Delete(deletion) => *deletion,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -27,6 +27,7 @@ const DEATHS: &[Lives] = &[
     &["pin:after=2"],
     &["begin-apply:before"],
     &["begin-apply:after"],
+    &["create:after"],
     &["take-over:after"],
     &["recreate:deleted"],
     &["write:before"],
@@ -107,8 +108,9 @@ fn find_failpoints(folder: &Path, points: &mut BTreeSet<String>) {
 }
 
 /// A world in which the program dies again and again. Every push changes one ConfigMap and one
-/// Deployment, which takes its time to be healthy, has one object recreated, makes one, takes one
-/// over that somebody made by hand, and removes what the push before it brought.
+/// Deployment, which takes its time to be healthy, has one object recreated, makes two, one of them to
+/// be left alone then, takes one over that somebody made by hand, and removes what the push before it
+/// brought.
 struct Story {
     world: World,
     round: usize,
@@ -117,7 +119,8 @@ struct Story {
 
 impl Story {
     fn begin() -> Self {
-        let world = Setup::default().start();
+        let sync = "prune: true, pruneLimit: {percent: 100}";
+        let world = Setup { sync, ..Setup::default() }.start();
         let story = Self { world, round: 0, made: Vec::new() };
         let commit = story.commit(&[]);
         let pushed = story.world.announce(commit);
@@ -133,7 +136,7 @@ impl Story {
             &json!({"metadata": {"name": made[1]}, "data": {"colour": "by-hand"}}),
         );
         let mut removed = std::mem::replace(&mut self.made, made.to_vec());
-        removed.push(format!("passing-{}", self.round - 1));
+        removed.extend(["passing", "once"].map(|name| format!("{name}-{}", self.round - 1)));
         let headstay = &self.world.headstay;
 
         // The Deployment was written to since, by its controller: the start would compare it.
@@ -195,6 +198,9 @@ impl Story {
                 config_map(&format!("passing-{}", self.round), &shade),
             ),
         ];
+        let once = config_map(&format!("once-{}", self.round), &shade)
+            .replace("metadata:", "metadata:\n  annotations: {headstay.dev/apply: if-not-present}");
+        files.push((format!("once-{}", self.round), once));
         files.extend(self.made.iter().map(|name| (name.clone(), config_map(name, &shade))));
         files
     }

@@ -24,6 +24,7 @@ mod drift;
 mod failures;
 mod git;
 mod health;
+mod jobs;
 #[cfg(debug_assertions)]
 mod kill;
 mod kinds;
@@ -35,3 +36,4 @@ mod refusals;
 mod restart;
 mod rights;
 mod sandbox_kinds;
+mod unasked;

@@ -57,3 +57,5 @@ mod refusals;
 mod refusing;
 #[path = "../e2e/restart.rs"]
 mod restart;
+#[path = "../e2e/unasked.rs"]
+mod unasked;

@@ -1,9 +1,9 @@
 //! What applications own, and what a newer sync does to older ones.
 
 use headstay::domain::health::{Health, HealthStatus};
-use headstay::domain::inventory::InventoryItem;
+use headstay::domain::inventory::{InventoryItem, Kept};
 use headstay::domain::sync::{Action, SyncState, Trigger};
-use headstay::store::{ApplicationChange, Outcome, Step, WaitingEnd};
+use headstay::store::{ApplicationChange, Cancellation, Outcome, Step, WaitingEnd};
 use jiff::Timestamp;
 
 use crate::world::{World, cluster, commit, commit_id, item, key, name, outcome, plan, result};
@@ -219,4 +219,26 @@ async fn an_application_keeps_what_does_not_change() {
 
     let commits = world.store.commits().await.unwrap();
     assert_eq!(commits.into_iter().collect::<Vec<_>>(), [commit_id('a'), commit_id('b')]);
+}
+
+#[tokio::test]
+async fn what_a_stopped_sync_was_to_prune_stays_until_somebody_asks() {
+    let world = World::new().await;
+    world.configure(&[("shop", "main")]).await;
+    let waits = InventoryItem { kept: Some(Kept::UntilHealthy), ..item("old", 'a') };
+    let named = InventoryItem { kept: None, ..item("web", 'a') };
+    for (applied_at, kept) in
+        [(None, Kept::UntilHealthy), (Some(world.store.now()), Kept::ByPerson)]
+    {
+        world.enqueue("shop", Trigger::Webhook).await;
+        let applied = vec![waits.clone(), named.clone()];
+        let waiting = Outcome { applied, applied_at, ..outcome(SyncState::Waiting) };
+        let id = world.run(waiting).await;
+        assert_eq!(world.store.cancel(id, "ada").await.unwrap(), Cancellation::Cancelled);
+        let sync = world.store.sync(id).await.unwrap().unwrap();
+        assert_eq!(sync.cancelled_by.as_deref(), Some("ada"));
+        let now: Vec<_> =
+            world.inventory("shop", "main").await.into_iter().map(|item| item.kept).collect();
+        assert_eq!(now, [Some(kept), None]);
+    }
 }

@@ -63,14 +63,14 @@ async fn an_inventory_from_before_clusters_is_that_of_the_cluster_configured_fir
     let owned = async |application: &str, on: &str| {
         store.inventory(&name(application), &cluster(on)).await.unwrap().len()
     };
-    store.configure(&[(name("shop"), cluster("main"))]).await.unwrap();
+    store.configure(&[(name("shop"), cluster("main"))], "headstay").await.unwrap();
     let shop = store.application(&name("shop")).await.unwrap().unwrap();
     assert_eq!(shop.applied.unwrap().id, commit('a').id);
     assert_eq!(shop.inputs.as_deref(), Some("inputs"), "it has not moved");
     assert_eq!((owned("shop", "main").await, shop.left_behind.len()), (1, 0));
 
     let both = [(name("shop"), cluster("other")), (name("gone"), cluster("main"))];
-    store.configure(&both).await.unwrap();
+    store.configure(&both, "headstay").await.unwrap();
     assert_eq!((owned("shop", "main").await, owned("shop", "other").await), (1, 0));
     assert_eq!(owned("gone", "main").await, 1, "it came back");
 }

@@ -57,7 +57,7 @@ impl World {
     /// The configuration keeps these applications on these clusters, and no others.
     pub(crate) async fn configure(&self, applications: &[(&str, &str)]) {
         let applications = applications.iter().map(|(name, on)| (self::name(name), cluster(on)));
-        self.store.configure(&applications.collect::<Vec<_>>()).await.unwrap();
+        self.store.configure(&applications.collect::<Vec<_>>(), "headstay").await.unwrap();
     }
 
     /// What an application owns on a cluster.

@@ -183,6 +183,13 @@ pub fn worst(all: impl IntoIterator<Item = HealthStatus>) -> HealthStatus {
     all.into_iter().max().unwrap_or(HealthStatus::Healthy)
 }
 
+/// Whether an object that went, with this as its last health, had work that nobody else does now: a
+/// Job that had not ended.
+pub fn had_work_left(object: &ObjectKey, last: &Health) -> bool {
+    let ended = last.status == HealthStatus::Healthy || last.prospect == Prospect::Final;
+    object.is("batch", "Job") && !ended
+}
+
 /// Whether what an application no longer names may be deleted as far as this object of it is
 /// concerned. That it is switched off on purpose ends a sync well, but it may hold on to what was
 /// there before: a paused Deployment keeps its old Pods, on the `ConfigMap` of their time. A suspended

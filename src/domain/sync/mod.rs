@@ -128,6 +128,12 @@ pub struct Sync {
     pub plan: Option<BlockedPlan>,
     /// The hash of the plan that a person approved; null: none was.
     pub approved: Option<String>,
+    /// Who stopped it: the name of an API token; null: nobody did.
+    pub cancelled_by: Option<String>,
+    /// Later checks that failed in the same way, one after the other: they leave no sync of their own.
+    pub repeats: u32,
+    /// When the last of these failed; null: none did.
+    pub repeated_at: Option<Timestamp>,
     /// The sync that took over; null: none did.
     pub superseded_by: Option<SyncId>,
     /// The deliveries that it covers.
@@ -163,6 +169,9 @@ impl Sync {
             error: None,
             plan: None,
             approved: None,
+            cancelled_by: None,
+            repeats: 0,
+            repeated_at: None,
             superseded_by: None,
             deliveries: Vec::new(),
             summary: Summary::default(),

@@ -24,6 +24,13 @@ pub enum Action {
     Skipped,
 }
 
+impl Action {
+    /// Whether it changed the cluster.
+    pub fn is_change(self) -> bool {
+        matches!(self, Self::Created | Self::Configured | Self::Pruned)
+    }
+}
+
 /// What became of one object in a sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

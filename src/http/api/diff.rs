@@ -14,7 +14,7 @@ use crate::domain::diff::FieldChange;
 use crate::domain::error::chain;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
-use crate::domain::sync::Action;
+use crate::domain::sync::{Action, ObjectResult};
 use crate::http::App;
 use crate::http::extract::Segment;
 use crate::http::problem::Problem;
@@ -56,9 +56,9 @@ pub(in crate::http) async fn diff(
     Segment(name): Segment<ApplicationName>,
 ) -> Result<Json<Diff>, Problem> {
     let config = app.context.config.load();
-    let Some(application) = config.applications.get(&name) else {
+    if !config.applications.contains_key(&name) {
         return Err(Problem::not_found(format!("application {name}")));
-    };
+    }
     let _turn = app.diffs.begin(&name).ok_or_else(|| {
         let detail = format!("a diff of application {name} is being made; try again");
         Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
@@ -68,7 +68,7 @@ pub(in crate::http) async fn diff(
         tracing::info!(application = %name, error = %chain(&error), "a diff failed");
         Problem::new(StatusCode::BAD_GATEWAY, detail)
     })?;
-    Ok(Json(answer(name, preview, application.sync.prune)))
+    Ok(Json(answer(name, preview)))
 }
 
 /// The diffs that are being made: one of each application at most, since each is a fetch and a call
@@ -100,14 +100,14 @@ impl Drop for Turn<'_> {
 }
 
 /// What is left alone on purpose is shown, but is no difference: no sync would change it.
-fn answer(application: ApplicationName, preview: Preview, prunes: bool) -> Diff {
+fn answer(application: ApplicationName, preview: Preview) -> Diff {
     let Preview { commit, objects, refused, stale } = preview;
     let checked = objects.into_iter().filter(|checked| !checked.change.is_none()).map(show);
-    let stale = stale.into_iter().map(|object| {
-        let kept = "Git no longer names it, and the application does not prune";
-        let (action, message) =
-            if prunes { (Action::Pruned, None) } else { (Action::Skipped, Some(kept.to_owned())) };
-        ObjectDiff { object, action, fields: Some(Vec::new()), message }
+    let stale = stale.into_iter().map(|ObjectResult { object, action, message, .. }| ObjectDiff {
+        object,
+        action,
+        fields: Some(Vec::new()),
+        message,
     });
     let refused = refused.into_iter().map(|(object, message)| ObjectDiff {
         object,
@@ -121,12 +121,13 @@ fn answer(application: ApplicationName, preview: Preview, prunes: bool) -> Diff 
 }
 
 fn show(checked: Checked) -> ObjectDiff {
-    let fields = if checked.change.live().is_some() { checked.fields } else { Vec::new() };
+    let new = checked.change == Change::Create;
+    let fields = if new { Vec::new() } else { checked.fields };
     let (action, message) = match checked.change {
         Change::None(_) => (Action::Unchanged, None),
         Change::Leave(why, _) => (Action::Skipped, Some(why)),
         Change::Create => (Action::Created, None),
-        Change::Configure(_) | Change::Recreate(_) => (Action::Configured, None),
+        Change::Adopt(_) | Change::Configure(_) | Change::Recreate(_) => (Action::Configured, None),
     };
     ObjectDiff { object: checked.desired.key, action, fields: Some(fields), message }
 }
@@ -135,7 +136,11 @@ fn show(checked: Checked) -> ObjectDiff {
 mod tests {
     use super::*;
 
-    fn preview(stale: &[&str], refused: &[&str]) -> Preview {
+    fn result(object: ObjectKey, action: Action) -> ObjectResult {
+        ObjectResult { object, action, fields: Vec::new(), message: None }
+    }
+
+    fn preview(stale: &[(&str, Action)], refused: &[&str]) -> Preview {
         let key = |name: &&str| ObjectKey {
             group: String::new(),
             kind: "ConfigMap".into(),
@@ -146,20 +151,21 @@ mod tests {
             commit: "0123456789012345678901234567890123456789".parse().unwrap(),
             objects: Vec::new(),
             refused: refused.iter().map(|name| (key(name), "no".to_owned())).collect(),
-            stale: stale.iter().map(key).collect(),
+            stale: stale.iter().map(|(name, action)| result(key(name), *action)).collect(),
         }
     }
 
     #[test]
     fn only_what_a_sync_would_change_is_a_difference() {
         let shop: ApplicationName = "shop".parse().unwrap();
-        for (preview, prunes, same, actions) in [
-            (preview(&[], &[]), true, true, &[][..]),
-            (preview(&["old"], &[]), true, false, &[Action::Pruned]),
-            (preview(&["old"], &[]), false, true, &[Action::Skipped]),
-            (preview(&["old"], &["bad"]), false, false, &[Action::Skipped, Action::Failed]),
+        let kept = ("old", Action::Skipped);
+        for (preview, same, actions) in [
+            (preview(&[], &[]), true, &[][..]),
+            (preview(&[("old", Action::Pruned)], &[]), false, &[Action::Pruned]),
+            (preview(&[kept], &[]), true, &[Action::Skipped]),
+            (preview(&[kept], &["bad"]), false, &[Action::Skipped, Action::Failed]),
         ] {
-            let answer = answer(shop.clone(), preview, prunes);
+            let answer = answer(shop.clone(), preview);
             let told: Vec<_> = answer.objects.iter().map(|object| object.action).collect();
             assert_eq!((answer.same, &*told), (same, actions));
         }

@@ -220,7 +220,7 @@ impl Drop for ApiServer {
 
 /// What the stories need of the controllers; the others only cost time.
 const CONTROLLERS: &str = "deployment-controller,replicaset-controller,statefulset-controller,\
-    job-controller,namespace-controller,garbage-collector-controller";
+    job-controller,namespace-controller,garbage-collector-controller,ttl-after-finished-controller";
 
 struct Programs {
     etcd: PathBuf,
