@@ -210,6 +210,7 @@ impl Cluster {
         let mut known = self.shared.discovery.known.lock().await;
         *known = None;
         self.shared.discovery.misses().of.clear();
+        self.shared.expectations.forget();
     }
 
     /// Passes an answer on, and notes when it says that a kind that was known is not served.

@@ -10,6 +10,7 @@ mod connection;
 pub mod delete;
 pub mod discovery;
 pub mod error;
+mod expectation;
 mod files;
 mod path;
 mod presence;
@@ -28,6 +29,7 @@ use crate::cluster::answer::Answer;
 use crate::cluster::call::{Call, Caller, Calls, Gate};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ClusterError;
+use crate::cluster::expectation::Expectations;
 use crate::cluster::files::Files;
 use crate::cluster::presence::Presence;
 use crate::config;
@@ -41,6 +43,7 @@ pub struct Cluster {
 struct Shared {
     caller: Caller,
     discovery: Discovery,
+    expectations: Expectations,
     presence: Presence,
     /// The lists (path and query) that are known to be too large for one answer.
     paged: Mutex<HashSet<String>>,
@@ -61,8 +64,8 @@ impl Cluster {
 
     fn of(caller: Caller) -> Self {
         let (discovery, presence) = (Discovery::default(), Presence::default());
-        let paged = Mutex::default();
-        Self { shared: Arc::new(Shared { caller, discovery, presence, paged }) }
+        let (expectations, paged) = (Expectations::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { caller, discovery, expectations, presence, paged }) }
     }
 
     /// The cluster for who may write to it: `gate` is asked right before each attempt of each

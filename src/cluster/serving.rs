@@ -94,7 +94,7 @@ impl Cluster {
 }
 
 /// A kind that every API server has.
-fn standard(group: &str, kind: &str, plural: &str) -> Resource {
+pub(super) fn standard(group: &str, kind: &str, plural: &str) -> Resource {
     Resource {
         group: group.to_owned(),
         version: "v1".to_owned(),

@@ -141,6 +141,7 @@ async fn verdicts(
     place: &Place,
     items: Vec<InventoryItem>,
 ) -> Option<Vec<Verdict>> {
+    let now = observer.context.store.now();
     let mut verdicts = Vec::with_capacity(items.len());
     let mut complete = true;
     for item in items {
@@ -182,7 +183,7 @@ async fn verdicts(
                 verdicts.push(Verdict { item, health, explained: true, pods: None });
             }
             Found::Live(seen) => {
-                let (health, pods) = (weigh(&item, &seen), seen.pods);
+                let (health, pods) = (weigh(&item, &seen).at(now), seen.pods);
                 verdicts.push(Verdict { item, health, explained: true, pods });
             }
         }

@@ -200,10 +200,10 @@ async fn write(
 ) -> Written {
     let action = match &checked.change {
         Change::None(live) => {
-            let item = Box::new(applied_item(&checked.desired, commit, live));
+            let item = Box::new(applied_item(scene, &checked.desired, commit, live).await);
             return Written::Settled { item, result: None, foundation: None };
         }
-        Change::Leave(why, _) => return left(scene, &checked, known, commit, why),
+        Change::Leave(why, _) => return left(scene, &checked, known, commit, why).await,
         Change::Create => Action::Created,
         Change::Adopt(_) | Change::Configure(_) | Change::Recreate(_) => Action::Configured,
     };
@@ -219,7 +219,7 @@ async fn write(
     let object = checked.desired.key.clone();
     match done {
         Ok(live) => {
-            let item = Box::new(applied_item(&checked.desired, commit, &live));
+            let item = Box::new(applied_item(scene, &checked.desired, commit, &live).await);
             let message = (!checked.warnings.is_empty()).then(|| checked.warnings.join("; "));
             let result = Some(ObjectResult { object, action, fields: checked.paths(), message });
             let foundation = is_foundation(&checked.desired).then(|| Box::new(checked.desired));
@@ -242,7 +242,7 @@ fn skipped(checked: &Checked, why: String) -> ObjectResult {
 }
 
 /// An object that is left as it is: still ours if it was, and not looked at again until it changes.
-fn left(
+async fn left(
     scene: &Scene<'_>,
     checked: &Checked,
     known: Option<&InventoryItem>,
@@ -264,7 +264,7 @@ fn left(
     let mut item = item(&checked.desired, commit);
     item.hash = Some(checked.desired.hash.clone());
     if let Some(live) = live {
-        item = applied_item(&checked.desired, commit, live);
+        item = applied_item(scene, &checked.desired, commit, live).await;
     }
     Written::Settled { item: Box::new(item), result: Some(result), foundation: None }
 }
@@ -326,11 +326,17 @@ async fn recreate(
 }
 
 /// The inventory row of an object as the API server returned it.
-fn applied_item(desired: &Desired, commit: &CommitId, object: &Value) -> InventoryItem {
+async fn applied_item(
+    scene: &Scene<'_>,
+    desired: &Desired,
+    commit: &CommitId,
+    object: &Value,
+) -> InventoryItem {
     let metadata = &object["metadata"];
     let text = |name: &str| metadata[name].as_str().map(str::to_owned);
     let generation = metadata["generation"].as_i64();
-    let health = health::assess(object, generation, Expectation::Nothing);
+    let expectation = scene.cluster.expectation(&desired.resource, object).await;
+    let health = health::assess(object, generation, expectation).at(scene.context.store.now());
     InventoryItem {
         hash: Some(desired.hash.clone()),
         uid: text("uid"),

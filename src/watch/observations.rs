@@ -23,7 +23,7 @@ pub struct Observation {
     pub resource_version: String,
     /// Its `metadata.generation`, where its kind has one.
     pub generation: Option<i64>,
-    /// Its health as of then.
+    /// Its health as of then; what it is now, [`Health::at`] says.
     pub health: Health,
     /// Selects its Pods, if it has any.
     pub pods: Option<String>,
@@ -32,8 +32,8 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// What is kept of a live object.
-    pub(super) fn of(object: &Value) -> Self {
+    /// What is kept of a live object; `expectation` is what its cluster lets expect of it.
+    pub(super) fn of(object: &Value, expectation: Expectation) -> Self {
         let metadata = &object["metadata"];
         let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
         let generation = metadata["generation"].as_i64();
@@ -41,7 +41,7 @@ impl Observation {
             uid: text("uid"),
             resource_version: text("resourceVersion"),
             generation,
-            health: health::assess(object, generation, Expectation::Nothing),
+            health: health::assess(object, generation, expectation),
             pods: health::selector::selects_pods(object),
             application: metadata["labels"][APPLICATION_LABEL]
                 .as_str()

@@ -7,7 +7,7 @@ use futures::StreamExt;
 
 use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
-use crate::cluster::watch::WatchEvent;
+use crate::cluster::watch::{Live, WatchEvent};
 use crate::domain::error::chain;
 use crate::domain::object::{APPLICATION_LABEL, ObjectKey};
 use crate::watch::observations::Observation;
@@ -69,7 +69,7 @@ async fn relay(cluster: &Cluster, scope: &Scope, sink: &Sink) -> Option<()> {
         let (seen, refused) = match stream.next().await? {
             Ok(event) => {
                 listed |= event == WatchEvent::InitDone;
-                (Some(Seen::from(event)), false)
+                (Some(Seen::of(event, cluster, scope).await), false)
             }
             // The stream pauses and goes on by itself.
             Err(error) if error.is_transient() => {
@@ -89,16 +89,26 @@ async fn relay(cluster: &Cluster, scope: &Scope, sink: &Sink) -> Option<()> {
     }
 }
 
-impl From<WatchEvent> for Seen {
-    fn from(event: WatchEvent) -> Self {
+impl Seen {
+    async fn of(event: WatchEvent, cluster: &Cluster, scope: &Scope) -> Self {
         match event {
             WatchEvent::Restarted => Self::Restarted,
-            WatchEvent::Listed(live) => Self::Listed(live.key, Observation::of(&live.object)),
             WatchEvent::InitDone => Self::Complete,
-            WatchEvent::Applied(live) => Self::Applied(live.key, Observation::of(&live.object)),
-            WatchEvent::Deleted(live) => Self::Deleted(live.key, Observation::of(&live.object)),
+            WatchEvent::Listed(live) => observe(*live, cluster, scope, Self::Listed).await,
+            WatchEvent::Applied(live) => observe(*live, cluster, scope, Self::Applied).await,
+            WatchEvent::Deleted(live) => observe(*live, cluster, scope, Self::Deleted).await,
         }
     }
+}
+
+async fn observe(
+    live: Live,
+    cluster: &Cluster,
+    scope: &Scope,
+    seen: impl FnOnce(ObjectKey, Observation) -> Seen,
+) -> Seen {
+    let expectation = cluster.expectation(&scope.resource, &live.object).await;
+    seen(live.key, Observation::of(&live.object, expectation))
 }
 
 /// What a refusal that does not pass by itself means; none when the list still stands.

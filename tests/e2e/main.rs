@@ -15,6 +15,7 @@ mod admission;
 mod annotations;
 mod api;
 mod configuration;
+mod controllers;
 mod deliveries;
 mod demo;
 mod disk;

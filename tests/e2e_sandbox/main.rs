@@ -19,6 +19,8 @@ mod annotations;
 mod api;
 #[path = "../e2e/configuration.rs"]
 mod configuration;
+#[path = "../e2e/controllers.rs"]
+mod controllers;
 #[path = "../e2e/deliveries.rs"]
 mod deliveries;
 #[path = "../e2e/demo.rs"]

@@ -8,8 +8,9 @@
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use crate::domain::health::field;
 use crate::domain::health::generic::states::is_named_alike;
+use crate::domain::health::{field, is_watched};
+use crate::domain::object::Resource;
 
 /// How long a new object may be without the status that its kind promises. After that nobody looks
 /// after it, as far as can be seen, and nothing waits for it.
@@ -27,6 +28,36 @@ pub enum Expectation {
     Readiness,
     /// It is a claim that is bound at once, without waiting for its first consumer.
     Binding,
+}
+
+/// Where it is said what to expect of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// In the definition of its kind.
+    Definition {
+        /// The name of the definition.
+        name: String,
+        /// The version of the object.
+        version: String,
+    },
+    /// In a storage class.
+    StorageClass {
+        /// The name of the class.
+        name: String,
+    },
+}
+
+/// Where it is said what to expect of an object of a kind; none: its rule needs nothing more. A group
+/// without a dot in its name is one of Kubernetes' own; others may turn out not to be of a definition.
+pub fn source(resource: &Resource, object: &Value) -> Option<Source> {
+    let Resource { group, version, kind, plural, .. } = resource;
+    if (group.as_str(), kind.as_str()) == ("", "PersistentVolumeClaim") {
+        let name = field::text(object, "/spec/storageClassName")?.to_owned();
+        return Some(Source::StorageClass { name });
+    }
+    let is_custom = group.contains('.') && is_watched(&resource.group_kind());
+    let name = format!("{plural}.{group}");
+    is_custom.then(|| Source::Definition { name, version: version.clone() })
 }
 
 /// What a `CustomResourceDefinition` lets expect of the objects of a version.

@@ -126,3 +126,57 @@ spec: {{{spec}}}
 "
     )
 }
+
+/// The definition of a kind `Gear` whose columns promise that somebody will say whether one is ready.
+pub fn promising_definition(group: &str) -> String {
+    let definition = definition(group, &["teeth"]);
+    format!(
+        "\
+{definition}            status: {{type: object, x-kubernetes-preserve-unknown-fields: true}}
+      subresources: {{status: {{}}}}
+      additionalPrinterColumns:
+        - name: Ready
+          type: string
+          jsonPath: .status.conditions[?(@.type=='Ready')].status
+"
+    )
+}
+
+/// A `StatefulSet` of one Pod, which runs only when a story says so.
+pub fn stateful_set(name: &str, image: &str) -> String {
+    format!(
+        "\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata:
+  name: {name}
+spec:
+  serviceName: {name}
+  selector:
+    matchLabels: {{app: {name}}}
+  template:
+    metadata:
+      labels: {{app: {name}}}
+    spec:
+      containers:
+        - name: {name}
+          image: {image}
+"
+    )
+}
+
+/// A claim of a class.
+pub fn volume_claim(name: &str, class: &str) -> String {
+    format!(
+        "\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: {name}
+spec:
+  storageClassName: {class}
+  accessModes: [ReadWriteOnce]
+  resources: {{requests: {{storage: 1Gi}}}}
+"
+    )
+}
