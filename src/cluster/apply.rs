@@ -1,7 +1,7 @@
 //! Writing objects: server-side apply, create, and taking over fields that others left.
 
 use http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cluster::answer::Answer;
 use crate::cluster::call::{Call, Purpose, time_limit};
@@ -12,11 +12,12 @@ use crate::cluster::read::JSON;
 use crate::cluster::{Cluster, Writer};
 use crate::domain::fields;
 use crate::domain::manifest::Desired;
-use crate::domain::object::FIELD_MANAGER;
+use crate::domain::object::{APPLICATION_LABEL, FIELD_MANAGER};
 use crate::failpoint::failpoint;
 
 const APPLY_PATCH: &str = "application/apply-patch+yaml";
 const JSON_PATCH: &str = "application/json-patch+json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
 /// How often fields are taken over anew because the object changed meanwhile.
 const MAX_TAKE_OVERS: usize = 4;
 
@@ -81,6 +82,25 @@ impl Writer<'_> {
             created.object = owned;
         }
         Ok(created)
+    }
+
+    /// Makes an object ours without a change of what it says: by its label, and by the fields that a
+    /// create of ours left behind. Answers with the object as it then is.
+    pub async fn adopt(&self, desired: &Desired, live: &Value) -> Result<Value, ClusterError> {
+        let label = &desired.value["metadata"]["labels"][APPLICATION_LABEL];
+        let mut live = live.clone();
+        if live["metadata"]["labels"][APPLICATION_LABEL] != *label {
+            let marks = json!({"metadata": {
+                "resourceVersion": live["metadata"]["resourceVersion"],
+                "labels": {APPLICATION_LABEL: label},
+            }});
+            let path = path::object(&desired.resource, &desired.key)?;
+            let purpose = Purpose::Write(self.gate);
+            let mut call = write(desired, Method::PATCH, &path, MERGE_PATCH, &marks, purpose, None);
+            call.repeat_conflict = false;
+            live = self.cluster.heed(&desired.resource, self.send(&call).await)?.value;
+        }
+        Ok(self.take_over(desired, &live).await?.unwrap_or(live))
     }
 
     /// Makes fields ours which others left behind on a live object (see

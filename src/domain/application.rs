@@ -66,8 +66,9 @@ pub fn decides(sync: &Sync, state: &ApplicationState) -> bool {
         && sync.commit.is_none()
         && sync.state == SyncState::Failed
         && sync.error.as_ref().is_some_and(|error| error.cause() == FailureCause::Person);
+    let failed_at = sync.repeated_at.max(sync.ended_at);
     let overcome =
-        sync.state == SyncState::Failed && at_wanted(state) && state.checked_at > sync.ended_at;
+        sync.state == SyncState::Failed && at_wanted(state) && state.checked_at > failed_at;
     !(sync.options.dry_run || looks || mistaken || overcome)
 }
 

@@ -28,17 +28,19 @@ pub fn owned_by_us(live: &Value, application: Option<&str>, instance: &str) -> b
         && our_entry(live).is_some()
 }
 
-/// Whether we made this object and were stopped before its fields were ours: it has our marks, and
-/// what a create left us as the manager of.
-pub fn made_by_us(live: &Value, application: &str, instance: &str) -> bool {
+/// Whether an object that is not ours by its marks is made ours by marks alone: we made it and were
+/// stopped before its fields were ours, or another application of ours has handed it over.
+pub fn can_be_adopted(live: &Value, application: &str, instance: &str) -> bool {
     let metadata = &live["metadata"];
     let created = |entry: &Value| {
         entry["manager"] == FIELD_MANAGER && entry["operation"] == "Update" && is_whole(entry)
     };
-    metadata["labels"][APPLICATION_LABEL] == application
+    let labelled = metadata["labels"][APPLICATION_LABEL] == application;
+    let made = labelled
         && metadata["annotations"][INSTANCE_ANNOTATION] == instance
         && our_entry(live).is_none()
-        && entries(live).any(created)
+        && entries(live).any(created);
+    made || (!labelled && owned_by_us(live, None, instance))
 }
 
 /// Whether the same fields are ours in both. A dry run and the live object that differ in this

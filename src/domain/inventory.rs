@@ -54,6 +54,12 @@ impl InventoryItem {
             && self.hash.is_some()
             && self.health != HealthStatus::Missing
     }
+
+    /// Whether somebody deleted it and it is left so on purpose: nobody waits for it, and it says
+    /// nothing of the health of its application.
+    pub fn is_left_gone(&self) -> bool {
+        self.hash.is_some() && self.resource_version.is_none()
+    }
 }
 
 /// Why an object that Git no longer names is still there.

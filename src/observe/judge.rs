@@ -145,7 +145,7 @@ async fn verdicts(
     let mut verdicts = Vec::with_capacity(items.len());
     let mut complete = true;
     for item in items {
-        if item.hash.is_none() || item.kept.is_some() {
+        if item.hash.is_none() || item.kept.is_some() || item.is_left_gone() {
             continue;
         }
         let kind = item.object.group_kind();

@@ -282,8 +282,7 @@ async fn put(
     match &checked.change {
         Change::Recreate(deletion) => recreate(scene, writer, desired, deletion).await?,
         Change::Adopt(live) => {
-            let adopted = writer.take_over(desired, live).await?;
-            return Ok(adopted.unwrap_or_else(|| live.clone()));
+            return writer.adopt(desired, live).await;
         }
         Change::Configure(live) if asked != directives::ApplyMode::Merge && !applied_before => {
             writer.take_over(desired, live).await?;

@@ -39,8 +39,7 @@ pub(super) enum Ended {
 pub(super) struct Applied {
     target: Target,
     stale: Vec<InventoryItem>,
-    /// Those of them of which something else is known now. What stays is not written: a person may
-    /// have decided about it meanwhile.
+    /// Those of them of which something else is known now.
     newly_kept: Vec<InventoryItem>,
     /// The worst health of what is owned now.
     health: HealthStatus,
@@ -81,9 +80,15 @@ pub(super) async fn applied(
     items: Vec<InventoryItem>,
     mut stale: Vec<InventoryItem>,
 ) -> Result<Applied, SyncError> {
-    // A yes or no holds for what Git said then.
+    keep(scene, &target, &mut stale);
+    finish(scene, record, target, items, stale).await
+}
+
+/// Says of what Git no longer names why it is still there.
+fn keep(scene: &Scene<'_>, target: &Target, stale: &mut [InventoryItem]) {
+    // What a person stopped holds for what Git said then.
     let same = scene.state.inputs.as_ref().is_none_or(|inputs| *inputs == target.inputs);
-    for item in &mut stale {
+    for item in stale {
         item.kept = Some(match item.kept {
             Some(Kept::Terminating) => Kept::Terminating,
             _ if !scene.prunes() => Kept::ByPolicy,
@@ -92,7 +97,32 @@ pub(super) async fn applied(
             _ => Kept::UntilHealthy,
         });
     }
-    finish(scene, record, target, items, stale).await
+}
+
+/// Lets go of what Git no longer names before anything is asked of the cluster: whoever takes it must
+/// not wait until all else of this commit could be applied. Two that exchange objects would wait for
+/// each other for ever.
+pub(super) async fn let_go(
+    scene: &Scene<'_>,
+    target: &Target,
+    stale: &mut [InventoryItem],
+) -> Result<(), SyncError> {
+    keep(scene, target, stale);
+    let newly_kept = newly_kept(scene, stale);
+    if newly_kept.is_empty() {
+        return Ok(());
+    }
+    let (store, cluster) = (&scene.context.store, &scene.application.cluster);
+    let held = store.record_applied(scene.lease.key(), cluster, &newly_kept).await?;
+    if held { Ok(()) } else { Err(Stop::LeaseLost.into()) }
+}
+
+/// Those rows of which something else is known than when the sync began. What stays is not written: a
+/// person may have decided about it meanwhile.
+fn newly_kept(scene: &Scene<'_>, stale: &[InventoryItem]) -> Vec<InventoryItem> {
+    let known = scene.owned();
+    let news = |item: &&InventoryItem| known.get(&item.object).is_none_or(|known| *known != *item);
+    stale.iter().filter(news).cloned().collect()
 }
 
 async fn finish(
@@ -119,9 +149,8 @@ fn weigh(
     for item in &stale {
         owned.remove(&item.object);
     }
-    let known = scene.owned();
-    let news = |item: &&InventoryItem| known.get(&item.object).is_none_or(|known| *known != *item);
-    let newly_kept = stale.iter().filter(news).cloned().collect();
+    owned.retain(|_, item| !item.is_left_gone());
+    let newly_kept = newly_kept(scene, &stale);
     let lets_go = |item: &InventoryItem| health::allows_prune(&item.object, item.health);
     let may_prune = scene.access().is_some() && owned.values().all(lets_go);
     Applied {

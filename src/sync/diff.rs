@@ -196,7 +196,7 @@ async fn check(
         if directives.apply == directives::ApplyMode::IfNotPresent {
             let instance = scene.config.server.instance.as_str();
             let name = scene.application.name.as_str();
-            let change = if !applied_before && fields::made_by_us(live, name, instance) {
+            let change = if !applied_before && fields::can_be_adopted(live, name, instance) {
                 Change::Adopt(live.clone())
             } else {
                 leave("headstay.dev/apply: if-not-present", Some(live.clone()), as_applied)

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::config::Application;
 use crate::domain::commit::CommitId;
+use crate::domain::directives::{self, ApplyMode};
 use crate::domain::inventory::{ApplicationState, InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
 use crate::domain::plan;
@@ -135,7 +136,11 @@ async fn named(
     other: &Application,
     commit: &CommitId,
 ) -> Result<HashSet<ObjectKey>, SyncError> {
-    let manifests = render::manifests(scene, other, commit).await?;
+    let mut manifests = render::manifests(scene, other, commit).await?;
+    // Who is to leave an object alone does not take it.
+    manifests.retain(|manifest| {
+        directives::read(&manifest.value).map_or(true, |asked| asked.apply != ApplyMode::Ignore)
+    });
     let mut keys = plan::possible_keys(&manifests, other.namespace.as_deref());
     if other.sync.create_namespace.is_some() {
         keys.extend(other.namespace.as_deref().map(ObjectKey::of_namespace));

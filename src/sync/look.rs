@@ -56,7 +56,7 @@ fn is_as_left(item: &InventoryItem, live: Option<&LiveVersion>) -> bool {
     match live {
         Some(live) => item.resource_version.as_ref() == Some(&live.resource_version),
         // It was gone before and is left so, or its work is done.
-        None => item.is_done() || (item.hash.is_some() && item.resource_version.is_none()),
+        None => item.is_done() || item.is_left_gone(),
     }
 }
 

@@ -170,13 +170,14 @@ async fn bring(
     let rendered = scene.lease.unless_stopped(render::render(scene, record, &target.commit.id));
     let desired = rendered.await??;
     let plan = diff::plan(scene, record, &target, desired, drifted);
-    let plan = scene.lease.unless_stopped(plan).await??;
+    let mut plan = scene.lease.unless_stopped(plan).await??;
     if let Some(blocked) = plan.blocked {
         return Ok(Ended::Blocked(blocked));
     }
     let Some(access) = scene.access() else {
         return tell(scene, record, &target, plan).await;
     };
+    conclude::let_go(scene, &target, &mut plan.stale).await?;
     let start = apply::start(scene, &target, &plan);
     // The intent to take an object over has to be known to the application that gives it away.
     let mut begun = !plan.taken.is_empty();

@@ -30,6 +30,11 @@ fn annotated(name: &str, annotation: &str) -> String {
     config_map(name, "red").replace("metadata:", &annotations)
 }
 
+fn owner(world: &World, name: &str) -> Value {
+    let object = world.kubernetes.get(&world.config_map_path(name)).unwrap();
+    object["metadata"]["labels"]["headstay.dev/application"].clone()
+}
+
 fn kept(world: &World, name: &str) -> Value {
     let application = world.headstay.application();
     let inventory = application["inventory"].as_array().unwrap();
@@ -426,5 +431,74 @@ fn checks_that_fail_in_the_same_way_are_counted_with_the_first() {
     let at = |key: &str| repeated[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     assert!(at("repeatedAt") > at("endedAt"));
     assert_eq!(world.headstay.syncs().len(), history);
+    world.finish();
+}
+
+#[test]
+fn two_that_exchange_objects_in_one_commit_do_not_wait_for_each_other() {
+    let world = Setup { applications: STOCK, interval: "2s", ..Setup::default() }.start();
+    let (extra, shelf) = (config_map("extra", "red"), config_map("shelf", "grey"));
+    let pushed = world.push(&[(EXTRA, Some(&extra)), ("apps/stock/shelf.yaml", Some(&shelf))]);
+    for application in ["shop", "stock"] {
+        world.headstay.wait_until_through(pushed.sync_of(application));
+    }
+    let uid = |name: &str| {
+        let object = world.kubernetes.get(&world.config_map_path(name)).unwrap();
+        object["metadata"]["uid"].clone()
+    };
+    let before = ["extra", "shelf"].map(uid);
+
+    let till = config_map("till", "grey");
+    let pushed = world.push(&[
+        (EXTRA, None),
+        ("apps/shop/shelf.yaml", Some(&shelf)),
+        ("apps/stock/shelf.yaml", None),
+        ("apps/stock/extra.yaml", Some(&extra)),
+        ("apps/stock/till.yaml", Some(&till)),
+    ]);
+    for application in ["shop", "stock"] {
+        world.headstay.wait_until_through(pushed.sync_of(application));
+    }
+    assert_eq!(["extra", "shelf"].map(uid), before);
+    assert_eq!(["extra", "shelf"].map(|name| owner(&world, name)), ["stock", "shop"]);
+    world.finish();
+}
+
+#[test]
+fn what_is_handed_over_to_be_left_alone_is_marked_and_pruned_as_what_was_made() {
+    let world = Setup { applications: STOCK, interval: "2s", ..Setup::default() }.start();
+    let once = annotated("extra", "headstay.dev/apply: if-not-present");
+    let shelf = config_map("shelf", "grey");
+    let pushed = world.push(&[
+        (EXTRA, Some(&config_map("extra", "blue"))),
+        ("apps/stock/shelf.yaml", Some(&shelf)),
+    ]);
+    for application in ["shop", "stock"] {
+        world.headstay.wait_until_through(pushed.sync_of(application));
+    }
+
+    let moved = world.push(&[(EXTRA, None), ("apps/stock/extra.yaml", Some(&once))]);
+    world.headstay.wait_until_through(moved.sync_of("stock"));
+    assert_eq!(owner(&world, "extra"), "stock");
+    assert_eq!(world.colour("extra").as_deref(), Some("blue"), "what it says is left alone");
+    let dropped = world.push(&[("apps/stock/extra.yaml", None)]);
+    world.headstay.wait_until_through(dropped.sync_of("stock"));
+    wait_until("it to be pruned", DEADLINE, || world.colour("extra").is_none());
+    world.finish();
+}
+
+#[test]
+fn nobody_waits_for_what_is_left_gone_on_purpose() {
+    let sync = "prune: true, drift: report";
+    let world = Setup { sync, interval: "2s", ..Setup::default() }.start();
+    let web = deployment("web", "web:1");
+    let pushed = world.push(&[("apps/shop/web.yaml", Some(&web))]);
+    world.kubernetes.run_pod(&world.path("v1", "pods"));
+    world.headstay.wait_until_through(&pushed.sync);
+
+    world.kubernetes.delete(&format!("{}/web", world.path("apps/v1", "deployments")));
+    told(&world, "web", |object| object["action"] == "skipped");
+    apply(&world, &[(SETTINGS, Some(&config_map("settings", "green")))]);
+    assert_eq!(world.colour("settings").as_deref(), Some("green"));
     world.finish();
 }
