@@ -38,7 +38,8 @@ pub struct InventoryItem {
     pub generation: Option<i64>,
     /// Its health when last looked at.
     pub health: HealthStatus,
-    /// Why it is not healthy; null: it is, or nothing is known.
+    /// Why it is not healthy, or what is odd about it although it is; null: nothing, or nothing is
+    /// known.
     pub health_reason: Option<String>,
     /// Git no longer names it, and it is not pruned: why not. Null: Git names it.
     pub kept: Option<Kept>,
