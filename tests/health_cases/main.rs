@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 /// Cases, those that agree, those that are said to be healthy and are not, and those that are said
 /// not to be well and are.
-const MEASURED: [usize; 4] = [282, 275, 4, 0];
+const MEASURED: [usize; 4] = [292, 285, 4, 0];
 
 const READY: &str = ".status.conditions[?(@.type==\"Ready\")].status";
 

@@ -20,6 +20,8 @@ pub(super) struct Condition<'a> {
     pub(super) reason: &'a str,
     /// A sentence, or empty.
     pub(super) message: &'a str,
+    /// How bad it is that it is not true, where its controller says so: `Error`, `Warning`, `Info`.
+    pub(super) severity: &'a str,
     /// When its status became what it is.
     since: Option<Timestamp>,
     /// The generation that it speaks of, where the controller says so.
@@ -96,6 +98,7 @@ fn condition(value: &Value) -> Option<Condition<'_>> {
         status: text("/status"),
         reason: text("/reason"),
         message: text("/message"),
+        severity: text("/severity"),
         since: field::text(value, "/lastTransitionTime").and_then(|time| time.parse().ok()),
         observed: field::int(value, "/observedGeneration"),
     })

@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
+use crate::domain::health::generic::NESTED_MAX;
 use crate::domain::health::{Health, field};
 
 /// Fields that have an error as a text, or as an object with a message, while there is one.
 const ERRORS: [&str; 5] =
     ["failureMessage", "errorMessage", "error", "failureReason", "errorReason"];
 /// Fields that have a list of them.
-const ERROR_LISTS: [&str; 2] = ["errors", "validationErrors"];
+const ERROR_LISTS: [&str; 3] = ["errors", "problems", "validationErrors"];
 /// Flags that are true when it works.
 const FLAGS: [&str; 5] = ["ready", "healthy", "available", "readyToUse", "valid"];
 /// Counts of what must be there, and those that must be as high, as far as they are told.
@@ -43,14 +44,45 @@ pub(super) fn read(object: &Value) -> Option<Health> {
     if let Some(name) = NOT_THERE.iter().find(|name| count(status, name) > Some(0)) {
         return Some(Health::progressing(format!("status.{name} is not zero")));
     }
-    COUNTS.iter().find_map(|(wanted, counts)| {
+    let short = COUNTS.iter().find_map(|(wanted, counts)| {
         let wanted = field::int(object, wanted)?;
-        let (name, count) = counts
-            .iter()
-            .filter_map(|name| Some((name, count(status, name)?)))
-            .find(|(_, count)| *count < wanted)?;
-        Some(Health::progressing(format!("{name}: {count} of {wanted}")))
-    })
+        short(status, wanted, counts)
+    });
+    let short = short.or_else(|| not_updated(object, status));
+    short.or_else(|| sets(status).find_map(short_set))
+}
+
+/// A count that is lower than what is wanted.
+fn short(status: &Value, wanted: i64, counts: &[&str]) -> Option<Health> {
+    let counts = counts.iter().filter_map(|name| Some((name, count(status, name)?)));
+    let (name, count) = counts.into_iter().find(|(_, count)| *count < wanted)?;
+    Some(Health::progressing(format!("{name}: {count} of {wanted}")))
+}
+
+/// Pods of an old version, where nobody has asked for them to stay.
+fn not_updated(object: &Value, status: &Value) -> Option<Health> {
+    const STRATEGIES: [&str; 2] = ["/spec/updateStrategy", "/spec/strategy"];
+    let keeps_old = |at: &str| {
+        let strategy = object.pointer(at)?;
+        let is_by_hand = field::text(strategy, "/type") == Some("OnDelete");
+        let partition = strategy.get("partition").or(strategy.pointer("/rollingUpdate/partition"));
+        (is_by_hand || partition.is_some()).then_some(())
+    };
+    if STRATEGIES.iter().any(|at| keeps_old(at).is_some()) {
+        return None;
+    }
+    short(status, field::int(object, "/spec/replicas")?, &["updatedReplicas"])
+}
+
+/// The entries of lists of the status.
+fn sets(status: &Value) -> impl Iterator<Item = &Value> {
+    let lists = status.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_array());
+    lists.flat_map(|list| list.iter().take(NESTED_MAX))
+}
+
+/// One of several sets of Pods that an object runs.
+fn short_set(set: &Value) -> Option<Health> {
+    short(set, set.get("replicas")?.as_i64()?, &["readyReplicas"])
 }
 
 fn count(status: &Value, name: &str) -> Option<i64> {

@@ -167,8 +167,10 @@ const STATES_BAD: &[&str] = &[
     "broken",
     "canceled",
     "cancelled",
+    "cannot",
     "crashed",
     "crashing",
+    "critical",
     "degraded",
     "denied",
     "err",
@@ -186,6 +188,7 @@ const STATES_BAD: &[&str] = &[
     "stalled",
     "timed out",
     "timeout",
+    "unable",
     "unhealthy",
     "unrecoverable",
     "unreachable",
@@ -203,6 +206,8 @@ pub(super) fn meaning(state: &str) -> Option<Meaning> {
     } else if words.are(STATES_UNDERWAY)
         || words.have(&["in progress", "partially", "pending", "waiting"])
         || words.begin_or_end_with_gerund()
+        // What waits for its first consumer waits for nobody of ours.
+        || words.begin_with(&["wait for"]) && !words.have(&["first consumer"])
     {
         Some(Meaning::Underway)
     } else {
@@ -231,6 +236,8 @@ mod tests {
             ("CREATE_FAILED", Some(Bad)),
             ("NotFailed", None),
             ("Cluster in healthy state", None),
+            ("WaitForServeDeploymentReady", Some(Underway)),
+            ("WaitForFirstConsumer", None),
             ("attached", None),
             ("yellow", None),
             ("", None),

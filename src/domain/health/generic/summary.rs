@@ -99,11 +99,15 @@ impl<'a> Reading<'a> {
 
     /// Whether it says that something went wrong; `summed_up`: there is a condition that sums up.
     fn has_failed(&self, summed_up: bool) -> bool {
-        let Condition { status, reason, message, .. } = *self.condition;
+        let Condition { status, reason, message, severity, .. } = *self.condition;
         if self.is_outdated {
             return false;
         }
         let is_false = self.condition.is_false();
+        // Cluster API and those who follow it say themselves what is only news.
+        if is_false && matches!(severity, "Error" | "Info") {
+            return severity == "Error";
+        }
         match self.polarity {
             Polarity::Failure => self.condition.is_true(),
             Polarity::Lack => self.condition.is_true() && !reasons::is_waiting(reason),

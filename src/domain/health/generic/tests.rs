@@ -33,6 +33,17 @@ fn ready_is_the_last_word_and_available_stands_in_for_it() {
             Degraded,
             "Ready is False: ReconcileError: why",
         ),
+        (
+            says(json!([{"type": "Ready", "status": "False", "severity": "Error", "reason": "X"}])),
+            Degraded,
+            "Ready is False: X",
+        ),
+        (
+            says(json!([{"type": "Ready", "status": "False", "severity": "Info",
+                         "reason": "NotFound"}])),
+            Progressing,
+            "Ready is False: NotFound",
+        ),
         (says(json!([condition("Available", "True", "")])), Healthy, ""),
         (
             says(json!([condition("Available", "False", "")])),
@@ -254,6 +265,19 @@ fn words_and_figures_count_where_no_condition_says_ready() {
                 json!({"unavailableReplicas": 1}),
                 Progressing,
                 "status.unavailableReplicas is not zero",
+            ),
+            (three(), json!({"updatedReplicas": 1}), Progressing, "updatedReplicas: 1 of 3"),
+            (
+                json!({"replicas": 3, "updateStrategy": {"partition": 2}}),
+                json!({"updatedReplicas": 1}),
+                Healthy,
+                "",
+            ),
+            (
+                json!({}),
+                json!({"instances": [{"replicas": 2, "readyReplicas": 1}]}),
+                Progressing,
+                "readyReplicas: 1 of 2",
             ),
             (three(), json!({"replicas": 3}), Healthy, ""),
         ],

@@ -47,6 +47,7 @@ const FAILURES: &[&str] = &[
     "stalled",
     "terminal",
     "unreachable",
+    "unsupported",
 ];
 
 /// … or by the first one.
@@ -92,6 +93,7 @@ const SUMMARIES: &[&str] = &[
     "initialized",
     "installed",
     "programmed",
+    "provided",
     "provisioned",
     "ready",
     "reconciled",
