@@ -106,7 +106,7 @@ pub struct ApplicationState {
     pub wanted: Option<Commit>,
     /// The last commit whose objects were all written.
     pub applied: Option<Commit>,
-    /// When that was.
+    /// When objects were last written for it.
     pub applied_at: Option<Timestamp>,
     /// The last applied commit that reached health.
     pub healthy: Option<CommitId>,

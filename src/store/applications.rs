@@ -166,6 +166,7 @@ pub(super) async fn change(
         .bind(change.revoke_inputs)
         .bind(micros(now))
         .bind(change.settings.as_deref())
+        .bind(change.wrote)
         .execute(connection)
         .await
         .map(drop)
@@ -247,7 +248,7 @@ VALUES (?1, ?2, ?3, ?4, iif(?9, NULL, ?5), ?6, ifnull(?7, 'Unknown'), iif(?7 IS 
 ON CONFLICT (name) DO UPDATE SET
     wanted = ifnull(?2, wanted),
     applied = ifnull(?3, applied),
-    applied_at = ifnull(?4, applied_at),
+    applied_at = iif(?12, ifnull(?4, applied_at), ifnull(applied_at, ?4)),
     inputs = iif(?9, NULL, ifnull(?5, inputs)),
     healthy = ifnull(?6, healthy),
     health_changed_at = iif(ifnull(?7, health) = health, health_changed_at, ?10),

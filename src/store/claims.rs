@@ -51,7 +51,7 @@ impl Store {
             let mut tx = self.begin().await?;
             let mut claim = None;
             while let Some(row) = take(&mut tx, now, lease_until).await? {
-                match read_claim(&row, lease_until) {
+                match read_claim(&row, now, lease_until) {
                     Ok(read) => {
                         claim = Some(read);
                         failpoint("claim:before");
@@ -177,10 +177,15 @@ async fn take(
     query.fetch_one(connection).await.map(Some)
 }
 
-fn read_claim(row: &SqliteRow, lease_until: Timestamp) -> Result<Claim, sqlx::Error> {
+fn read_claim(
+    row: &SqliteRow,
+    now: Timestamp,
+    lease_until: Timestamp,
+) -> Result<Claim, sqlx::Error> {
     let sync = rows::sync(row)?;
     let key = ClaimKey { sync: sync.id, fence: row.try_get("fence")? };
-    Ok(Claim { key, sync, step: Step::read(row)?, lease_until })
+    let waited = now.duration_since(rows::time(row, "due_at")?).try_into().unwrap_or_default();
+    Ok(Claim { key, sync, step: Step::read(row)?, waited, lease_until })
 }
 
 /// Ends a sync whose row is damaged, or from a version that knows more. Its application is checked

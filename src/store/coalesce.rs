@@ -66,7 +66,7 @@ pub(super) struct Joined {
     pub(super) trigger: Trigger,
     pub(super) actor: Option<String>,
     pub(super) look: Look,
-    /// It was to be tried again later: try now, and count from the start.
+    /// It was to be tried again later: begin anew, now.
     pub(super) wake: bool,
 }
 
@@ -124,7 +124,9 @@ fn enqueue(
         Entry::Occupied(mut entry) => {
             let sync = entry.get_mut();
             let wake = sync.retrying && !request.trigger.is_check();
-            if sync.trigger.is_check() && !request.trigger.is_check() {
+            // What begins anew does so for who wants it now; but what a person wants stays theirs.
+            let anew = wake && (request.trigger.is_person() || !sync.trigger.is_person());
+            if anew || (sync.trigger.is_check() && !request.trigger.is_check()) {
                 sync.trigger = request.trigger;
                 sync.actor.clone_from(&request.actor);
             }
@@ -231,7 +233,32 @@ mod tests {
             let batch = coalesce(&[wish(trigger), wish(Trigger::Timer)], known, Uuid::now_v7);
             let joined = &batch.joined[&id];
             assert_eq!((joined.wake, joined.trigger), (wake, Trigger::Manual), "{trigger:?}");
-            assert_eq!(joined.actor, None);
+            let actor = (trigger == Trigger::Manual).then_some("manual");
+            assert_eq!(joined.actor.as_deref(), actor, "{trigger:?}");
+        }
+    }
+
+    #[test]
+    fn what_begins_anew_does_so_in_the_name_of_who_woke_it_but_never_takes_it_from_a_person() {
+        use Trigger::{Configuration, Manual, Timer, Webhook};
+        for (open, retrying, wish_of, named) in [
+            (Webhook, true, Webhook, true),
+            (Webhook, false, Webhook, false),
+            (Configuration, true, Webhook, true),
+            (Webhook, true, Manual, true),
+            (Manual, true, Webhook, false),
+            (Webhook, true, Timer, false),
+            (Timer, false, Webhook, true),
+        ] {
+            let (id, look) = (SyncId::from_uuid(Uuid::now_v7()), Look::Changed);
+            let sync = OpenSync { id, trigger: open, actor: None, look, retrying };
+            let mut known = Known::default();
+            known.open.insert(("shop".parse().unwrap(), String::new()), sync);
+            let batch = coalesce(&[wish(wish_of)], known, Uuid::now_v7);
+            let joined = &batch.joined[&id];
+            let expected = if named { wish_of } else { open };
+            assert_eq!(joined.trigger, expected, "{open:?} {retrying} {wish_of:?}");
+            assert_eq!(joined.actor.is_some(), named, "{open:?} {retrying} {wish_of:?}");
         }
     }
 }

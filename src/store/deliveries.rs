@@ -134,7 +134,8 @@ async fn insert(
         (INSERT_DELIVERIES, deliveries),
         (INSERT_SYNCS, queued.collect()),
         (JOIN_SYNCS, joined.collect()),
-        (WAKE_SYNCS, woken.collect()),
+        (WAKE_SYNCS, woken.clone().collect()),
+        (FORGET_RESULTS, woken.collect()),
         (INSERT_LINKS, links.collect()),
         (ANNOUNCE, announced.collect()),
     ] {
@@ -223,9 +224,15 @@ FROM (SELECT value ->> 'id' AS id, value ->> 'trigger' AS trigger, value ->> 'ac
       FROM json_each(?1)) AS j
 WHERE syncs.id = j.id";
 
+/// What its attempts came to says nothing of the newer wish: the sync begins anew with it.
 const WAKE_SYNCS: &str = "
-UPDATE syncs SET state = 'Queued', due_at = ?2, attempt = 0, next_attempt_at = NULL
+UPDATE syncs SET state = 'Queued', due_at = ?2, queued_at = ?2, started_at = NULL, attempt = 0,
+    next_attempt_at = NULL, git_commit = NULL, rewind = 0, inputs = NULL, applied_at = NULL,
+    phases = '[]', error = NULL, summary = '{}'
 WHERE id IN (SELECT value FROM json_each(?1))";
+
+const FORGET_RESULTS: &str = "
+DELETE FROM sync_results WHERE sync IN (SELECT value FROM json_each(?1))";
 
 const INSERT_LINKS: &str = "
 INSERT INTO sync_deliveries (sync, delivery)

@@ -8,7 +8,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::domain::inventory::{Finding, unannounced};
 use crate::domain::name::{ApplicationName, SyncId};
-use crate::domain::sync::{ObjectResult, PhaseDuration, Summary, SyncState, Trigger};
+use crate::domain::sync::{ObjectResult, Phase, PhaseDuration, Summary, SyncState, Trigger};
 use crate::store::claims::{give_way, overtake, replace_blocked};
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{
@@ -249,9 +249,18 @@ pub(super) fn merge_phases(
     new: &[PhaseDuration],
     step: Step,
 ) -> Vec<PhaseDuration> {
-    let stays =
-        |old: &&PhaseDuration| step == Step::Prune && new.iter().all(|new| new.phase != old.phase);
-    let mut phases: Vec<_> = old.iter().filter(stays).chain(new).cloned().collect();
+    let old = if step == Step::Prune { old } else { &[] };
+    let mut phases: Vec<PhaseDuration> = Vec::with_capacity(old.len() + new.len());
+    for timed in old.iter().chain(new) {
+        match phases.iter_mut().find(|known| known.phase == timed.phase) {
+            // It waits anew before each step.
+            Some(known) if known.phase == Phase::Queue => {
+                known.duration_ms.0 += timed.duration_ms.0;
+            }
+            Some(known) => known.duration_ms = timed.duration_ms,
+            None => phases.push(timed.clone()),
+        }
+    }
     phases.sort_by_key(|timed| timed.phase);
     phases
 }
@@ -281,10 +290,11 @@ const RECORD: &str = "
 UPDATE syncs SET state = ?2, step = ?3, lease_until = NULL,
     rewind = iif(?4 IS NULL, rewind, ?5), git_commit = ifnull(?4, git_commit),
     due_at = ?6, next_attempt_at = ?7, deadline = ?8, applied_at = ifnull(?9, applied_at),
-    ended_at = ?10, waiting_for = ?11, phases = ?12, error = ?13, plan = ifnull(?14, plan),
+    ended_at = ?10, waiting_for = ?11, phases = ?12,
+    error = iif(?2 = 'Queued' AND step = ?3, error, ?13), plan = ifnull(?14, plan),
     summary = ?15,
     inputs = ifnull(?16, inputs),
-    attempt = iif(?2 = 'Queued', 0, attempt),
+    attempt = CASE WHEN ?2 <> 'Queued' THEN attempt WHEN step = ?3 THEN max(attempt - 1, 0) ELSE 0 END,
     approved = iif(?2 = 'Blocked', NULL, approved)
 WHERE id = ?1";
 

@@ -40,6 +40,7 @@ mod writer;
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -133,6 +134,8 @@ pub struct Claim {
     pub sync: Sync,
     /// Where to begin.
     pub step: Step,
+    /// How long it was due before it was claimed.
+    pub waited: Duration,
     /// The hold ends then, unless it is renewed.
     pub lease_until: Timestamp,
 }
@@ -240,6 +243,8 @@ pub struct ApplicationChange {
     pub wanted: Option<Commit>,
     /// A complete apply: its commit, when it was, and what it was made from.
     pub applied: Option<(Commit, Timestamp, String)>,
+    /// Whether objects were written for it. If not, the time of the last apply stays.
+    pub wrote: bool,
     /// The commit that reached health.
     pub healthy: Option<CommitId>,
     /// The worst health of its objects.

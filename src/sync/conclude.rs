@@ -8,12 +8,13 @@ use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
-use crate::domain::sync::{Attempt, BlockedPlan, Failure, Phase, SyncState, WaitingFor};
+use crate::domain::sync::{Attempt, BlockedPlan, Failure, Look, Phase, SyncState, WaitingFor};
 use crate::store::{ApplicationChange, Claim, Outcome, Step};
 use crate::sync::context::Context;
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
 use crate::sync::handover;
+use crate::sync::look;
 use crate::sync::prune;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
@@ -51,6 +52,8 @@ pub(super) struct Applied {
     may_prune: bool,
     /// The settings by which all objects were compared.
     settings: String,
+    /// Whether Git and the cluster were compared in full.
+    looked: bool,
 }
 
 /// The commit's inputs are those of the last complete apply: only the revision advances.
@@ -162,6 +165,7 @@ fn weigh(
         timeout: scene.application.sync.timeout,
         may_prune,
         settings: scene.settings(),
+        looked: look::wanted(scene) != Look::Not && scene.options().revision.is_none(),
     }
 }
 
@@ -258,7 +262,8 @@ fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp
     outcome.application = ApplicationChange {
         wanted: Some(commit.clone()),
         applied: Some((commit.clone(), now, applied.target.inputs)),
-        checked_at: claim.sync.trigger.is_check().then_some(now),
+        wrote: outcome.application.revoke_inputs,
+        checked_at: applied.looked.then_some(now),
         moved: outcome.application.moved,
         health: Some(applied.health),
         settings: Some(applied.settings),
@@ -322,7 +327,7 @@ fn fail(
 
 /// The outcome of a sync whose code panicked: a bug, but neither a lost sync nor a lost worker.
 pub(super) fn panicked(context: &Context, claim: &Claim, phase: Phase) -> Outcome {
-    let mut record = Record::new(claim, context.store.now());
+    let mut record = Record::new(claim);
     record.phase = phase;
     let error = SyncError::Panicked;
     let mut outcome = blank(claim, record);

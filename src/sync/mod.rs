@@ -22,6 +22,7 @@ pub mod worker;
 pub mod workers;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -60,12 +61,13 @@ pub async fn preview(context: &Context, name: &ApplicationName) -> Result<Previe
         key: ClaimKey { sync: id, fence: 0 },
         sync: Sync::asked_for(id, request, now),
         step: Step::Start,
+        waited: Duration::ZERO,
         lease_until: now,
     };
     let lease = Lease::new(context, &claim, CancellationToken::new());
     let mut scene = Scene::set(context, &claim, &lease).await?;
     scene.read_inventory().await?;
-    let mut record = Record::new(&claim, context.store.now());
+    let mut record = Record::new(&claim);
     let target = fetch::fetch(&scene, &mut record).await?;
     let desired = render::render(&scene, &mut record, &target.commit.id).await?;
     diff::preview(&scene, &target, desired).await
@@ -73,7 +75,7 @@ pub async fn preview(context: &Context, name: &ApplicationName) -> Result<Previe
 
 /// Runs a claimed sync to its outcome.
 pub async fn run(context: &Context, claim: &Claim, lease: &Lease) -> Outcome {
-    let mut record = Record::new(claim, context.store.now());
+    let mut record = Record::new(claim);
     let ended = match Scene::set(context, claim, lease).await {
         Ok(scene) => {
             record.cluster = Some(scene.application.cluster.clone());

@@ -60,7 +60,7 @@ pub(super) struct Record {
 
 impl Record {
     /// The record of a claim that was just made.
-    pub(super) fn new(claim: &Claim, now: Timestamp) -> Self {
+    pub(super) fn new(claim: &Claim) -> Self {
         let mut record = Self {
             phases: Vec::new(),
             phase: Phase::Queue,
@@ -76,9 +76,7 @@ impl Record {
             forget: Vec::new(),
             kept: Vec::new(),
         };
-        let begun = claim.sync.started_at.unwrap_or(now);
-        let waited = begun.duration_since(claim.sync.queued_at);
-        record.add(Phase::Queue, waited.try_into().unwrap_or_default());
+        record.add(Phase::Queue, claim.waited);
         record
     }
 

@@ -37,4 +37,5 @@ mod refusals;
 mod restart;
 mod rights;
 mod sandbox_kinds;
+mod times;
 mod unasked;

@@ -59,5 +59,7 @@ mod refusals;
 mod refusing;
 #[path = "../e2e/restart.rs"]
 mod restart;
+#[path = "../e2e/times.rs"]
+mod times;
 #[path = "../e2e/unasked.rs"]
 mod unasked;

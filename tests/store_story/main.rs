@@ -1,5 +1,6 @@
 //! The store as its callers see it, on a real SQLite file.
 
+mod attempts;
 mod deliveries;
 mod history;
 mod inventory;

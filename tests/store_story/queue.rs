@@ -186,7 +186,7 @@ async fn the_wait_for_health_ends_in_a_prune_that_comes_first() {
     let done = Outcome { phases: pruned, ..outcome(SyncState::Succeeded) };
     assert!(world.store.finish(claim.key, done).await.unwrap());
     let phases = world.store.sync(id).await.unwrap().unwrap().phases;
-    let of_all = [(Phase::Queue, 4), (Phase::Apply, 5), (Phase::Health, 7), (Phase::Prune, 9)];
+    let of_all = [(Phase::Queue, 7), (Phase::Apply, 5), (Phase::Health, 7), (Phase::Prune, 9)];
     assert_eq!(phases, of_all.map(|(of, us)| phase(of, us)).concat());
 }
 

@@ -99,11 +99,11 @@ async fn wait(api: &Api, id: &str, sent: Instant) -> Result<String, ApiError> {
 
 /// What is to be told of a sync, once there is something.
 fn outcome(sync: &Value, since: Duration) -> Option<String> {
-    if let Some(error) = sync["error"]["message"].as_str() {
-        return Some(format!("refused: {error}"));
-    }
+    let error = sync["error"]["message"].as_str().map(|error| format!("refused: {error}"));
     match sync["state"].as_str() {
+        // An error is that of an attempt before.
         Some("Queued" | "Running") => None,
+        _ if error.is_some() => error,
         Some("Waiting" | "Succeeded") => Some(format!("applied after {}", took(since))),
         _ => Some(table::text(&sync["state"])),
     }
@@ -122,6 +122,7 @@ mod tests {
             (json!({"state": "Running", "error": null}), None),
             (json!({"state": "Waiting", "error": null}), Some("applied after 57 ms")),
             (json!({"state": "Superseded", "error": null}), Some("Superseded")),
+            (json!({"state": "Running", "error": {"message": "an earlier attempt"}}), None),
             (failed, Some("refused: a.yaml:3: no")),
         ] {
             assert_eq!(outcome(&sync, Duration::from_millis(57)).as_deref(), told);

@@ -102,7 +102,7 @@ pub struct Sync {
     pub commit: Option<Commit>,
     /// Whether the branch was moved to a commit that does not contain the one applied before.
     pub rewind: bool,
-    /// When it was first asked for.
+    /// When it was first asked for; one that was to be tried again begins anew with a newer wish.
     pub queued_at: Timestamp,
     /// When it was last asked for: it must see what Git had then.
     pub requested_at: Timestamp,
@@ -112,7 +112,7 @@ pub struct Sync {
     pub applied_at: Option<Timestamp>,
     /// When it ended; null: it has not.
     pub ended_at: Option<Timestamp>,
-    /// Attempts so far.
+    /// Attempts so far, of this step and since it was queued; one that was given back is none.
     pub attempt: u32,
     /// When the next attempt is due; null: none is.
     pub next_attempt_at: Option<Timestamp>,
@@ -120,7 +120,7 @@ pub struct Sync {
     pub deadline: Option<Timestamp>,
     /// What it waits for.
     pub waiting_for: Vec<WaitingFor>,
-    /// How long each phase took, of the last attempt.
+    /// How long each phase took, of the last attempt; queue: since that was due.
     pub phases: Vec<PhaseDuration>,
     /// Why it failed, or why the last attempt did; null: it did not.
     pub error: Option<Failure>,

@@ -42,7 +42,8 @@ pub(in crate::http) struct ApplicationSummary {
     wanted: Option<Commit>,
     /// The last commit of which every object was written; null: none yet.
     applied: Option<Commit>,
-    /// When that was.
+    /// When objects were last written for it, or all were found to be as wanted at first. A commit, or a
+    /// check, that changes nothing of it does not move it.
     applied_at: Option<Timestamp>,
     /// The last applied commit that was seen to work; null: none yet.
     healthy: Option<CommitId>,
@@ -51,7 +52,8 @@ pub(in crate::http) struct ApplicationSummary {
     health: HealthStatus,
     /// Since when its health is this; null: it was never judged.
     health_since: Option<Timestamp>,
-    /// When Git and the cluster were last compared in full; null: not yet.
+    /// When Git and the cluster were last compared in full, whatever asked for it; null: not yet. A
+    /// webhook compares what Git has changed.
     checked_at: Option<Timestamp>,
     /// The last sync that was queued; null: there was none.
     last_sync: Option<LastSync>,
