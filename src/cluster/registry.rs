@@ -14,7 +14,7 @@ use crate::cluster::call::Calls;
 use crate::cluster::connection::unusable;
 use crate::cluster::error::ClusterError;
 use crate::cluster::files::Files;
-use crate::config;
+use crate::config::{self, Config};
 use crate::domain::name::ClusterName;
 
 /// How long a connection is used before its files are looked at again.
@@ -88,6 +88,18 @@ impl Clusters {
             tokio::spawn(job).await.unwrap_or_else(|error| Err(unusable(config, error.into())))
         };
         timeout(OPEN_TIMEOUT, job).await.map_err(late).flatten()
+    }
+
+    /// Forgets the clusters that are not in the configuration any more. Who still holds a connection
+    /// keeps it.
+    pub fn retain(&self, config: &Config) {
+        let mut connected = self.lock();
+        let Connected { clusters, turns, .. } = &mut *connected;
+        clusters.retain(|name, _| config.clusters.contains_key(name));
+        turns.retain(|name, turn| {
+            // Somebody is connecting it.
+            config.clusters.contains_key(name) || Arc::strong_count(turn) > 1
+        });
     }
 
     /// How many calls each cluster took so far.

@@ -21,7 +21,7 @@ mod tests;
 pub mod value;
 pub mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +52,14 @@ pub struct Config {
     pub repositories: BTreeMap<RepositoryName, Arc<Repository>>,
     /// Applications by name.
     pub applications: BTreeMap<ApplicationName, Arc<Application>>,
+}
+
+impl Config {
+    /// On how many clusters applications are kept.
+    pub fn clusters_in_use(&self) -> usize {
+        let used = self.applications.values().map(|application| &application.cluster);
+        used.collect::<BTreeSet<_>>().len()
+    }
 }
 
 /// `server`: the process itself.

@@ -21,6 +21,7 @@ pub mod prune;
 pub mod repository_url;
 pub mod resolve;
 pub mod retry;
+pub mod shares;
 mod stamp;
 pub mod stop;
 pub mod sync;

@@ -32,6 +32,7 @@ async fn expire_once(context: &Context) {
         tracing::warn!(error = %chain(&error), "could not remove old history");
     }
     let configured = config.repositories.keys().cloned().collect();
+    context.clusters.retain(&config);
     context.source.remove_unconfigured(&configured, context.store.now()).await;
     if let Err(error) = retain_commits(context, &config).await {
         tracing::warn!(error = %chain(&error), "could not let go of the commits of old history");

@@ -71,7 +71,7 @@ pub struct Source {
 struct Inner {
     /// Folder of the mirrors.
     folder: PathBuf,
-    /// What is known of each repository; entries stay until the process ends.
+    /// What is known of each repository, until it has left the configuration and nobody needs it.
     places: Mutex<HashMap<RepositoryName, Arc<Place>>>,
     tokens: Tokens,
     limits: Limits,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use git2::Config;
 use jiff::{SignedDuration, Timestamp};
@@ -52,6 +52,9 @@ impl Source {
                 Ok(Ok(false)) | Err(_) => {}
             }
         }
+        // A job that goes on holds its place, and so keeps a second one from coming to be.
+        let mut places = self.inner.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|name, place| configured.contains(name) || Arc::strong_count(place) > 1);
     }
 }
 

@@ -45,12 +45,22 @@ impl Store {
     /// Prunes come first: they end what was begun. A sync whose holder let the lease end is taken
     /// from it. One that cannot be read fails, and holds up no other.
     pub async fn claim(&self, lease: Duration) -> Result<Option<Claim>, StoreError> {
+        self.claim_beside(&[], lease).await
+    }
+
+    /// As [`claim`](Self::claim), but of no application that is kept on one of these clusters.
+    pub async fn claim_beside(
+        &self,
+        clusters: &[ClusterName],
+        lease: Duration,
+    ) -> Result<Option<Claim>, StoreError> {
         let now = self.now();
         let lease_until = after(now, lease);
         let work = async {
             let mut tx = self.begin().await?;
             let mut claim = None;
-            while let Some(row) = take(&mut tx, now, lease_until).await? {
+            let clusters = json(clusters)?;
+            while let Some(row) = take(&mut tx, now, lease_until, &clusters).await? {
                 match read_claim(&row, now, lease_until) {
                     Ok(read) => {
                         claim = Some(read);
@@ -69,8 +79,17 @@ impl Store {
     /// The earliest time at which [`claim`](Self::claim) may find something: a sync is due whose
     /// application nobody is at, or a lease ends. None when there is nothing to wait for.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.next_due_beside(&[]).await
+    }
+
+    /// As [`next_due`](Self::next_due), for [`claim_beside`](Self::claim_beside).
+    pub async fn next_due_beside(
+        &self,
+        clusters: &[ClusterName],
+    ) -> Result<Option<Timestamp>, StoreError> {
         let work = async {
-            let row = sqlx::query(NEXT_DUE).fetch_one(self.readers()).await?;
+            let query = sqlx::query(NEXT_DUE).bind(json(clusters)?);
+            let row = query.fetch_one(self.readers()).await?;
             rows::time_or_none(&row, "due_at")
         };
         work.await.map_err(failed("read when the next sync is due"))
@@ -169,8 +188,9 @@ async fn take(
     connection: &mut SqliteConnection,
     now: Timestamp,
     lease_until: Timestamp,
+    except: &str,
 ) -> Result<Option<SqliteRow>, sqlx::Error> {
-    let query = sqlx::query(CLAIM).bind(micros(now)).bind(micros(lease_until));
+    let query = sqlx::query(CLAIM).bind(micros(now)).bind(micros(lease_until)).bind(except);
     let taken = query.fetch_all(&mut *connection).await?;
     let Some(taken) = taken.first() else { return Ok(None) };
     let query = sqlx::query(select_sync!("WHERE s.id = ?1")).bind(taken.try_get::<&str, _>("id")?);
@@ -303,6 +323,8 @@ WHERE id = (
       AND CASE s.state WHEN 'Running' THEN s.lease_until <= ?1 ELSE s.due_at <= ?1
           AND NOT EXISTS (SELECT 1 FROM syncs AS r
                           WHERE r.application = s.application AND r.state = 'Running') END
+      AND NOT EXISTS (SELECT 1 FROM applications AS a WHERE a.name = s.application
+                      AND a.cluster IN (SELECT value FROM json_each(?3)))
     ORDER BY s.step = 'Prune' DESC, s.due_at, s.id LIMIT 1)
 RETURNING id";
 
@@ -321,7 +343,9 @@ FROM syncs AS s
 WHERE s.state IN ('Queued', 'Retrying', 'Running')
   AND (s.state = 'Running'
        OR NOT EXISTS (SELECT 1 FROM syncs AS r
-                      WHERE r.application = s.application AND r.state = 'Running'))";
+                      WHERE r.application = s.application AND r.state = 'Running'))
+  AND NOT EXISTS (SELECT 1 FROM applications AS a WHERE a.name = s.application
+                  AND a.cluster IN (SELECT value FROM json_each(?1)))";
 
 const RENEW: &str = "
 UPDATE syncs SET lease_until = ?2 FROM json_each(?1) AS claim

@@ -97,7 +97,8 @@ impl<'a> Scene<'a> {
         &mut self,
         record: &mut Record,
     ) -> Result<Worker<'a>, SyncError> {
-        let wait = self.lease.unless_stopped(self.context.workers.take());
+        let (cluster, clusters) = (&self.application.cluster, self.config.clusters_in_use());
+        let wait = self.lease.unless_stopped(self.context.workers.take(cluster, clusters));
         let worker = record.time(Phase::Queue, wait).await?;
         // With one less that waits, the next may be claimed.
         self.context.queue.ring();

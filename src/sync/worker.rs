@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::error::chain;
+use crate::domain::name::ClusterName;
 use crate::domain::sync::{Phase, Summary, SyncState};
 use crate::failpoint::failpoint;
 use crate::store::{Claim, Outcome, Step};
@@ -45,16 +46,19 @@ async fn claim_and_run(context: &Context, leases: &Arc<Leases>, shutdown: &Cance
             must_have_ended_well(ended);
         }
         let suspended = context.config.load().server.suspend;
-        let full = running.len() >= CLAIMS_MAX || context.workers.is_crowded();
+        let full = running.len() >= CLAIMS_MAX;
+        // A sync that gets its worker rings.
+        let crowded = context.workers.crowded();
         // A sync that ends, or gets its worker, rings.
         let rests = suspended || full;
-        let claimed = if rests { Ok(None) } else { context.store.claim(LEASE).await };
+        let claimed =
+            if rests { Ok(None) } else { context.store.claim_beside(&crowded, LEASE).await };
         match claimed {
             Ok(Some(claim)) => {
                 let (context, leases) = (context.clone(), Arc::clone(leases));
                 running.spawn(execute(context, claim, leases, shutdown.child_token()));
             }
-            Ok(None) => idle(context, &mut bell, rests, shutdown).await,
+            Ok(None) => idle(context, &mut bell, rests, &crowded, shutdown).await,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "the store gives no work");
                 tokio::time::sleep(STORE_PAUSE).await;
@@ -81,10 +85,12 @@ async fn idle(
     context: &Context,
     bell: &mut watch::Receiver<u64>,
     rests: bool,
+    crowded: &[ClusterName],
     shutdown: &CancellationToken,
 ) {
     // Then nothing is due, however long it has waited.
-    let due = if rests { None } else { context.store.next_due().await.ok().flatten() };
+    let due =
+        if rests { None } else { context.store.next_due_beside(crowded).await.ok().flatten() };
     let pause = due.map_or(POLL, |due| {
         let left: SignedDuration = due.duration_since(context.store.now());
         Duration::try_from(left).unwrap_or_default().clamp(Duration::from_millis(5), POLL)

@@ -5,6 +5,9 @@ use serde_json::Value;
 use crate::world::World;
 use crate::world::manifests::config_map;
 
+/// Something that happens to a world.
+type Act<'a> = &'a dyn Fn(&World);
+
 #[test]
 fn only_a_write_moves_when_it_was_applied_and_every_full_comparison_when_it_was_checked() {
     let world = World::start();
@@ -27,7 +30,7 @@ fn only_a_write_moves_when_it_was_applied_and_every_full_comparison_when_it_was_
         });
     };
     // What happens, and whether it writes, and whether it compares in full.
-    let acts: [(&str, &dyn Fn(&World), bool, bool); 4] = [
+    let acts: [(&str, Act<'_>, bool, bool); 4] = [
         ("a request", &ask, false, true),
         ("a commit of others", &commit("README.md", "# Ours\n"), false, false),
         ("a changed configuration", &configure, false, true),

@@ -45,6 +45,7 @@ mod health;
 mod kill;
 #[path = "../e2e/kinds.rs"]
 mod kinds;
+mod neighbours;
 mod once;
 #[path = "../e2e/outages.rs"]
 mod outages;

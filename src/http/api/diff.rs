@@ -59,10 +59,10 @@ pub(in crate::http) async fn diff(
     if !config.applications.contains_key(&name) {
         return Err(Problem::not_found(format!("application {name}")));
     }
-    let _turn = app.diffs.begin(&name).ok_or_else(|| {
-        let detail = format!("a diff of application {name} is being made; try again");
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
-    })?;
+    let _turn = app
+        .diffs
+        .begin(&name)
+        .map_err(|detail| Problem::new(StatusCode::TOO_MANY_REQUESTS, detail))?;
     let preview = sync::preview(&app.context, &name).await.map_err(|error| {
         let detail = error.detail();
         tracing::info!(application = %name, error = %chain(&error), "a diff failed");
@@ -71,8 +71,11 @@ pub(in crate::http) async fn diff(
     Ok(Json(answer(name, preview)))
 }
 
+/// Diffs that are made at once: each holds all objects of a commit, and those of the cluster.
+const DIFFS_MAX: usize = 4;
+
 /// The diffs that are being made: one of each application at most, since each is a fetch and a call
-/// to the cluster for every object.
+/// to the cluster for every object; and [`DIFFS_MAX`] of all.
 #[derive(Default)]
 pub(in crate::http) struct Diffs {
     running: Mutex<HashSet<ApplicationName>>,
@@ -85,10 +88,17 @@ struct Turn<'a> {
 }
 
 impl Diffs {
-    /// Begins a diff; none while there is one of this application.
-    fn begin(&self, name: &ApplicationName) -> Option<Turn<'_>> {
+    /// Begins a diff, or says why not now.
+    fn begin(&self, name: &ApplicationName) -> Result<Turn<'_>, String> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(name.clone()).then(|| Turn { diffs: self, name: name.clone() })
+        if running.contains(name) {
+            return Err(format!("a diff of application {name} is being made; try again"));
+        }
+        if running.len() >= DIFFS_MAX {
+            return Err(format!("{DIFFS_MAX} diffs are being made; try again"));
+        }
+        running.insert(name.clone());
+        Ok(Turn { diffs: self, name: name.clone() })
     }
 }
 
@@ -176,8 +186,20 @@ mod tests {
         let (shop, blog) = ("shop".parse().unwrap(), "blog".parse().unwrap());
         let diffs = Diffs::default();
         let first = diffs.begin(&shop);
-        assert!(first.is_some() && diffs.begin(&shop).is_none() && diffs.begin(&blog).is_some());
+        assert!(first.is_ok() && diffs.begin(&shop).is_err() && diffs.begin(&blog).is_ok());
         drop(first);
-        assert!(diffs.begin(&shop).is_some());
+        assert!(diffs.begin(&shop).is_ok());
+    }
+
+    #[test]
+    fn a_few_diffs_are_made_at_once_whatever_they_are_of() {
+        let diffs = Diffs::default();
+        let names = (0..=DIFFS_MAX).map(|nth| format!("app-{nth}").parse().unwrap());
+        let names: Vec<ApplicationName> = names.collect();
+        let (last, others) = names.split_last().unwrap();
+        let mut turns: Vec<_> = others.iter().map(|name| diffs.begin(name).unwrap()).collect();
+        assert!(diffs.begin(last).is_err());
+        turns.pop();
+        assert!(diffs.begin(last).is_ok());
     }
 }
