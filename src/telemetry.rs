@@ -94,6 +94,11 @@ struct DeliveryLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabels {
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SyncLabels {
     application: String,
     trigger: &'static str,
@@ -164,6 +169,7 @@ fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
 pub struct Metrics {
     registry: Registry,
     deliveries: Family<DeliveryLabels, Counter>,
+    refused: Family<StatusLabels, Counter>,
     syncs: Family<SyncLabels, Counter>,
     phases: Durations<PhaseLabels>,
     applied: Durations<TriggerLabels>,
@@ -197,6 +203,9 @@ impl Metrics {
             "Webhook requests by receiver and outcome",
             deliveries.clone(),
         );
+        let refused = Family::default();
+        let text = "Requests of the API by somebody who may not make them";
+        registry.register("api_refusals", text, refused.clone());
         let syncs = Family::default();
         registry.register(
             "syncs",
@@ -247,6 +256,7 @@ impl Metrics {
         Self {
             registry,
             deliveries,
+            refused,
             syncs,
             phases,
             applied,
@@ -268,6 +278,11 @@ impl Metrics {
     pub fn delivery(&self, receiver: &str, outcome: &'static str) {
         let labels = DeliveryLabels { receiver: receiver.to_owned(), outcome };
         self.deliveries.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request of the API that was refused for who made it.
+    pub fn refused(&self, status: &'static str) {
+        self.refused.get_or_create(&StatusLabels { status }).inc();
     }
 
     /// Counts a run of a sync and the durations of its phases.

@@ -4,10 +4,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use kube::config::Kubeconfig;
+use secrecy::SecretString;
+
 use crate::config::Config;
 use crate::config::build::build;
 use crate::config::problem::{ConfigErrors, Problem};
-use crate::config::rule::Surroundings;
+use crate::config::rule::{Contexts, Surroundings};
 use crate::config::secret::{Secret, SecretError};
 use crate::yaml;
 
@@ -37,6 +40,21 @@ impl Surroundings for Machine {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         Ok(())
+    }
+
+    fn value(&self, secret: &Secret) -> Option<SecretString> {
+        secret.read().ok()
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn contexts(&self, kubeconfig: Option<&Path>) -> Result<Contexts, String> {
+        let read = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+        let kubeconfig = read.map_err(|error| error.to_string())?;
+        let names = kubeconfig.contexts.into_iter().map(|context| context.name).collect();
+        Ok(Contexts { names, current: kubeconfig.current_context })
     }
 }
 

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr;
 
+use secrecy::SecretString;
+
 use crate::config::secret::{Secret, SecretError};
 use crate::config::value::{
     self, FolderPath, FollowedRevision, Kind, Refusal, Size, Span, StoreUrl,
@@ -17,6 +19,22 @@ pub trait Surroundings {
     fn secret(&self, secret: &Secret) -> Result<(), SecretError>;
     /// Whether a file can be opened.
     fn file(&self, path: &Path) -> Result<(), std::io::Error>;
+    /// The value of a secret that is there.
+    fn value(&self, secret: &Secret) -> Option<SecretString>;
+    /// Whether there is anything at a path.
+    fn exists(&self, path: &Path) -> bool;
+    /// The contexts of a kubeconfig, or of the default one, and the current one; or why it cannot be
+    /// read.
+    fn contexts(&self, kubeconfig: Option<&Path>) -> Result<Contexts, String>;
+}
+
+/// The contexts of a kubeconfig.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contexts {
+    /// Their names.
+    pub names: Vec<String>,
+    /// The one that is taken where none is asked for.
+    pub current: Option<String>,
 }
 
 /// Whether a text keeps the rule of that name. A rule without a meaning here is an error of the
@@ -31,6 +49,7 @@ pub(super) fn check(rule: &str, text: &str, around: &dyn Surroundings) -> Result
         "kind" => parses::<Kind>(text),
         "store-url" => parses::<StoreUrl>(text),
         "git-url" => git_url(text),
+        "repository-url" => git_url(text).and_then(|()| no_host_as_path(text, around)),
         "cluster-url" => cluster_url(text),
         "proxy-url" => proxy_url(text),
         "address" => expect(text.parse::<SocketAddr>().is_ok(), ADDRESS),
@@ -38,8 +57,9 @@ pub(super) fn check(rule: &str, text: &str, around: &dyn Surroundings) -> Result
         "label-key" => expect(is_label_key(text), LABEL_KEY),
         "label-value" => expect(text.is_empty() || is_label_name(text), LABEL_VALUE),
         "text" => expect(is_plain(text), TEXT),
-        "user" => expect(is_plain(text) && !text.contains(':'), USER),
-        "header" => expect(http::HeaderName::from_str(text).is_ok(), HEADER),
+        // What does not fit may have a secret in it, so it is not shown.
+        "user" => expect_unseen(is_plain(text) && !text.contains(':'), USER),
+        "header" => expect_unseen(http::HeaderName::from_str(text).is_ok(), HEADER),
         "variable" => variable(text, around),
         "secret-file" => readable_secret(&Secret::File(text.into()), around),
         "file" => around.file(Path::new(text)).map_err(|error| {
@@ -59,7 +79,7 @@ pub(super) fn noun(rule: &str) -> &'static str {
         "revision" => value::REVISION,
         "kind" => value::KIND,
         "store-url" => "sqlite://PATH",
-        "git-url" => GIT_URL,
+        "git-url" | "repository-url" => GIT_URL,
         "cluster-url" | "proxy-url" => "a URL",
         "address" => ADDRESS,
         "namespace" => "a namespace",
@@ -87,6 +107,10 @@ const TEXT_MAX: usize = 253;
 
 fn expect(good: bool, expected: &'static str) -> Result<(), Refusal> {
     if good { Ok(()) } else { Err(Refusal::Expected(expected)) }
+}
+
+fn expect_unseen(good: bool, expected: &str) -> Result<(), Refusal> {
+    if good { Ok(()) } else { Err(Refusal::Because(format!("expected {expected}"))) }
 }
 
 fn parses<T: FromStr<Err = Refusal>>(text: &str) -> Result<(), Refusal> {
@@ -163,6 +187,22 @@ fn git_url(text: &str) -> Result<(), Refusal> {
     if host_needed && host.is_empty() { Err(expected()) } else { Ok(()) }
 }
 
+/// Refuses the URL of a host whose scheme was forgotten, which would be a path.
+fn no_host_as_path(text: &str, around: &dyn Surroundings) -> Result<(), Refusal> {
+    let has_scheme = text.contains("://");
+    // `user@host:path`
+    let names_host = text.split_once(':').is_some_and(|(host, _)| !host.contains('/'));
+    let first = text.split_once('/').map_or("", |(first, _)| first);
+    let like_a_host = first.contains('.') && !first.starts_with('.') && !first.ends_with(".git");
+    if has_scheme || names_host || !like_a_host || around.exists(Path::new(text)) {
+        return Ok(());
+    }
+    Err(Refusal::Because(format!(
+        "there is nothing at the path `{}`; did you mean `https://{0}`?",
+        text.escape_debug()
+    )))
+}
+
 /// The part before the `@`, if there is one, and host with port.
 fn split_authority(rest: &str) -> (Option<&str>, &str) {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
@@ -232,6 +272,18 @@ mod tests {
 
         fn file(&self, _: &Path) -> Result<(), std::io::Error> {
             Err(std::io::ErrorKind::NotFound.into())
+        }
+
+        fn value(&self, _: &Secret) -> Option<SecretString> {
+            None
+        }
+
+        fn exists(&self, _: &Path) -> bool {
+            false
+        }
+
+        fn contexts(&self, _: Option<&Path>) -> Result<Contexts, String> {
+            Err("there is none".to_owned())
         }
     }
 
@@ -310,6 +362,8 @@ mod tests {
             ("store-url", "postgres://user:hunter2@host/db"),
             ("store-url", "mysql://user:hunter2@host/db"),
             ("variable", "hunter2!"),
+            ("user", "user:hunter2"),
+            ("header", "X-Token: hunter2"),
         ] {
             let refusal = check(rule, text, &Nothing).unwrap_err();
             assert!(matches!(refusal, Refusal::Because(_)), "{rule} shows {text}");

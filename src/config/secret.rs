@@ -7,8 +7,13 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+/// Longest name of a variable that is shown where there is no such variable.
+const NAME_BYTES_MAX: usize = 64;
 /// Longest secret in bytes; a private key has a few thousand.
 const SECRET_BYTES_MAX: u64 = 1 << 20;
+
+/// Shortest token of the API, in bytes: what is shorter can be guessed.
+pub const TOKEN_BYTES_MIN: usize = 16;
 
 /// Where a secret value is read: `{env: NAME}` or `{file: PATH}`. Read at each use, so that a
 /// changed file counts at once.
@@ -24,10 +29,10 @@ pub enum Secret {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set, or not UTF-8.
-    #[error("environment variable `{0}` is not set: export it for the headstay process")]
+    #[error("environment variable{} is not set: export it for the headstay process", named(.0))]
     Env(String),
     /// The file cannot be read.
-    #[error("secret file `{path}` cannot be read")]
+    #[error("secret file{} cannot be read", located(path))]
     File {
         /// Its path.
         path: PathBuf,
@@ -53,6 +58,29 @@ impl Secret {
             return Err(SecretError::Empty(self.to_string()));
         }
         Ok(SecretString::from(value))
+    }
+}
+
+/// The name of a variable that is not there, in backticks, unless it may be the secret itself, which
+/// somebody put where its name belongs.
+fn named(variable: &str) -> String {
+    let digits = variable.bytes().filter(u8::is_ascii_digit).count();
+    let like_a_name = !variable.bytes().any(|b| b.is_ascii_lowercase())
+        && variable.len() <= NAME_BYTES_MAX
+        && digits * 4 <= variable.len();
+    if like_a_name {
+        format!(" `{variable}`")
+    } else {
+        " (its name is not shown, since it may be a secret that belongs into it)".to_owned()
+    }
+}
+
+/// The path of a file that cannot be read, in backticks, unless it may be the secret itself.
+fn located(path: &Path) -> String {
+    if path.components().count() > 1 || path.extension().is_some() {
+        format!(" `{}`", path.display())
+    } else {
+        " (its path is not shown, since it may be a secret that belongs into it)".to_owned()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who may use the API: holders of a token by its role; without any token only this machine.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -11,8 +12,10 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::secret::Secret;
+use crate::config::secret::TOKEN_BYTES_MIN;
 use crate::config::{Role, Token};
 use crate::http::App;
+use crate::http::local::{self, Origin};
 use crate::http::problem::Problem;
 
 /// The name under which a request goes into the history.
@@ -28,12 +31,31 @@ pub(super) async fn authorize(
 ) -> Response {
     let config = app.context.config.load();
     let tokens = &config.server.tokens;
-    match reading(tokens, || identify(tokens, needed, peer, request.headers())) {
+    let origin =
+        Origin { peer, version: request.version(), uri: request.uri(), headers: request.headers() };
+    match reading(tokens, || identify(tokens, needed, origin)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            tell(&app, peer, &problem);
+            problem.into_response()
+        }
+    }
+}
+
+/// Counts who was not let in, and logs one of a minute.
+fn tell(app: &App, peer: SocketAddr, problem: &Problem) {
+    let status = match problem.status() {
+        StatusCode::UNAUTHORIZED => "401",
+        StatusCode::FORBIDDEN => "403",
+        _ => return,
+    };
+    app.context.metrics.refused(status);
+    if app.refusals.count(&status, u32::MAX, Instant::now()).sampled {
+        let reason = problem.detail();
+        tracing::warn!(%peer, status, reason, "a request of the API was refused; more of a minute are only counted");
     }
 }
 
@@ -49,11 +71,11 @@ fn reading<T>(tokens: &[Token], read: impl FnOnce() -> T) -> T {
 fn identify(
     tokens: &[Token],
     needed: Role,
-    peer: SocketAddr,
-    headers: &HeaderMap,
+    origin: Origin<'_>,
 ) -> Result<Caller, Problem> {
+    let headers = origin.headers;
     let caller = if tokens.is_empty() {
-        check_loopback(peer, headers)?;
+        local::check(origin)?;
         Caller("local".to_owned())
     } else {
         let (name, role) = find_token(tokens, headers)?;
@@ -86,7 +108,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str
 }
 
 /// Compares with every token without an early end, by digest, so that neither length nor content
-/// shows in the time.
+/// shows in the time. Of several with one value, the one that may do least counts.
 fn find_token(tokens: &[Token], headers: &HeaderMap) -> Result<(String, Role), Problem> {
     let refused =
         || Problem::new(StatusCode::UNAUTHORIZED, "this needs a bearer token (server.tokens)");
@@ -98,79 +120,78 @@ fn find_token(tokens: &[Token], headers: &HeaderMap) -> Result<(String, Role), P
     let mut found = None;
     for token in tokens {
         let secret = match token.secret.read() {
-            Ok(secret) => secret,
+            Ok(secret) if secret.expose_secret().len() >= TOKEN_BYTES_MIN => secret,
+            Ok(_) => {
+                tracing::error!(token = token.name, "a token of the API is too short to be used");
+                continue;
+            }
             Err(error) => {
                 tracing::error!(token = token.name, %error, "a token of the API cannot be read");
                 continue;
             }
         };
         let equal: Choice = Sha256::digest(secret.expose_secret()).ct_eq(&given);
-        if equal.into() {
+        let least = found.as_ref().is_none_or(|(_, role)| token.role < *role);
+        if bool::from(equal) && least {
             found = Some((token.name.clone(), token.role));
         }
     }
     found.ok_or_else(refused)
 }
 
-/// Without tokens: a peer on this machine that means this machine, and no page of another origin.
-/// The Host check keeps a foreign name that resolves to 127.0.0.1 out.
-fn check_loopback(peer: SocketAddr, headers: &HeaderMap) -> Result<(), Problem> {
-    let host_is_local = text(headers, &header::HOST).is_some_and(names_loopback);
-    let origin_is_local = match text(headers, &header::ORIGIN) {
-        None => !headers.contains_key(header::ORIGIN),
-        Some(origin) => origin.split_once("://").is_some_and(|(_, host)| names_loopback(host)),
-    };
-    if peer.ip().to_canonical().is_loopback() && host_is_local && origin_is_local {
-        return Ok(());
-    }
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "no token is configured (server.tokens), so the API answers on this machine only",
-    ))
-}
-
-fn names_loopback(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::http::{Uri, Version};
+
     use super::*;
 
-    fn ask(peer: &str, needed: Role, headers: &[(&'static str, &'static str)]) -> Option<u16> {
+    fn ask(tokens: &[Token], needed: Role, headers: &[(&'static str, &str)]) -> Result<String, u16> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
-        let peer = SocketAddr::new(peer.parse().unwrap(), 4000);
-        identify(&[], needed, peer, &map).err().map(|problem| problem.status().as_u16())
-    }
-
-    #[test]
-    fn without_tokens_only_this_machine_is_answered() {
-        let local = ("host", "localhost:8080");
-        assert_eq!(ask("127.0.0.1", Role::Viewer, &[local]), None);
-        assert_eq!(ask("::1", Role::Viewer, &[("host", "[::1]:8080")]), None);
-        assert_eq!(ask("192.0.2.7", Role::Viewer, &[local]), Some(403));
-        assert_eq!(ask("127.0.0.1", Role::Viewer, &[("host", "evil.example")]), Some(403));
-        let foreign = [local, ("origin", "https://evil.example")];
-        assert_eq!(ask("127.0.0.1", Role::Viewer, &foreign), Some(403));
-        let own = [local, ("origin", "http://localhost:8080")];
-        assert_eq!(ask("127.0.0.1", Role::Viewer, &own), None);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 4000));
+        let uri = Uri::from_static("/");
+        let origin = Origin { peer, version: Version::HTTP_11, uri: &uri, headers: &map };
+        let caller = identify(tokens, needed, origin);
+        caller.map(|Caller(name)| name).map_err(|problem| problem.status().as_u16())
     }
 
     #[test]
     fn a_change_says_that_it_is_json() {
         let local = ("host", "localhost");
-        assert_eq!(ask("127.0.0.1", Role::Operator, &[local]), Some(415));
+        assert_eq!(ask(&[], Role::Operator, &[local]), Err(415));
         let form = [local, ("content-type", "text/plain")];
-        assert_eq!(ask("127.0.0.1", Role::Operator, &form), Some(415));
+        assert_eq!(ask(&[], Role::Operator, &form), Err(415));
         let json = [local, ("content-type", "application/json; charset=utf-8")];
-        assert_eq!(ask("127.0.0.1", Role::Operator, &json), None);
+        assert_eq!(ask(&[], Role::Operator, &json), Ok("local".to_owned()));
+    }
+
+    #[test]
+    fn a_token_opens_what_its_role_may_and_of_two_with_one_value_the_lesser_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = |name: &str, role, value: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, value).unwrap();
+            Token { name: name.to_owned(), role, secret: Secret::File(path) }
+        };
+        let tokens = [
+            token("viewer", Role::Viewer, "the-one-of-the-viewer"),
+            token("twice", Role::Operator, "the-one-of-the-viewer"),
+            token("operator", Role::Operator, "the-one-of-the-operator"),
+            token("short", Role::Operator, "short"),
+        ];
+        for (given, needed, expected) in [
+            ("Bearer the-one-of-the-viewer", Role::Viewer, Ok("viewer")),
+            ("bearer the-one-of-the-viewer", Role::Operator, Err(403)),
+            ("Bearer the-one-of-the-operator", Role::Viewer, Ok("operator")),
+            ("Bearer short", Role::Viewer, Err(401)),
+            ("Bearer ", Role::Viewer, Err(401)),
+            ("Basic the-one-of-the-viewer", Role::Viewer, Err(401)),
+        ] {
+            let asked = ask(&tokens, needed, &[("authorization", given)]);
+            assert_eq!(asked.as_deref(), expected.as_deref(), "{given}");
+        }
+        assert_eq!(ask(&tokens, Role::Viewer, &[("host", "localhost")]), Err(401));
     }
 }

@@ -6,11 +6,12 @@ mod arriving;
 mod auth;
 mod body;
 mod extract;
-mod forgeries;
+pub mod local;
 mod openapi;
 mod patience;
 mod probes;
 mod problem;
+mod refusals;
 mod seats;
 mod table;
 mod webhooks;
@@ -24,10 +25,11 @@ use jiff::Timestamp;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::domain::name::ReceiverName;
 use crate::http::api::diff::Diffs;
 use crate::http::body::Budget;
-use crate::http::forgeries::Forgeries;
 use crate::http::problem::Problem;
+use crate::http::refusals::Refusals;
 use crate::sync::context::Context;
 
 /// What the handlers share.
@@ -35,7 +37,8 @@ use crate::sync::context::Context;
 pub struct App {
     context: Context,
     budget: Budget,
-    forgeries: Arc<Forgeries>,
+    forgeries: Arc<Refusals<ReceiverName>>,
+    refusals: Arc<Refusals<&'static str>>,
     diffs: Arc<Diffs>,
     started_at: Timestamp,
     ready: Arc<AtomicBool>,
@@ -48,6 +51,7 @@ impl App {
         Self {
             budget: Budget::new(limits.bodies_bytes),
             forgeries: Arc::default(),
+            refusals: Arc::default(),
             diffs: Arc::default(),
             started_at: context.store.now(),
             ready,

@@ -58,7 +58,6 @@ impl Problem {
     }
 
     /// Its text for people.
-    #[cfg(test)]
     pub(super) fn detail(&self) -> &str {
         &self.detail
     }

@@ -119,6 +119,9 @@ impl Server {
             %address, version = env!("CARGO_PKG_VERSION"), recovered,
             applications = context.config.load().applications.len(), "listening"
         );
+        if let Some(warning) = http::local::unanswered(&context.config.load().server) {
+            tracing::warn!("{warning}");
+        }
         Ok(Self { path: path.to_owned(), watcher, context, listener, address })
     }
 

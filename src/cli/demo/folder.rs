@@ -216,8 +216,11 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::make(Some(&place.path().join("it's:{a}\"demo\"&1"))).unwrap();
         folder.make_secret().unwrap();
-        let cluster = "context: \"kind: dev\"";
-        let text = folder.configuration_for(&Shop::new("-x"), "demo", cluster);
+        let kubeconfig = place.path().join("kubeconfig");
+        let context = "{name: 'kind: dev', context: {cluster: a, user: b}}";
+        write(&kubeconfig, &format!("contexts: [{context}]\n")).unwrap();
+        let cluster = format!("kubeconfig: {}, context: 'kind: dev'", kubeconfig.display());
+        let text = folder.configuration_for(&Shop::new("-x"), "demo", &cluster);
         write(&folder.configuration(), &text).unwrap();
         let config = load(&folder.configuration()).unwrap_or_else(|errors| panic!("{errors}"));
         assert_eq!(config.store.sqlite, folder.store());

@@ -1,9 +1,11 @@
 //! `clusters`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::config::problem::{Place, Problems};
 use crate::config::raw::cluster as raw;
+use crate::config::rule::Surroundings;
 use crate::config::{Cluster, ClusterAccess};
 
 /// Name of the cluster where none is configured.
@@ -19,6 +21,7 @@ pub(super) fn default_cluster() -> Option<Cluster> {
 pub(super) fn cluster(
     raw: raw::Cluster,
     place: &Place<'_>,
+    around: &dyn Surroundings,
     problems: &mut Problems,
 ) -> Option<Cluster> {
     let raw::Cluster { name, kubeconfig, context, server, token, ca, labels } = raw;
@@ -49,9 +52,36 @@ pub(super) fn cluster(
             if kubeconfig.is_none() && context.is_none() {
                 ClusterAccess::Inferred
             } else {
+                let chosen = chosen_context(kubeconfig.as_deref(), context.as_deref(), around);
+                if let Err(message) = chosen {
+                    let key = if context.is_some() { "context" } else { "kubeconfig" };
+                    problems.report_whole(&place.key(key), message);
+                }
                 ClusterAccess::Kubeconfig { path: kubeconfig, context }
             }
         }
     };
     Some(Cluster { name, access, labels: labels.into() })
+}
+
+/// Whether the kubeconfig has the context that is asked for, or one that is its current one.
+fn chosen_context(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+    around: &dyn Surroundings,
+) -> Result<(), String> {
+    let of = kubeconfig.map_or("the default kubeconfig".to_owned(), |path| {
+        format!("the kubeconfig `{}`", path.display())
+    });
+    let known = around.contexts(kubeconfig).map_err(|error| {
+        format!("{of} cannot be read (KUBECONFIG, or `kubeconfig` here, names another): {error}")
+    })?;
+    let Some(wanted) = context.or(known.current.as_deref()).filter(|name| !name.is_empty()) else {
+        return Err(format!("{of} has no current context: name one with `context`"));
+    };
+    if known.names.iter().any(|name| name == wanted) {
+        return Ok(());
+    }
+    let names = if known.names.is_empty() { "none".to_owned() } else { known.names.join(", ") };
+    Err(format!("{of} has no context `{wanted}`; it has: {names}"))
 }

@@ -37,7 +37,7 @@ pub fn build(files: &[SourceFile], around: &dyn Surroundings) -> Result<Config, 
     }
     // Where a file or a list could not be read, a name that is not found may stand in there.
     let config =
-        (!problems.has_of_whole_parts()).then(|| assemble(&Parts { documents }, &mut problems));
+        (!problems.has_of_whole_parts()).then(|| assemble(&Parts { documents }, around, &mut problems));
     problems.into_result(config)
 }
 
@@ -65,18 +65,20 @@ fn parse<'a>(file: &'a SourceFile, problems: &mut Problems) -> Vec<(&'a str, Doc
 }
 
 /// The sound parts, held against each other. Of any use only where there are no problems.
-fn assemble(parts: &Parts<'_>, problems: &mut Problems) -> Config {
+fn assemble(parts: &Parts<'_>, around: &dyn Surroundings, problems: &mut Problems) -> Config {
     let (_, store) = parts.only("store", problems);
     let store = server::store(store);
     let (place, server) = parts.only("server", problems);
-    let server = server::server(server, &store, place.as_ref(), problems);
+    let server = server::server(server, &store, place.as_ref(), around, problems);
 
     parts.names("receivers", problems);
     let receivers = parts.list("receivers", problems, receiver::receiver);
     let repository_names = parts.names("repositories", problems);
     let repositories = parts.list("repositories", problems, repository::repository);
     let cluster_names = parts.names("clusters", problems);
-    let mut clusters = parts.list("clusters", problems, cluster::cluster);
+    let mut clusters = parts.list("clusters", problems, |raw, place, problems| {
+        cluster::cluster(raw, place, around, problems)
+    });
     if cluster_names.is_empty() {
         clusters.extend(cluster::default_cluster());
     }

@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use secrecy::{ExposeSecret, SecretString};
+
 use crate::config::build::unique;
 use crate::config::problem::{Place, Problems};
 use crate::config::raw::server as raw;
+use crate::config::rule::Surroundings;
+use crate::config::secret::TOKEN_BYTES_MIN;
 use crate::config::{Limits, Retention, Role, Server, Store, Token};
 
 /// The store; cannot fail, its parts are sound.
@@ -17,11 +21,14 @@ pub(super) fn server(
     raw: raw::Server,
     store: &Store,
     place: Option<&Place<'_>>,
+    around: &dyn Surroundings,
     problems: &mut Problems,
 ) -> Server {
     let raw::Server { listen, instance, tokens, suspend, limits, retention, data } = raw;
+    let tokens: Vec<_> = tokens.into_iter().map(token).collect();
     if let Some(place) = place {
         unique(place.key("tokens").items().map(|token| token.key("name")), problems);
+        good_tokens(&tokens, &place.key("tokens"), around, problems);
         if limits.body_bytes > limits.bodies_bytes {
             let message = format!(
                 "expected at most `bodiesBytes`, which is {}: no body of that size could be taken",
@@ -33,7 +40,7 @@ pub(super) fn server(
     Server {
         listen,
         instance,
-        tokens: tokens.into_iter().map(token).collect(),
+        tokens,
         suspend,
         limits: self::limits(&limits),
         retention: Retention {
@@ -41,6 +48,38 @@ pub(super) fn server(
             age: retention.age.0,
         },
         data: data.unwrap_or_else(|| folder_of(store)),
+    }
+}
+
+/// Tokens that nobody guesses, each with a value of its own: of two with one value nobody could say
+/// whose role counts.
+fn good_tokens(
+    tokens: &[Token],
+    place: &Place<'_>,
+    around: &dyn Surroundings,
+    problems: &mut Problems,
+) {
+    // Those that are not sound are none of `tokens`, so places and tokens may not fit each other.
+    let named = |token: &Token| {
+        let mut places = place.items();
+        places.find(|place| place.key("name").text() == Some(&token.name))
+    };
+    let mut seen: Vec<(SecretString, &str)> = Vec::new();
+    for token in tokens {
+        let Some((place, value)) = named(token).zip(around.value(&token.secret)) else { continue };
+        let place = place.key("secret");
+        if value.expose_secret().len() < TOKEN_BYTES_MIN {
+            problems.report(place.problem(format!(
+                "has less than {TOKEN_BYTES_MIN} characters, which can be guessed: take one of \
+                 `openssl rand -hex 32`"
+            )));
+        }
+        let same = seen.iter().find(|(other, _)| other.expose_secret() == value.expose_secret());
+        if let Some((_, other)) = same {
+            let message = format!("has the value of the token `{other}`: each needs its own");
+            problems.report(place.problem(message));
+        }
+        seen.push((value, &token.name));
     }
 }
 

@@ -17,7 +17,7 @@ pub(in crate::config) struct Repository {
     #[schemars(with = "Name")]
     pub(in crate::config) name: RepositoryName,
     /// Where it is fetched from; user and password go into `auth`.
-    #[schemars(extend("x-rule" = "git-url"))]
+    #[schemars(extend("x-rule" = "repository-url"))]
     pub(in crate::config) url: String,
     /// Further URLs by which webhooks may name it, where the host is reached by several names.
     /// Scheme, user, port and a `.git` at the end are not compared, so one for each host does.

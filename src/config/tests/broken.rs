@@ -345,11 +345,68 @@ const BROKEN: &[(&str, &str, usize, &str)] = &[
         3,
         "server.tokens[1].name: the name \"ci\" is already taken at c.yaml:3",
     ),
+    (
+        "{name: ci, role: operator, secret: {env: TOKEN}}",
+        "{name: ci, role: viewer, secret: {env: SAME_A}}, {name: me, role: operator, secret: {env: SAME_B}}",
+        3,
+        "server.tokens[1].secret: has the value of the token `ci`: each needs its own",
+    ),
+    (
+        "{name: ci, role: operator, secret: {env: TOKEN}}",
+        "{name: ci, role: operator, secret: {env: SHORT}}",
+        3,
+        "server.tokens[0].secret: has less than 16 characters, which can be guessed: take one of \
+         `openssl rand -hex 32`",
+    ),
+    (
+        "url: https://github.com/acme/fleet.git",
+        "url: github.com/acme/fleet",
+        16,
+        "repositories[0].url: there is nothing at the path `github.com/acme/fleet`; did you mean \
+         `https://github.com/acme/fleet`?",
+    ),
+    (
+        "    labels: {env: prod}",
+        "    context: nope",
+        13,
+        "clusters[0].context: the default kubeconfig has no context `nope`; it has: kind, prod, x",
+    ),
+    (
+        "    labels: {env: prod}",
+        "    kubeconfig: NONE",
+        13,
+        "clusters[0].kubeconfig: the kubeconfig `NONE` has no current context: name one with \
+         `context`",
+    ),
+    (
+        "{token: {env: GIT_TOKEN}}",
+        "{username: \"u:hunter2\", password: {env: GIT_TOKEN}}",
+        17,
+        "repositories[0].auth.username: expected a user name without `:`",
+    ),
+    (
+        "{token: {env: GIT_TOKEN}}",
+        "{token: {env: ghp_hunter2MISSING}}",
+        17,
+        "repositories[0].auth.token.env: environment variable (its name is not shown, since it may \
+         be a secret that belongs into it) is not set: export it for the headstay process",
+    ),
+    (
+        "{token: {env: GIT_TOKEN}}",
+        "{token: {file: hunter2MISSING}}",
+        17,
+        "repositories[0].auth.token.file: secret file (its path is not shown, since it may be a \
+         secret that belongs into it) cannot be read: not there",
+    ),
 ];
 
 #[test]
 fn one_broken_thing_is_one_error_at_its_line_and_key() {
     good(GOOD);
+    for url in ["here.d/acme/fleet", "./a.d/fleet", "fleet.git/x"] {
+        let auth = "    auth: {token: {env: GIT_TOKEN}}\n";
+        good(&GOOD.replace("https://github.com/acme/fleet.git", url).replace(auth, ""));
+    }
     for (from, to, line, error) in BROKEN {
         assert_eq!(GOOD.matches(from).count(), 1, "`{from}` must be in the good text once");
         assert_eq!(errors(&GOOD.replace(from, to)), format!("c.yaml:{line}: {error}"), "{to}");

@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::config::build::build;
 use crate::config::change::changed_applications;
 use crate::config::problem::ConfigErrors;
 use crate::config::read::SourceFile;
-use crate::config::rule::{self, Surroundings};
+use crate::config::rule::{self, Contexts, Surroundings};
 use crate::config::schema::json_schema;
 use crate::config::secret::{Secret, SecretError};
 use crate::config::{ClusterAccess, Config, Provider, ReceiverAuth, RepositoryAuth};
@@ -57,6 +59,28 @@ impl Surroundings for World {
             return Err(std::io::Error::other("not there"));
         }
         Ok(())
+    }
+
+    /// Secrets are good ones of their own, but for what has SHORT or SAME in its name.
+    fn value(&self, secret: &Secret) -> Option<SecretString> {
+        let name = secret.to_string();
+        Some(match name {
+            _ if name.contains("SHORT") => "0123456789abcde".into(),
+            _ if name.contains("SAME") => "0123456789abcdef".into(),
+            _ => format!("0123456789abcdef {name}").into(),
+        })
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.starts_with("here.d")
+    }
+
+    fn contexts(&self, kubeconfig: Option<&Path>) -> Result<Contexts, String> {
+        if kubeconfig.is_some_and(|path| path.ends_with("NONE")) {
+            return Ok(Contexts::default());
+        }
+        let names = ["kind", "prod", "x"].map(str::to_owned).to_vec();
+        Ok(Contexts { current: Some("prod".to_owned()), names })
     }
 }
 

@@ -53,7 +53,7 @@ fn word(rule: &str) -> (&'static str, &'static str) {
         "cluster-url" => ("API server URL", ""),
         "duration" => ("duration", "Units: `ms`, `s`, `m`, `h`, `d`; several as in `1h30m`."),
         "file" => ("file", "The path of a file that can be read."),
-        "git-url" => ("repository URL", "User and password stand in `auth`."),
+        "git-url" | "repository-url" => ("repository URL", "User and password stand in `auth`."),
         "header" => ("header", ""),
         "kind" => ("kind", ""),
         "label-key" => ("label key", ""),

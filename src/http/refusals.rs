@@ -1,22 +1,27 @@
-//! Limits on what fails verification. What is verified is never refused by them.
+//! Refusals are counted by the minute: what fails verification is limited, and of all that is refused
+//! one of a minute is told. What is verified is never refused by that.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use crate::domain::name::ReceiverName;
 
 /// The span over which failures are counted.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// Failed verifications per receiver in the current minute. Only configured receivers are counted,
-/// so that it stays small.
-#[derive(Default)]
-pub(super) struct Forgeries {
-    windows: Mutex<HashMap<ReceiverName, (Instant, u32)>>,
+/// Refusals in the current minute by what they were for, of which there are few: configured
+/// receivers, say.
+pub(super) struct Refusals<K> {
+    windows: Mutex<HashMap<K, (Instant, u32)>>,
 }
 
-/// How to treat one more failure.
+impl<K> Default for Refusals<K> {
+    fn default() -> Self {
+        Self { windows: Mutex::default() }
+    }
+}
+
+/// How to treat one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Treatment {
     /// It is beyond the limit.
@@ -25,11 +30,11 @@ pub(super) struct Treatment {
     pub sampled: bool,
 }
 
-impl Forgeries {
-    /// Counts a failure of a receiver.
-    pub(super) fn count(&self, receiver: &ReceiverName, limit: u32, now: Instant) -> Treatment {
+impl<K: Clone + Eq + Hash> Refusals<K> {
+    /// Counts one more.
+    pub(super) fn count(&self, of: &K, limit: u32, now: Instant) -> Treatment {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.entry(receiver.clone()).or_insert((now, 0));
+        let window = windows.entry(of.clone()).or_insert((now, 0));
         if now.duration_since(window.0) >= WINDOW {
             *window = (now, 0);
         }
@@ -44,10 +49,9 @@ mod tests {
 
     #[test]
     fn failures_are_limited_and_sampled_by_the_minute() {
-        let forgeries = Forgeries::default();
-        let name: ReceiverName = "github".parse().unwrap();
+        let refusals = Refusals::default();
         let begin = Instant::now();
-        let count = |after| forgeries.count(&name, 2, begin + Duration::from_secs(after));
+        let count = |after| refusals.count(&"github", 2, begin + Duration::from_secs(after));
         assert_eq!(count(0), Treatment { limited: false, sampled: true });
         assert_eq!(count(1), Treatment { limited: false, sampled: false });
         assert_eq!(count(59), Treatment { limited: true, sampled: false });
