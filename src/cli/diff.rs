@@ -21,7 +21,7 @@ pub(super) struct DiffArgs {
 pub(super) fn run(args: &DiffArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
     let path = format!("/applications/{}/diff", args.application);
     let diff = Client::new(&args.client)
-        .get(&path)
+        .and_then(|client| client.get(&path, "objects"))
         .map_err(|error| CommandError { code: WRONG_USAGE, ..error })?;
     if args.client.output == Output::Json {
         out.json(&diff)?;

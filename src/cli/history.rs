@@ -34,7 +34,13 @@ pub(super) fn run(args: &HistoryArgs, out: &mut Terminal<'_>) -> Result<u8, Comm
         path.push_str("&application=");
         path.push_str(application.as_str());
     }
-    let syncs = Client::new(&args.client).get(&path)?;
+    let client = Client::new(&args.client)?;
+    let syncs = client.get(&path, "items")?;
+    let is_empty = syncs["items"].as_array().is_none_or(Vec::is_empty);
+    if let Some(application) = args.application.as_ref().filter(|_| is_empty) {
+        // One that has no history yet is known all the same; another name is a mistake.
+        client.get(&format!("/applications/{application}"), "name")?;
+    }
     if args.client.output == Output::Json {
         out.json(&syncs)?;
         return Ok(DONE);

@@ -16,6 +16,7 @@ mod sync;
 mod table;
 mod terminal;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -86,11 +87,23 @@ struct ConfigArgs {
     config: PathBuf,
 }
 
+/// Where a server is that listens where the configuration's default says.
+const SERVER: &str = "http://127.0.0.1:8080";
+
 /// How a running server is reached.
 #[derive(Args)]
 struct ClientArgs {
     /// Address of the server
-    #[arg(long, env = "HEADSTAY_SERVER", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "HEADSTAY_SERVER",
+        hide_env_values = true,
+        default_value = SERVER,
+        value_parser = |text: &str| -> Result<String, Infallible> {
+            // A variable that is empty is as good as none.
+            Ok(if text.is_empty() { SERVER } else { text }.to_owned())
+        }
+    )]
     server: String,
     /// Bearer token; better given in the environment than on the command line
     #[arg(long, env = "HEADSTAY_TOKEN", hide_env_values = true)]

@@ -9,7 +9,7 @@ use crate::cli::{ClientArgs, CommandError, DONE, FAILED, Output, table};
 /// Shows all applications; exit code 1 when one of them failed or is not healthy, when its cluster or
 /// its repository does not answer, or when the store cannot be written to.
 pub(super) fn run(args: &ClientArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
-    let status = Client::new(args).get("/status")?;
+    let status = Client::new(args)?.get("/status", "applications")?;
     let empty = Vec::new();
     let applications = status["applications"].as_array().unwrap_or(&empty);
     if args.output == Output::Json {

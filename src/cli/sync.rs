@@ -36,18 +36,18 @@ pub(super) struct SyncArgs {
 
 /// Asks for a sync, and waits for its end where that is wanted.
 pub(super) fn run(args: &SyncArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
-    let client = Client::new(&args.client);
+    let client = Client::new(&args.client)?;
     let body = json!({"revision": args.revision, "dryRun": args.dry_run, "prune": args.prune});
-    let mut sync = client.post(&format!("/applications/{}/sync", args.application), &body)?;
+    let mut sync = client.post(&format!("/applications/{}/sync", args.application), &body, "id")?;
     let id = table::text(&sync["id"]);
-    if args.wait && client.get("/status")?["suspended"] == true {
+    if args.wait && client.get("/status", "applications")?["suspended"] == true {
         let why = "because server.suspend is set: nothing is written until it is unset";
         say_beside(&format!("sync {id} waits, {why}"), []);
     }
     let mut told = Value::Null;
     while args.wait && !is_at_rest(&sync) {
         std::thread::sleep(PAUSE);
-        sync = client.get(&format!("/syncs/{id}"))?;
+        sync = client.get(&format!("/syncs/{id}"), "id")?;
         if sync["state"] == "Retrying" && sync["attempt"] != told {
             told = sync["attempt"].clone();
             say_beside(&retried(&sync), []);

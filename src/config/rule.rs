@@ -193,7 +193,8 @@ fn no_host_as_path(text: &str, around: &dyn Surroundings) -> Result<(), Refusal>
     // `user@host:path`
     let names_host = text.split_once(':').is_some_and(|(host, _)| !host.contains('/'));
     let first = text.split_once('/').map_or("", |(first, _)| first);
-    let like_a_host = first.contains('.') && !first.starts_with('.') && !first.ends_with(".git");
+    let like_a_host =
+        first.contains('.') && !first.starts_with('.') && first.strip_suffix(".git").is_none();
     if has_scheme || names_host || !like_a_host || around.exists(Path::new(text)) {
         return Ok(());
     }

@@ -100,6 +100,11 @@ pub enum Revision {
 }
 
 impl Revision {
+    /// Every branch and every tag, for a fetch: `*` is the name of none.
+    pub fn every() -> Self {
+        Self::Named("*".to_owned())
+    }
+
     /// Reads the text of a `revision`. Never fails: what is no commit id, no full ref and no range
     /// is the name of a branch or tag. A bare `1.2.3` is a name; a range starts with one of
     /// `= < > ^ ~ *` or has a wildcard part.

@@ -18,7 +18,8 @@ use serde_json::{Map, Value};
 use crate::domain::name::{ApplicationName, DeliveryId, ReceiverName, SyncId};
 use crate::http::problem::Problem;
 
-/// The query of the URL; keys that `T` does not know are passed over, so that several may read it.
+/// The query of the URL; keys that `T` does not know are passed over, so that several may read it. A key
+/// that none of them knows is refused before.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {

@@ -24,6 +24,9 @@ const PROXIED: [&str; 7] = [
 /// The beginnings of others.
 const PROXIED_PREFIXES: [&str; 3] = ["x-forwarded", "x-original-", "x-envoy-"];
 
+/// How far the page that made a request is from what it asks, as a browser says.
+const SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
+
 /// A request as far as it matters for whether it comes from this machine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin<'a> {
@@ -49,7 +52,9 @@ pub(super) fn check(request: Origin<'_>) -> Result<(), Problem> {
     }
     let host = only(headers, &header::HOST).filter(|host| names_loopback(host));
     let Some(host) = host else {
-        return refused("the API answers where Host is this machine: localhost, 127.0.0.1 or [::1]");
+        return refused(
+            "the API answers where Host is this machine: localhost, 127.0.0.1 or [::1]",
+        );
     };
     let meant = uri.authority().is_none_or(|meant| meant.as_str().eq_ignore_ascii_case(host));
     if !meant || !is_same_origin(headers, host) {
@@ -76,9 +81,8 @@ fn is_same_origin(headers: &HeaderMap, host: &str) -> bool {
         || only(headers, &header::ORIGIN)
             .and_then(|origin| origin.strip_prefix("http://"))
             .is_some_and(|from| from.eq_ignore_ascii_case(host));
-    const SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
-    let site = !headers.contains_key(SITE)
-        || matches!(only(headers, &SITE), Some("same-origin" | "none"));
+    let site =
+        !headers.contains_key(SITE) || matches!(only(headers, &SITE), Some("same-origin" | "none"));
     origin && site
 }
 
@@ -96,7 +100,8 @@ fn names_loopback(authority: &str) -> bool {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     };
-    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_port =
+        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
     let is_loopback = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok_and(|a| a.is_loopback()),
         None => {
@@ -151,17 +156,41 @@ mod tests {
         assert!(!answers("127.0.0.1", "http://evil.example/", Version::HTTP_11, &[LOCAL]));
         assert!(!answers_here(&[]));
         for host in [
-            "", "evil.example", "[::1]evil", "[::1]evil:80", "[::1", "::1", "localhost:80@evil",
-            "localhost@evil", "evil@localhost", "localhost:", "localhost:+80", "localhost:99999",
-            "localhost.evil.example", "localhost.", "127.0.0.1.evil.example", "127.1", "0.0.0.0",
-            "[127.0.0.1]", "localhost, evil", "localhost:80:80", " localhost", "10.0.0.1",
+            "",
+            "evil.example",
+            "[::1]evil",
+            "[::1]evil:80",
+            "[::1",
+            "::1",
+            "localhost:80@evil",
+            "localhost@evil",
+            "evil@localhost",
+            "localhost:",
+            "localhost:+80",
+            "localhost:99999",
+            "localhost.evil.example",
+            "localhost.",
+            "127.0.0.1.evil.example",
+            "127.1",
+            "0.0.0.0",
+            "[127.0.0.1]",
+            "localhost, evil",
+            "localhost:80:80",
+            " localhost",
+            "10.0.0.1",
         ] {
             assert!(!answers_here(&[("host", host)]), "{host}");
         }
         assert!(!answers_here(&[LOCAL, LOCAL]), "two hosts");
         for origin in [
-            "https://evil.example", "null", "", "http://localhost:3000", "http://localhost:8080/",
-            "https://localhost:8080", "http://localhost:8080@evil", "file://",
+            "https://evil.example",
+            "null",
+            "",
+            "http://localhost:3000",
+            "http://localhost:8080/",
+            "https://localhost:8080",
+            "http://localhost:8080@evil",
+            "file://",
         ] {
             assert!(!answers_here(&[LOCAL, ("origin", origin)]), "{origin}");
         }
@@ -171,8 +200,15 @@ mod tests {
             assert!(!answers_here(&[LOCAL, ("sec-fetch-site", site)]), "{site}");
         }
         for name in [
-            "Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host",
-            "X-Forwarded-Proto", "X-Forwarded", "X-Original-Forwarded-For", "CF-Connecting-IP",
+            "Forwarded",
+            "Via",
+            "X-Real-IP",
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Proto",
+            "X-Forwarded",
+            "X-Original-Forwarded-For",
+            "CF-Connecting-IP",
         ] {
             assert!(!answers_here(&[LOCAL, (name, "")]), "{name}");
         }

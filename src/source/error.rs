@@ -43,6 +43,17 @@ pub enum SourceError {
         /// The revision as configured.
         revision: String,
     },
+    /// A commit that somebody named is none that the repository shows.
+    #[error(
+        "commit {commit} is on no branch or tag of repository `{repository}`: push it to one, or \
+         configure it as `revision`"
+    )]
+    Unpublished {
+        /// The repository.
+        repository: RepositoryName,
+        /// The commit.
+        commit: CommitId,
+    },
     /// A tag points to a file or folder.
     #[error("`{revision}` of repository `{repository}` does not point to a commit")]
     NotACommit {
@@ -98,7 +109,10 @@ impl SourceError {
     pub fn names_no_commit(&self) -> bool {
         matches!(
             self,
-            Self::Vanished { .. } | Self::RevisionNotFound { .. } | Self::NotACommit { .. }
+            Self::Vanished { .. }
+                | Self::RevisionNotFound { .. }
+                | Self::NotACommit { .. }
+                | Self::Unpublished { .. }
         )
     }
 }

@@ -239,6 +239,23 @@ impl Source {
         .await
     }
 
+    /// Whether a commit is on a branch or tag, as of the last fetch of all of them
+    /// ([`Revision::every`]); an error where it is not.
+    pub async fn must_be_published(
+        &self,
+        repository: &Repository,
+        commit: &CommitId,
+    ) -> Result<(), SourceError> {
+        let commit = commit.clone();
+        self.read_mirror(repository, move |git, name| {
+            if resolve::is_published(git, name, &commit)? {
+                return Ok(());
+            }
+            Err(SourceError::Unpublished { repository: name.clone(), commit })
+        })
+        .await
+    }
+
     /// Keeps commits in the mirror, whatever becomes of the branches that they came with.
     pub async fn pin(
         &self,

@@ -69,6 +69,34 @@ pub(super) fn contains(
     }
 }
 
+/// Whether a branch or tag of the mirror has a commit in its history. What a mirror holds beside may
+/// come from anywhere: hosts hand out the commits of forks by their ids.
+pub(super) fn is_published(
+    git: &Git,
+    repository: &RepositoryName,
+    wanted: &CommitId,
+) -> Result<bool, SourceError> {
+    let wanted = commit(git, repository, wanted)?.id();
+    let find = || {
+        let mut history = git.revwalk()?;
+        for id in refs(git, &[HEADS, TAGS])?.into_values() {
+            let object = git.find_object(id, None)?;
+            match object.peel_to_commit() {
+                Ok(commit) => history.push(commit.id())?,
+                Err(error) if is_other_object(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for id in history {
+            if id? == wanted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    find().map_err(|error| damaged(repository, &error))
+}
+
 /// A commit by its id.
 pub(super) fn commit<'g>(
     git: &'g Git,

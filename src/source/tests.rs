@@ -105,6 +105,27 @@ async fn tags_ranges_and_commits_are_resolved() {
 }
 
 #[tokio::test]
+async fn a_commit_that_the_mirror_has_need_not_be_on_a_branch_or_tag() {
+    let world = World::new();
+    let first = world.remote.commit("main", SHOP);
+    let second = world.remote.commit("main", &[("b.yaml", "b: 1")]);
+    let tagged = world.remote.commit("old", &[("c.yaml", "c: 1")]);
+    world.remote.annotated_tag("v1", &tagged);
+    let hidden = world.remote.commit("fork", &[("d.yaml", "d: 1")]);
+    assert_eq!(world.follow("fork").await, hidden, "that is how the mirror has it");
+    for branch in ["old", "fork"] {
+        world.remote.delete(&format!("refs/heads/{branch}"));
+    }
+    let every = [Revision::every()];
+    world.source.fetch(&world.repository, &every, Timestamp::now()).await.unwrap();
+    for (commit, published) in [(first, true), (second, true), (tagged, true), (hidden, false)] {
+        let asked = world.source.must_be_published(&world.repository, &commit).await;
+        assert_eq!(asked.is_ok(), published, "{asked:?}");
+        assert!(asked.is_ok() || asked.unwrap_err().names_no_commit());
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_named() {
     let world = World::new();
     world.remote.commit("main", SHOP);

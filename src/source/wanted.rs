@@ -47,6 +47,7 @@ pub(super) fn plan(
                 Ok(id) if by_id => drop(plan.commits.insert(id)),
                 _ => want(&|_| true),
             },
+            every if *every == Revision::every() => want(&|_| true),
             Revision::Semver(_) => want(&|name| name.starts_with(TAGS)),
             other => {
                 let names = candidates(other);

@@ -50,18 +50,25 @@ pub(super) async fn find(scene: &Scene<'_>, since: Timestamp) -> Result<Target, 
         Some(text) => Revision::parse(text),
         None => scene.application.revision.clone(),
     };
+    let asked_for = scene.options().revision.is_some();
+    // A host hands out by its id what is on no branch or tag: a commit of anybody's fork. So it is
+    // looked for in what the repository shows, unless the configuration has it.
+    let by_id = asked_for
+        && matches!(revision, Revision::Commit(_))
+        && revision != scene.application.revision;
     let mut revisions = revisions_in_use(scene);
-    if !revisions.contains(&revision) {
-        revisions.push(revision.clone());
+    let fetched = if by_id { Revision::every() } else { revision.clone() };
+    if !revisions.contains(&fetched) {
+        revisions.push(fetched);
     }
     failpoint("fetch:before");
     source.fetch(repository, &revisions, since).await?;
     failpoint("fetch:after");
-    let asked_for = scene.options().revision.is_some();
-    let commit = source
-        .resolve(repository, &revision)
-        .await
-        .map_err(|error| SyncError::unresolved(error, &revision, asked_for))?;
+    let unresolved = |error| SyncError::unresolved(error, &revision, asked_for);
+    let commit = source.resolve(repository, &revision).await.map_err(unresolved)?;
+    if by_id {
+        source.must_be_published(repository, &commit.id).await.map_err(unresolved)?;
+    }
     // Pinned before anything refers to it, so that no force-push and no gc can take it away.
     source.pin(repository, std::slice::from_ref(&commit.id)).await?;
     failpoint("pin:after");

@@ -55,6 +55,14 @@ fn a_request_that_is_not_understood_is_told_why() {
             "commit: `abc` is not a full commit id",
         ),
         ("GET", "/api/v1/deliveries?cursor=%20", Value::Null, 400, "cursor"),
+        (
+            "GET",
+            "/api/v1/syncs?aplication=shop",
+            Value::Null,
+            400,
+            "unknown parameter `aplication`; there is: application, state, trigger, commit, limit, cursor",
+        ),
+        ("GET", "/api/v1/status?foo", Value::Null, 400, "unknown parameter `foo`; there is: none"),
         ("GET", "/api/v1/syncs/latest", Value::Null, 404, "there is no sync latest"),
         ("GET", &format!("/api/v1/deliveries/{nothing}"), Value::Null, 404, "there is no delivery"),
         (
@@ -79,6 +87,9 @@ fn a_request_that_is_not_understood_is_told_why() {
             "there is no application stock",
         ),
         ("POST", ask, json!({"revison": "main"}), 400, "unknown field `revison`"),
+        ("POST", ask, json!({"revision": " "}), 400, "revision: expected"),
+        ("POST", ask, json!({"revision": "a\u{1b}b"}), 400, "revision: expected"),
+        ("POST", ask, json!({"revision": "a".repeat(256)}), 400, "revision: it has more than 255"),
         ("POST", &approve, json!({}), 409, "not Blocked"),
     ] {
         let answer = world.headstay.api(method, path, (!body.is_null()).then_some(&body));

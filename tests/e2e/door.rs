@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::world::World;
 use crate::world::manifests::config_map;
 use crate::world::webhook::Webhook;
+use crate::world::{World, assert_tells};
 
 /// How many addresses the attackers have.
 const ATTACKERS: u8 = 6;
@@ -126,7 +126,6 @@ fn nothing_that_others_wrote_commands_a_terminal_or_forges_a_line() {
     world.repository.commit(&[("apps/shop/settings.yaml", Some(&format!("{red}{key}: 1\n")))]);
     for arguments in [
         &["sync", "shop", "--wait"][..],
-        &["sync", "shop", "--wait", "--revision", "no\u{1b}]52;c;aGk="],
         &["history"],
         &["status"],
         &["status", "-o", "json"],
@@ -134,5 +133,38 @@ fn nothing_that_others_wrote_commands_a_terminal_or_forges_a_line() {
     ] {
         seen(arguments);
     }
+    world.finish();
+}
+
+#[test]
+fn a_person_syncs_what_a_branch_or_tag_has_and_nothing_of_a_fork() {
+    let world = World::start();
+    let head = world.repository.head("main");
+    let of = |colour: &str| config_map("settings", colour);
+    let commit = |branch: &str, colour: &str| {
+        let changes = [("apps/shop/settings.yaml", Some(&*of(colour)))];
+        world.repository.commit_to(branch, head.as_deref(), &changes)
+    };
+    let (side, fork) = (commit("side", "green"), commit("fork", "black"));
+    world.repository.delete_branch("fork");
+    let ask = |revision: &str| {
+        let body = json!({ "revision": revision });
+        let sync = world.headstay.post("/api/v1/applications/shop/sync", &body);
+        sync["id"].as_str().unwrap().to_owned()
+    };
+    world.headstay.wait_for_state(&ask(&side), "Succeeded");
+    assert_eq!(world.colour("settings").as_deref(), Some("green"));
+    let refused = world.headstay.wait_for_state(&ask(&fork), "Failed");
+    assert_tells(&refused, &fork);
+    assert_eq!(world.colour("settings").as_deref(), Some("green"));
+
+    world.headstay.reconfigure("server:\n", "server:\n  suspend: true\n");
+    world.headstay.wait_until("the suspension", |status| status["suspended"] == true);
+    let body = json!({"dryRun": true});
+    let answer = world.headstay.api("POST", "/api/v1/applications/shop/sync", Some(&body));
+    assert_eq!(answer.status, 409, "{answer:?}");
+    let unknown = world.headstay.command(&["history", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no application nobody"));
     world.finish();
 }

@@ -36,8 +36,8 @@ pub fn build(files: &[SourceFile], around: &dyn Surroundings) -> Result<Config, 
         }
     }
     // Where a file or a list could not be read, a name that is not found may stand in there.
-    let config =
-        (!problems.has_of_whole_parts()).then(|| assemble(&Parts { documents }, around, &mut problems));
+    let config = (!problems.has_of_whole_parts())
+        .then(|| assemble(&Parts { documents }, around, &mut problems));
     problems.into_result(config)
 }
 

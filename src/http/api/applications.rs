@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::value::FollowedRevision;
 use crate::config::{Application, Config};
 use crate::domain::inventory::{ApplicationState, InventoryItem};
 use crate::domain::name::ApplicationName;
@@ -62,6 +64,9 @@ fn find(config: &Config, name: &ApplicationName) -> Result<Arc<Application>, Pro
     application.cloned().ok_or_else(|| Problem::not_found(format!("application {name}")))
 }
 
+/// Longest revision that is taken, in characters; a ref has a few dozen.
+const REVISION_MAX: usize = 255;
+
 /// What is asked of a sync beyond the configuration.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -75,6 +80,15 @@ pub(in crate::http) struct SyncBody {
     prune: Option<bool>,
 }
 
+/// Refuses what cannot be a revision, by the rules of the configuration.
+fn named_revision(text: &str) -> Result<(), String> {
+    if text.chars().count() > REVISION_MAX {
+        return Err(format!("revision: it has more than {REVISION_MAX} characters"));
+    }
+    let read = text.parse::<FollowedRevision>();
+    read.map(drop).map_err(|refusal| format!("revision: {refusal}"))
+}
+
 /// `POST /api/v1/applications/{name}/sync`
 pub(in crate::http) async fn sync(
     State(app): State<App>,
@@ -84,8 +98,14 @@ pub(in crate::http) async fn sync(
 ) -> Result<Accepted<Sync>, Problem> {
     let config = app.context.config.load();
     let application = find(&config, &name)?;
-    if body.revision.as_deref().is_some_and(|revision| revision.trim().is_empty()) {
-        return Err(Problem::bad_request("revision: it is empty"));
+    if let Some(revision) = &body.revision {
+        named_revision(revision).map_err(Problem::bad_request)?;
+    }
+    if body.dry_run && config.server.suspend {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "server.suspend is set, so no sync runs: a diff shows what one would change",
+        ));
     }
     let options = SyncOptions { revision: body.revision, dry_run: body.dry_run, prune: body.prune };
     let request = SyncRequest {

@@ -1,9 +1,13 @@
 //! One line of the table: what is served at a path, to whom, and what the document says of it.
 
+use std::sync::Arc;
+
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{self, MethodRouter};
 use serde_json::{Value, json};
 use tower_http::timeout::RequestBodyDeadlineLayer;
@@ -14,6 +18,7 @@ use crate::http::auth::authorize;
 use crate::http::body::READ_TIMEOUT;
 use crate::http::openapi::schemas::Schemas;
 use crate::http::openapi::signature::{Signature, Sketch};
+use crate::http::problem::Problem;
 
 /// Operations that belong together.
 pub(in crate::http) struct Section {
@@ -96,12 +101,31 @@ where
     Route { method: "post", path, service: routing::post(handler), tell: H::tell }
 }
 
+/// Refuses a parameter that the operation does not have: a filter that is mistyped would show all.
+async fn knows_parameters(
+    State(known): State<Arc<Vec<String>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let query = request.uri().query().unwrap_or_default().as_bytes();
+    let mut given = form_urlencoded::parse(query).map(|(name, _)| name);
+    let Some(unknown) = given.find(|name| !known.iter().any(|known| known == name)) else {
+        return next.run(request).await;
+    };
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let unknown = unknown.escape_debug();
+    Problem::bad_request(format!("unknown parameter `{unknown}`; there is: {known}"))
+        .into_response()
+}
+
 impl Operation {
     /// Puts it into the router, behind the check of who asks.
     pub(in crate::http) fn serve(self, router: Router<App>, app: &App) -> Router<App> {
+        let known = self.parameters();
         let Route { path, service, .. } = self.route;
         let service = match self.access {
             Access::Token(role) => service
+                .route_layer(from_fn_with_state(known, knows_parameters))
                 .route_layer(from_fn_with_state((app.clone(), role), authorize))
                 .layer(RequestBodyDeadlineLayer::new(READ_TIMEOUT)),
             Access::Everybody | Access::Signature => service,
@@ -114,11 +138,20 @@ impl Operation {
         router.route(path, service)
     }
 
+    /// The parameters of the query that the document has.
+    fn parameters(&self) -> Arc<Vec<String>> {
+        let mut schemas = Schemas::default();
+        let mut sketch = Sketch::new(self.route.path, &mut schemas);
+        (self.route.tell)(&mut sketch);
+        Arc::new(sketch.query_parameters().map(str::to_owned).collect())
+    }
+
     /// What the document says of it.
     pub(super) fn describe(&self, tag: &str, schemas: &mut Schemas) -> Value {
         let mut sketch = Sketch::new(self.route.path, schemas);
         (self.route.tell)(&mut sketch);
         if let Access::Token(role) = self.access {
+            sketch.problem(400, "a parameter is not known");
             sketch.problem(401, "there is no token, or a wrong one");
             sketch.problem(403, "the role of the token is not enough");
             sketch.problem(403, "no token is configured, and this is not the same machine");

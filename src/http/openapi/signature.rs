@@ -85,6 +85,12 @@ impl<'a> Sketch<'a> {
         self.answers.insert(status, answer);
     }
 
+    /// The names of the parameters of the query that were told.
+    pub(super) fn query_parameters(&self) -> impl Iterator<Item = &str> {
+        let query = self.parameters.iter().filter(|parameter| parameter["in"] == "query");
+        query.filter_map(|parameter| parameter["name"].as_str())
+    }
+
     /// Writes down what was told.
     pub(super) fn finish(self, described: &mut Value) {
         if !self.parameters.is_empty() {
