@@ -111,8 +111,10 @@ pub fn assert_good_configuration(config_map: &Value) {
     let local = text
         .replace("/run/secrets/headstay", folder.to_str().unwrap())
         .replace("/etc/clusters", folder.to_str().unwrap());
-    for name in ["HEADSTAY_TOKEN", "GITHUB_WEBHOOK_SECRET", "GIT_TOKEN", "app.pem", "there"] {
-        std::fs::write(folder.join(name), "word").unwrap();
+    let kubeconfig = "contexts: [{name: a, context: {cluster: a, user: a}}]\ncurrent-context: a\n";
+    std::fs::write(folder.join("there"), kubeconfig).unwrap();
+    for name in ["HEADSTAY_TOKEN", "GITHUB_WEBHOOK_SECRET", "GIT_TOKEN", "app.pem"] {
+        std::fs::write(folder.join(name), format!("a value of its own for {name}")).unwrap();
     }
     let path = folder.join("headstay.yaml");
     std::fs::write(&path, local).unwrap();
