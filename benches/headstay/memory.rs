@@ -20,11 +20,10 @@ const REST: u32 = 10;
 /// Runs it.
 pub fn run(scale: Scale) -> Vec<Row> {
     let objects = scale.of(OBJECTS, 50);
-    let small = measure(1, scale);
-    let large = measure(objects, scale);
-    let slope = (f64::from(large.steady) - f64::from(small.steady)) / f64::from(objects - 1);
-    let mb = |kb: u32| format!("{:.1} MB", f64::from(kb) / 1024.0);
-    vec![
+    let small = measure(1, scale, config_map);
+    let large = measure(objects, scale, config_map);
+    let slope = slope(&small, &large, objects);
+    let mut rows = vec![
         Row::new(
             format!("memory, steady, after {objects} ConfigMaps of 1 kB"),
             format!("{}; after one more check {}", mb(large.fresh), mb(large.steady)),
@@ -47,7 +46,38 @@ pub fn run(scale: Scale) -> Vec<Row> {
             format!("1 ConfigMap: {:.2} %", small.idle * 100.0),
             large.idle / small.idle.max(0.0001),
         ),
+    ];
+    rows.extend(watched(objects, scale));
+    rows
+}
+
+/// The same with objects that are watched, each of which has its health.
+fn watched(objects: u32, scale: Scale) -> [Row; 2] {
+    let small = measure(1, scale, deployment);
+    let large = measure(objects, scale, deployment);
+    let slope = slope(&small, &large, objects);
+    [
+        Row::new(
+            format!("memory, steady, after {objects} watched Deployments"),
+            format!("{}; after one more check {}", mb(large.fresh), mb(large.steady)),
+        )
+        .compared(
+            format!("1 Deployment: {}", mb(small.steady)),
+            f64::from(large.steady) / f64::from(small.steady),
+        )
+        .aim("≤ 64 MB", large.steady.max(large.fresh) <= 64 * 1024),
+        Row::new("memory per watched object, steady", format!("{slope:.2} kB"))
+            .aim("≤ 4 kB", slope <= 4.0),
     ]
+}
+
+fn mb(kb: u32) -> String {
+    format!("{:.1} MB", f64::from(kb) / 1024.0)
+}
+
+/// In kB for each object.
+fn slope(small: &Measured, large: &Measured, objects: u32) -> f64 {
+    (f64::from(large.steady) - f64::from(small.steady)) / f64::from(objects - 1)
 }
 
 /// In kB; `idle` in cores.
@@ -58,7 +88,7 @@ struct Measured {
     idle: f64,
 }
 
-fn measure(objects: u32, scale: Scale) -> Measured {
+fn measure(objects: u32, scale: Scale, file: fn(u32) -> File) -> Measured {
     let rest = Duration::from_secs(scale.of(REST, 1).into());
     let files: Vec<File> = (0..objects).map(file).collect();
     let shop = ["shop".to_owned()];
@@ -78,7 +108,18 @@ fn measure(objects: u32, scale: Scale) -> Measured {
     measured
 }
 
-fn file(n: u32) -> File {
+/// Without replicas, because there is no node: so it is healthy at once.
+fn deployment(n: u32) -> File {
+    let content = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: object-{n}}}\nspec:\n  \
+         replicas: 0\n  selector: {{matchLabels: {{app: object-{n}}}}}\n  template:\n    \
+         metadata: {{labels: {{app: object-{n}}}}}\n    \
+         spec: {{containers: [{{name: web, image: web:1}}]}}\n"
+    );
+    (format!("apps/shop/{n}.yaml"), content)
+}
+
+fn config_map(n: u32) -> File {
     let text = "x".repeat(BYTES);
     let content = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: object-{n}}}\ndata: {{text: {text}}}\n"
