@@ -91,7 +91,12 @@ fn a_kind_that_is_gone_takes_its_objects_with_it_and_keeps_nothing_back() {
     wait_until("the kind to be served", DEADLINE, || {
         world.kubernetes.call("GET", &gears(&world, &group), None).unwrap().status == 200
     });
-    world.apply(&[("apps/shop/gear.yaml", Some(&gear(&group, "first", "teeth: many")))]);
+    // Checks come in between, and take over from a push that has to be tried again.
+    let apply = |file: &str, text: &str| {
+        let pushed = world.push(&[(file, Some(text))]);
+        world.headstay.wait_until_through(&pushed.sync);
+    };
+    apply("apps/shop/gear.yaml", &gear(&group, "first", "teeth: many"));
     undefine(&world, &group);
 
     // Drift is healed although one kind cannot be looked at any more.
@@ -100,7 +105,7 @@ fn a_kind_that_is_gone_takes_its_objects_with_it_and_keeps_nothing_back() {
     wait_until("the drift to be healed", DEADLINE, || {
         world.colour("settings").as_deref() == Some("blue")
     });
-    world.apply(&[("apps/shop/settings.yaml", Some(&config_map("settings", "green")))]);
+    apply("apps/shop/settings.yaml", &config_map("settings", "green"));
     assert_eq!(world.colour("settings").as_deref(), Some("green"));
     wait_until("the inventory to forget it", DEADLINE, || {
         let application = world.headstay.application();
