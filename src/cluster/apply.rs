@@ -13,11 +13,15 @@ use crate::cluster::{Cluster, Writer};
 use crate::domain::fields;
 use crate::domain::manifest::Desired;
 use crate::domain::object::{APPLICATION_LABEL, FIELD_MANAGER};
+use crate::domain::obstacle::{self, Obstacle};
 use crate::failpoint::failpoint;
 
 const APPLY_PATCH: &str = "application/apply-patch+yaml";
-const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
+const JSON_PATCH: &str = "application/json-patch+json";
+/// Longest beginning of a name, in bytes, under which it is asked whether an object could be made: the
+/// whole is a label of DNS still.
+const MAX_PROBED: usize = 58;
 /// How often fields are taken over anew because the object changed meanwhile.
 const MAX_TAKE_OVERS: usize = 4;
 
@@ -47,6 +51,35 @@ impl Cluster {
     pub async fn dry_run(&self, desired: &Desired, force: Force) -> Result<Applied, ClusterError> {
         let call = apply_call(desired, force, Purpose::DryRun)?;
         self.heed(&desired.resource, self.shared.caller.send(&call).await).map(applied)
+    }
+
+    /// Whether the API server would take the object if there were none of its name yet. It is asked
+    /// under another name, which is near enough.
+    pub async fn could_be_made(&self, desired: &Desired) -> bool {
+        let name = &desired.key.name;
+        let name = name[..name.floor_char_boundary(MAX_PROBED)].trim_end_matches(['.', '-']);
+        let mut probe = desired.clone();
+        probe.key.name = format!("{name}-anew");
+        probe.value["metadata"]["name"] = probe.key.name.clone().into();
+        let collection = path::collection(&desired.resource, desired.key.namespace.as_deref());
+        let purpose = Purpose::DryRun;
+        let call = write(&probe, Method::POST, &collection, JSON, &probe.value, purpose, None);
+        self.shared.caller.send(&call).await.is_ok()
+    }
+
+    /// As [`dry_run`](Self::dry_run), after these obstacles were [cleared](Writer::clear) out of the
+    /// way of an object as it is live.
+    pub async fn dry_run_cleared(
+        &self,
+        desired: &Desired,
+        live: &Value,
+        obstacles: &[Obstacle],
+    ) -> Result<Applied, ClusterError> {
+        let path = path::object(&desired.resource, &desired.key)?;
+        let body = obstacle::cleared(live, &desired.value, obstacles);
+        let purpose = Purpose::DryRun;
+        let call = write(desired, Method::PATCH, &path, MERGE_PATCH, &body, purpose, None);
+        self.shared.caller.send(&call).await.map(applied)
     }
 }
 
@@ -116,13 +149,33 @@ impl Writer<'_> {
         let version = desired.resource.api_version();
         let asked = Ask { kind: kind.clone(), version: Some(desired.resource.version.clone()) };
         let kinds = self.cluster.kinds(&[asked]).await?;
+        let serves = |api_version: &str| api_version == version || kinds.serves(&kind, api_version);
+        self.rewrite(desired, live, |live| fields::take_over(live, serves)).await
+    }
+
+    /// Makes fields ours that are in the way of an apply (see [`obstacle::clear`]), so that the apply
+    /// removes them. It changes no value.
+    pub async fn clear(
+        &self,
+        desired: &Desired,
+        live: &Value,
+        obstacles: &[Obstacle],
+    ) -> Result<Option<Value>, ClusterError> {
+        self.rewrite(desired, live, |live| obstacle::clear(live, &desired.value, obstacles)).await
+    }
+
+    /// Patches an object as it is live, again when it has changed meanwhile. None: there was nothing to
+    /// patch, or nothing is there any more.
+    async fn rewrite(
+        &self,
+        desired: &Desired,
+        live: &Value,
+        patch: impl Fn(&Value) -> Option<Value> + Send,
+    ) -> Result<Option<Value>, ClusterError> {
         let object_path = path::object(&desired.resource, &desired.key)?;
         let mut live = live.clone();
         for attempt in 1.. {
-            let patch = fields::take_over(&live, |api_version| {
-                api_version == version || kinds.serves(&kind, api_version)
-            });
-            let Some(patch) = patch else { return Ok(None) };
+            let Some(patch) = patch(&live) else { return Ok(None) };
             let purpose = Purpose::Write(self.gate);
             let mut call =
                 write(desired, Method::PATCH, &object_path, JSON_PATCH, &patch, purpose, None);

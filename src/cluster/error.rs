@@ -8,7 +8,6 @@ use crate::config::secret::SecretError;
 use crate::domain::name::ClusterName;
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
-use crate::domain::sync::FailureCause;
 
 /// A call to a cluster failed. `object` is what it was about; its name is `*` when it was about
 /// every object of a kind.
@@ -179,12 +178,15 @@ pub enum ClusterError {
         causes: Vec<InvalidField>,
     },
     /// It names a field that its kind does not have.
-    #[error("{object}: its kind has no field `{field}`: remove it or correct its spelling")]
+    #[error(
+        "{object}: its kind has no field {}: remove it or correct its spelling",
+        quoted(fields)
+    )]
     UnknownField {
         /// What the call was about.
         object: Box<ObjectKey>,
-        /// The field; of many, the first that the API server names.
-        field: String,
+        /// The fields that the API server names; of those of one map it may name the first only.
+        fields: Vec<String>,
     },
     /// It does not have the form of its kind: a wrong type, a key twice.
     #[error("{object}: cannot be read as its kind: {message}")]
@@ -322,35 +324,7 @@ impl std::fmt::Display for InvalidField {
     }
 }
 
-/// Reasons of a refused field that the manifest alone decides. `FieldValueInvalid` is none of
-/// them: a port that another Service has is one, too.
-const DECIDED_BY_MANIFEST: [&str; 5] = [
-    "FieldValueRequired",
-    "FieldValueNotSupported",
-    "FieldValueTypeInvalid",
-    "FieldValueTooLong",
-    "FieldValueTooMany",
-];
-
 impl ClusterError {
-    /// What decides it. Only of a built-in kind can the manifest alone: the definition of another kind
-    /// may come to say something else, and may be on its way.
-    pub fn cause(&self) -> FailureCause {
-        let by_manifest = match self {
-            Self::Unnameable { .. } | Self::TooLarge { .. } => true,
-            Self::UnknownField { object, .. } | Self::Malformed { object, .. } => {
-                object.is_built_in()
-            }
-            Self::Invalid { object, causes } => {
-                let decided =
-                    |cause: &InvalidField| DECIDED_BY_MANIFEST.contains(&cause.reason.as_str());
-                object.is_built_in() && !causes.is_empty() && causes.iter().all(decided)
-            }
-            _ => false,
-        };
-        if by_manifest { FailureCause::Commit } else { FailureCause::Environment }
-    }
-
     /// Whether the same call may well succeed within seconds. What neither the commit decides nor
     /// passes so soon waits for somebody else: a permission, a quota, a webhook, a namespace.
     pub fn is_transient(&self) -> bool {
@@ -389,6 +363,10 @@ impl ClusterError {
             _ => None,
         }
     }
+}
+
+fn quoted(fields: &[String]) -> String {
+    fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn listed<T: std::fmt::Display>(items: &[T]) -> String {

@@ -6,6 +6,7 @@
 mod answer;
 pub mod apply;
 pub mod call;
+mod cause;
 mod connection;
 pub mod delete;
 pub mod discovery;

@@ -8,8 +8,10 @@ use kube::core::response::{StatusCause, StatusDetails};
 use crate::cluster::error::{ClusterError, FieldOwner, InvalidField};
 use crate::domain::object::ObjectKey;
 
-/// Longest text of the API server that is passed on, in bytes; some quote the whole object.
-const MAX_MESSAGE: usize = 400;
+/// Longest line of the API server that is passed on, in bytes; some quote the whole object.
+const MAX_LINE: usize = 400;
+/// Most lines of one text that are passed on.
+const MAX_LINES: usize = 20;
 /// Most refused fields or conflicts that are passed on.
 const MAX_CAUSES: usize = 20;
 
@@ -65,8 +67,8 @@ fn by_words(status: &Status, object: &ObjectKey, message: &str) -> Option<Cluste
     if let Some(missing) = dangling(words) {
         return Some(ClusterError::Dangling { object: boxed(), missing });
     }
-    if let Some(field) = unknown_field(words) {
-        return Some(ClusterError::UnknownField { object: boxed(), field: field.to_owned() });
+    if let Some(fields) = unknown_fields(words) {
+        return Some(ClusterError::UnknownField { object: boxed(), fields });
     }
     // The API server answers these with 500 although the manifest alone is to blame.
     let unreadable = ["failed to create typed patch object", "failed to convert new object"];
@@ -113,13 +115,20 @@ fn dangling(words: &str) -> Option<String> {
     Some(format!("PriorityClass {}", rest.split_once(" was found")?.0))
 }
 
-/// An apply: `failed to create typed patch object (…): .spec.x: field not declared in schema`;
-/// a create: `… strict decoding error: unknown field "spec.x"`.
-fn unknown_field(words: &str) -> Option<&str> {
-    if let Some((before, _)) = words.split_once(": field not declared in schema") {
-        return before.rsplit_once("): ").map(|(_, field)| field);
+/// The fields of an object that are not there, if that is all that is wrong with it. An apply:
+/// `failed to create typed patch object (…): .spec.x: field not declared in schema`, or with several
+/// `… (…): errors:` and a line for each; a create: `… strict decoding error: unknown field "spec.x"`.
+fn unknown_fields(words: &str) -> Option<Vec<String>> {
+    const UNDECLARED: &str = ": field not declared in schema";
+    if let Some((_, decoding)) = words.split_once("strict decoding error: ") {
+        let named =
+            |part: &str| Some(part.strip_prefix("unknown field \"")?.strip_suffix('"')?.into());
+        return decoding.split(", ").take(MAX_CAUSES).map(named).collect();
     }
-    words.split_once("unknown field \"")?.1.split_once('"').map(|(field, _)| field)
+    let (_, errors) = words.split_once("): ").filter(|_| words.contains(UNDECLARED))?;
+    let lines = errors.lines().map(str::trim).filter(|line| !matches!(*line, "" | "errors:"));
+    let named = |line: &str| Some(line.strip_suffix(UNDECLARED)?.to_owned());
+    lines.take(MAX_CAUSES).map(named).collect()
 }
 
 fn forbidden(status: &Status, object: Box<ObjectKey>, message: String) -> ClusterError {
@@ -201,29 +210,58 @@ fn causes(status: &Status) -> &[StatusCause] {
     status.details.as_ref().map_or(&[], |details| &details.causes)
 }
 
-/// A text of the API server as it may be passed on: one line, of bounded length, and of a Secret
-/// without the value that it quotes.
+/// A text of the API server as it may be passed on: in one line, of bounded length, and of a Secret
+/// without the values that it quotes. A comparison of two objects at its end is left out.
 fn shown(object: &ObjectKey, text: &str) -> String {
-    let line = text.split(['\n', '\r']).next().unwrap_or_default().trim_end();
+    let lines = text.split(['\n', '\r']).take_while(|line| !line.starts_with("@@"));
+    let mut lines = lines.map(str::trim).filter(|line| !line.is_empty());
+    let mut all = String::new();
+    for line in lines.by_ref().take(MAX_LINES) {
+        // A heading goes on with what is below it.
+        let between = if all.is_empty() {
+            ""
+        } else if all.ends_with(':') {
+            " "
+        } else {
+            "; "
+        };
+        all = all + between + &shown_line(object, line);
+    }
+    match lines.count() {
+        0 => all,
+        more => format!("{all}; and {more} lines more"),
+    }
+}
+
+fn shown_line(object: &ObjectKey, line: &str) -> String {
     let secret = object.is("", "Secret");
     if let Some((before, quoted)) = line.split_once("Invalid value: ")
-        && (secret || line.len() > MAX_MESSAGE)
+        && (secret || line.len() > MAX_LINE)
     {
         // Only what follows the quoted value is said: `field is immutable`.
         let reason = quoted.rsplit_once(": ").map_or("", |(_, reason)| reason);
         return cut(&format!("{before}invalid value: {reason}"));
     }
-    match line.split_once(", got ") {
-        Some((before, _)) if secret => cut(before),
-        _ => cut(line),
+    let Some((before, got)) = line.split_once(", got ") else { return cut(line) };
+    if secret {
+        return cut(before);
+    }
+    // As it is written in Go, a value has its type around it.
+    let value =
+        got.strip_prefix("&value.valueUnstructured{Value:").and_then(|v| v.strip_suffix('}'));
+    match value {
+        Some(value) if before.ends_with("expected string") => {
+            cut(&format!("{before}, got {value} (put it into quotes)"))
+        }
+        value => cut(&format!("{before}, got {}", value.unwrap_or(got))),
     }
 }
 
 fn cut(text: &str) -> String {
-    if text.len() <= MAX_MESSAGE {
+    if text.len() <= MAX_LINE {
         return text.to_owned();
     }
-    format!("{}…", &text[..text.floor_char_boundary(MAX_MESSAGE)])
+    format!("{}…", &text[..text.floor_char_boundary(MAX_LINE)])
 }
 
 #[cfg(test)]

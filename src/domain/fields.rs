@@ -43,6 +43,13 @@ pub fn can_be_adopted(live: &Value, application: &str, instance: &str) -> bool {
     made || (!labelled && owned_by_us(live, None, instance))
 }
 
+/// The manager, other than ours, that wrote to an object last, as far as that is known.
+pub fn last_writer(live: &Value) -> Option<&str> {
+    let others = entries(live).filter(|entry| !is_ours(entry) && is_whole(entry));
+    // RFC 3339 in UTC, as the API server writes it, sorts as text.
+    others.max_by_key(|entry| entry["time"].as_str())?["manager"].as_str()
+}
+
 /// Whether the same fields are ours in both. A dry run and the live object that differ in this
 /// differ, although every value may be the same: a field that somebody set to another value and
 /// back is no longer ours.
@@ -109,7 +116,20 @@ fn is_whole(entry: &Value) -> bool {
     entry["subresource"].as_str().is_none_or(str::is_empty)
 }
 
-fn is_ours(entry: &Value) -> bool {
+/// Our Apply entry of an object, with these fields.
+pub(super) fn entry_of_ours(live: &Value, fields: Map<String, Value>) -> Value {
+    let fields = Value::Object(fields);
+    json!({
+        "manager": FIELD_MANAGER,
+        "operation": "Apply",
+        "apiVersion": live["apiVersion"],
+        "fieldsType": "FieldsV1",
+        "fieldsV1": fields,
+    })
+}
+
+/// Whether an entry is our own.
+pub(super) fn is_ours(entry: &Value) -> bool {
     entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply" && is_whole(entry)
 }
 
@@ -138,21 +158,21 @@ fn merged<'a>(live: &Value, entries: impl Iterator<Item = &'a Value>) -> Option<
     let mut all = all?;
     let annotation = format!("f:{LAST_APPLIED_ANNOTATION}");
     forget(&mut all, &["f:metadata", "f:annotations", &annotation]);
-    let mut entry = json!({
-        "manager": FIELD_MANAGER,
-        "operation": "Apply",
-        "apiVersion": live["apiVersion"],
-        "fieldsType": "FieldsV1",
-        "fieldsV1": all,
-    });
+    let mut entry = entry_of_ours(live, all);
     if let Some(time) = time {
         entry["time"] = json!(time);
     }
     Some(entry)
 }
 
+/// Whether an entry is what a person did at a terminal, or what was there before any apply.
+pub(super) fn is_person(entry: &Value) -> bool {
+    let manager = entry["manager"].as_str().unwrap_or_default();
+    is_whole(entry) && (manager.starts_with(KUBECTL) || manager == BEFORE_FIRST_APPLY)
+}
+
 /// Adds one set of fields to another. `{}` means the field itself; where it has children, `.` does.
-fn unite(into: &mut Map<String, Value>, other: &Map<String, Value>) {
+pub(super) fn unite(into: &mut Map<String, Value>, other: &Map<String, Value>) {
     for (key, theirs) in other {
         let Some(theirs) = theirs.as_object() else { continue };
         let Some(ours) = into.get_mut(key).and_then(Value::as_object_mut) else {

@@ -46,6 +46,11 @@ pub struct InventoryItem {
 }
 
 impl InventoryItem {
+    /// Whether it was applied from a rendering with this hash.
+    pub fn is_made_from(&self, hash: &str) -> bool {
+        self.hash.as_deref() == Some(hash)
+    }
+
     /// Whether its absence is no loss: a Job that finished and was cleared away has done its work, and
     /// would do it again if it were put back. Its end may not have been seen, for it may be cleared
     /// away at once: only one that is known to be `Missing`, for it was seen to go before it had

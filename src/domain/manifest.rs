@@ -46,6 +46,8 @@ pub struct Desired {
     pub value: Value,
     /// SHA-256 (hex) of `value` with sorted keys.
     pub hash: String,
+    /// What of the manifest is not sent, and why.
+    pub warnings: Vec<String>,
 }
 
 /// A manifest cannot become an object of the cluster.

@@ -9,6 +9,7 @@ use crate::domain::directives;
 use crate::domain::manifest::{Desired, Manifest, ManifestError};
 use crate::domain::name::{ApplicationName, InstanceName};
 use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey, Resource};
+use crate::domain::theirs;
 
 /// Fields of `metadata` that are the API server's to write.
 const SERVER_FIELDS: [&str; 6] =
@@ -35,6 +36,7 @@ pub(super) fn stamp(
         return Err(refusal("the object".to_owned(), "a mapping"));
     };
     object.shift_remove("status");
+    let warnings = theirs::leave_out(object, &resource);
     if resource.group.is_empty() && resource.kind == "Secret" {
         encode_string_data(object).map_err(|(field, expected)| refusal(field, expected))?;
     }
@@ -62,7 +64,7 @@ pub(super) fn stamp(
         return Err(ManifestError::Directive { origin, object: Box::new(key), directive });
     }
     let hash = hash(&value);
-    Ok(Desired { key, resource, origin, value, hash })
+    Ok(Desired { key, resource, origin, value, hash, warnings })
 }
 
 fn mark(metadata: &mut Map<String, Value>, owner: &Owner<'_>) -> Result<(), &'static str> {

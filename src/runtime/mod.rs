@@ -110,6 +110,7 @@ impl Server {
             clusters: Clusters::new(config.server.limits.calls_per_cluster),
             watches: Watches::default(),
             workers: Arc::new(Workers::new(config.server.limits.workers)),
+            fights: Arc::default(),
             metrics: Arc::new(Metrics::new()),
             config: Arc::new(Live::new(config)),
             store,

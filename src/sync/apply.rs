@@ -12,7 +12,6 @@ use crate::cluster::error::ClusterError;
 use crate::config::OnError;
 use crate::domain::commit::CommitId;
 use crate::domain::directives;
-use crate::domain::error::chain;
 use crate::domain::fields;
 use crate::domain::health::expectation::Expectation;
 use crate::domain::health::{self, HealthStatus};
@@ -122,7 +121,7 @@ pub(super) async fn apply(
     if let Some(stop) = stopped {
         return Err(stop.into());
     }
-    if scene.application.sync.on_error == OnError::Hold {
+    if scene.application.sync.on_error == OnError::Hold && record.holds {
         record.fail_on_failed_objects()?;
     }
     let established = scene.lease.unless_stopped(establish(scene, &foundations));
@@ -170,7 +169,7 @@ async fn write_all(
                     return Written::Left(held_back(&checked));
                 }
                 let written = write(scene, access, commit, checked, known).await;
-                if matches!(written, Written::Failed(_)) {
+                if matches!(&written, Written::Failed(refused) if !refused.as_applied) {
                     failed.store(true, Ordering::Relaxed);
                 }
                 written
@@ -203,6 +202,7 @@ async fn write(
             let item = Box::new(applied_item(scene, &checked.desired, commit, live).await);
             return Written::Settled { item, result: None, foundation: None };
         }
+        Change::Rest(..) => return Written::Done,
         Change::Leave(why, _) => return left(scene, &checked, known, commit, why).await,
         Change::Create => Action::Created,
         Change::Adopt(_) | Change::Configure(_) | Change::Recreate(_) => Action::Configured,
@@ -219,6 +219,9 @@ async fn write(
     let object = checked.desired.key.clone();
     match done {
         Ok(live) => {
+            if known.is_some_and(|item| item.is_made_from(&checked.desired.hash)) {
+                note_put_back(scene, &checked);
+            }
             let item = Box::new(applied_item(scene, &checked.desired, commit, &live).await);
             let message = (!checked.warnings.is_empty()).then(|| checked.warnings.join("; "));
             let result = Some(ObjectResult { object, action, fields: checked.paths(), message });
@@ -227,7 +230,8 @@ async fn write(
         }
         Err(ClusterError::Stopped(stop)) => Written::Stopped(stop),
         Err(error) => {
-            Written::Failed(Refused { object, message: chain(&error), cause: error.cause() })
+            let as_applied = known.is_some_and(|item| item.is_made_from(&checked.desired.hash));
+            Written::Failed(Refused::by_cluster(&checked.desired, &error, as_applied))
         }
     }
 }
@@ -239,6 +243,18 @@ fn skipped(checked: &Checked, why: String) -> ObjectResult {
         fields: checked.paths(),
         message: Some(why),
     }
+}
+
+/// What was put back although no commit changed it may be a fight. What a person asks for is none.
+fn note_put_back(scene: &Scene<'_>, checked: &Checked) {
+    if scene.trigger().is_person() {
+        return;
+    }
+    let (application, now) = (&scene.application, scene.context.store.now());
+    let (object, before) = (&checked.desired.key, checked.change.live());
+    let fights = &scene.context.fights;
+    let paths = checked.paths();
+    fights.put_back(&application.cluster, &application.name, object, before, &paths, now);
 }
 
 /// An object that is left as it is: still ours if it was, and not looked at again until it changes.
@@ -289,6 +305,9 @@ async fn put(
             failpoint("take-over:after");
         }
         _ => {}
+    }
+    if let (Change::Configure(live), false) = (&checked.change, checked.obstacles.is_empty()) {
+        writer.clear(desired, live, &checked.obstacles).await?;
     }
     let applied = if asked == directives::ApplyMode::IfNotPresent {
         writer.create(desired).await?

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::domain::diff::FieldChange;
 use crate::domain::manifest::Desired;
+use crate::domain::obstacle::Obstacle;
 use crate::domain::prune::Deletion;
 use crate::domain::sync::{Action, ObjectResult};
 
@@ -17,17 +18,21 @@ pub struct Checked {
     pub fields: Vec<FieldChange>,
     /// What the API server warned of.
     pub warnings: Vec<String>,
+    /// What has to be cleared out of the way first.
+    pub(super) obstacles: Vec<Obstacle>,
 }
 
 impl Checked {
     /// An object of which no field and no warning is told.
     pub(super) fn new(desired: Desired, change: Change) -> Self {
-        Self { desired, change, fields: Vec::new(), warnings: Vec::new() }
+        let (fields, obstacles) = (Vec::new(), Vec::new());
+        let warnings = desired.warnings.clone();
+        Self { desired, change, fields, warnings, obstacles }
     }
 
     /// Whether it has to be written.
     pub(super) fn is_written(&self) -> bool {
-        !matches!(self.change, Change::None(_) | Change::Leave(..))
+        !matches!(self.change, Change::None(_) | Change::Leave(..) | Change::Rest(..))
     }
 
     /// The paths of the fields that differ, for an object that was there before.
@@ -39,7 +44,7 @@ impl Checked {
     pub(super) fn intention(&self) -> ObjectResult {
         let (action, message) = match &self.change {
             Change::None(_) => (Action::Unchanged, None),
-            Change::Leave(why, _) => (Action::Skipped, Some(why.clone())),
+            Change::Leave(why, _) | Change::Rest(why, _) => (Action::Skipped, Some(why.clone())),
             Change::Create => (Action::Created, None),
             Change::Adopt(_) | Change::Configure(_) => (Action::Configured, None),
             Change::Recreate(_) => (Action::Configured, Some("it would be recreated".to_owned())),
@@ -55,6 +60,8 @@ pub enum Change {
     None(Value),
     /// Nothing: it is to be left alone, for this reason.
     Leave(String, Option<Value>),
+    /// Nothing now: it was put back again and again, and is looked at anew later.
+    Rest(String, Option<Value>),
     /// It is not there.
     Create,
     /// It differs, in value or in who holds its fields.
@@ -70,7 +77,7 @@ impl Change {
     pub fn live(&self) -> Option<&Value> {
         match self {
             Self::None(live) | Self::Adopt(live) | Self::Configure(live) => Some(live),
-            Self::Leave(_, live) => live.as_ref(),
+            Self::Leave(_, live) | Self::Rest(_, live) => live.as_ref(),
             Self::Create | Self::Recreate(_) => None,
         }
     }

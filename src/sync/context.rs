@@ -7,6 +7,7 @@ use crate::config::live::Live;
 use crate::queue::Queue;
 use crate::source::Source;
 use crate::store::Store;
+use crate::sync::fights::Fights;
 use crate::sync::workers::Workers;
 use crate::telemetry::Metrics;
 use crate::watch::Watches;
@@ -28,6 +29,8 @@ pub struct Context {
     pub watches: Watches,
     /// How many syncs may be at work.
     pub workers: Arc<Workers>,
+    /// What is put back again and again.
+    pub fights: Arc<Fights>,
     /// What is counted and timed.
     pub metrics: Arc<Metrics>,
 }

@@ -13,7 +13,6 @@ use crate::config::{DriftMode, OnError};
 use crate::domain::commit::CommitId;
 use crate::domain::diff::changes;
 use crate::domain::directives;
-use crate::domain::error::chain;
 use crate::domain::fields;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::Desired;
@@ -25,6 +24,7 @@ use crate::domain::sync::{Action, BlockedPlan, FailureCause, ObjectResult, Phase
 use crate::sync::checked::{Change, Checked};
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
+use crate::sync::obstacles;
 use crate::sync::prune;
 use crate::sync::record::{Record, Refused};
 use crate::sync::scene::{Scene, Taken};
@@ -94,7 +94,7 @@ pub(super) async fn dry_run(
     for refusal in refused {
         record.refuse(refusal);
     }
-    if hold && !scene.options().dry_run {
+    if hold && record.holds && !scene.options().dry_run {
         for object in checked.iter().filter(|object| !object.change.is_none()) {
             record.results.push(ObjectResult {
                 object: object.desired.key.clone(),
@@ -134,6 +134,7 @@ async fn ask(
                         ),
                         object: desired.key,
                         cause: FailureCause::Environment,
+                        as_applied: false,
                     });
                 }
                 // Each further question would hold the worker for as long, and get no answer either.
@@ -157,10 +158,10 @@ async fn check(
 ) -> Result<Checked, Refused> {
     let directives = desired.directives();
     let applied_before = item.is_some_and(|item| item.hash.is_some());
-    let as_applied = item.is_some_and(|item| item.hash.as_ref() == Some(&desired.hash));
+    let as_applied = item.is_some_and(|item| item.is_made_from(&desired.hash));
     let refuse = |error: &ClusterError| {
         silence.fetch_or(error.is_silence(), Ordering::Relaxed);
-        Refused { object: desired.key.clone(), message: chain(error), cause: error.cause() }
+        Refused::by_cluster(&desired, error, as_applied)
     };
     if directives.apply == directives::ApplyMode::Ignore {
         let live = match item {
@@ -191,7 +192,8 @@ async fn check(
     };
     if let Some(live) = &live {
         if let Some(message) = other_installation(scene, live, item).await {
-            return Err(Refused { object: desired.key, message, cause: FailureCause::Environment });
+            let (object, cause) = (desired.key, FailureCause::Environment);
+            return Err(Refused { object, message, cause, as_applied: false });
         }
         if directives.apply == directives::ApplyMode::IfNotPresent {
             let instance = scene.config.server.instance.as_str();
@@ -204,7 +206,13 @@ async fn check(
             return Ok(Checked::new(desired, change));
         }
     }
+    let (wanted, obstacles) =
+        obstacles::clear(scene, &desired, live.as_ref(), wanted, as_applied).await;
     let checked = match (wanted, live) {
+        (Ok(wanted), Some(live)) if !obstacles.is_empty() => {
+            let checked = compare(desired, Some(live.clone()), wanted, applied_before);
+            Checked { change: Change::Configure(live), obstacles, ..checked }
+        }
         (Ok(wanted), live) => compare(desired, live, wanted, applied_before),
         (Err(error @ ClusterError::Immutable { .. }), Some(live)) => {
             let Some(deletion) = Deletion::to_recreate(&desired, &live) else {
@@ -242,13 +250,17 @@ fn compare(
 ) -> Checked {
     let Some(live) = live else {
         // Of a new object everything is new: that is not told field by field.
-        return Checked { warnings: wanted.warnings, ..Checked::new(desired, Change::Create) };
+        let mut checked = Checked::new(desired, Change::Create);
+        checked.warnings.extend(wanted.warnings);
+        return checked;
     };
     let fields = changes(Some(&live), &wanted.object);
     let adopted = !applied_before && fields::take_over(&live, |_| true).is_some();
     let same = fields.is_empty() && fields::same_fields(&live, &wanted.object);
     let change = if same && !adopted { Change::None(live) } else { Change::Configure(live) };
-    Checked { desired, change, fields, warnings: wanted.warnings }
+    let mut checked = Checked { fields, ..Checked::new(desired, change) };
+    checked.warnings.extend(wanted.warnings);
+    checked
 }
 
 /// An object that is left alone. That is told when Git begins to say so, or says something new of it,
@@ -267,7 +279,7 @@ pub(super) fn force(asked: directives::ApplyMode) -> Force {
 
 /// What only drifted, and is not to be healed, is left as it is.
 fn mind_drift(scene: &Scene<'_>, mut checked: Checked, item: Option<&InventoryItem>) -> Checked {
-    let as_applied = item.is_some_and(|item| item.hash.as_ref() == Some(&checked.desired.hash));
+    let as_applied = item.is_some_and(|item| item.is_made_from(&checked.desired.hash));
     let is_done = item.is_some_and(InventoryItem::is_done);
     let ignored = checked.desired.directives().drift_ignored;
     let untold = ignored || scene.application.sync.drift == DriftMode::Ignore;
@@ -283,6 +295,12 @@ fn mind_drift(scene: &Scene<'_>, mut checked: Checked, item: Option<&InventoryIt
         }
         change => change,
     };
+    if as_applied && checked.is_written() && !scene.trigger().is_person() {
+        let (cluster, now) = (&scene.application.cluster, scene.context.store.now());
+        if let Some(why) = scene.context.fights.rest(cluster, &checked.desired.key, now) {
+            checked.change = Change::Rest(why, checked.change.live().cloned());
+        }
+    }
     checked
 }
 

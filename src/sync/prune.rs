@@ -320,7 +320,8 @@ impl Scope<'_> {
 fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
     let object = || item.object.clone();
     let mut refuse = |message| {
-        record.refuse(Refused { object: object(), message, cause: FailureCause::Environment });
+        let (object, cause) = (object(), FailureCause::Environment);
+        record.refuse(Refused { object, message, cause, as_applied: false });
     };
     let (action, message) = match verdict {
         Verdict::Gone | Verdict::Settled(Fate::Gone | Fate::Delete(_)) => (Action::Pruned, None),

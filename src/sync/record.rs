@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::cluster::error::ClusterError;
 use crate::domain::commit::{Commit, CommitId};
+use crate::domain::error::chain;
 use crate::domain::inventory::InventoryItem;
+use crate::domain::manifest::Desired;
 use crate::domain::name::ClusterName;
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::f64_ms::Ms;
@@ -18,13 +21,26 @@ pub(super) struct Refused {
     pub(super) object: ObjectKey,
     pub(super) message: String,
     pub(super) cause: FailureCause,
+    /// Whether it was applied like this before: that it cannot be put back is no reason to hold what
+    /// the commit brings.
+    pub(super) as_applied: bool,
 }
 
 impl Refused {
+    /// What the cluster refused of an object, and where in Git that is.
+    pub(super) fn by_cluster(desired: &Desired, error: &ClusterError, as_applied: bool) -> Self {
+        Self {
+            object: desired.key.clone(),
+            message: format!("{}: {}", desired.origin, chain(error)),
+            cause: error.cause(),
+            as_applied,
+        }
+    }
+
     /// Nothing was asked about it, for the API server did not answer about another one.
     pub(super) fn unasked(object: ObjectKey) -> Self {
         let message = "not asked: the API server did not answer about another object".to_owned();
-        Self { object, message, cause: FailureCause::Environment }
+        Self { object, message, cause: FailureCause::Environment, as_applied: false }
     }
 }
 
@@ -52,6 +68,8 @@ pub(super) struct Record {
     pub(super) inputs: Option<String>,
     /// What decided the refusals so far.
     causes: Vec<FailureCause>,
+    /// Whether one of them is of something that the commit brings.
+    pub(super) holds: bool,
     /// Rows that leave the inventory.
     pub(super) forget: Vec<ObjectKey>,
     /// Rows of the inventory that stay although Git no longer names them.
@@ -73,6 +91,7 @@ impl Record {
             applied_at: claim.sync.applied_at,
             inputs: None,
             causes: Vec::new(),
+            holds: false,
             forget: Vec::new(),
             kept: Vec::new(),
         };
@@ -100,6 +119,7 @@ impl Record {
     /// Takes down that an object was refused.
     pub(super) fn refuse(&mut self, refused: Refused) {
         self.causes.push(refused.cause);
+        self.holds |= !refused.as_applied;
         self.results.push(ObjectResult {
             object: refused.object,
             action: Action::Failed,
@@ -118,7 +138,7 @@ impl Record {
                 let (object, message) = (result.object.to_string(), result.message.as_deref());
                 match message.unwrap_or_default() {
                     // The errors of a cluster name the object themselves.
-                    named if named.starts_with(&object) => named.to_owned(),
+                    named if named.contains(&object) => named.to_owned(),
                     message => format!("{object}: {message}"),
                 }
             })

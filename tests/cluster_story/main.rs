@@ -374,6 +374,7 @@ pub(crate) fn wanted(mut value: Value) -> Desired {
         origin: Origin { file: "story.yaml".into(), line: 1 },
         value,
         hash: String::new(),
+        warnings: Vec::new(),
     }
 }
 

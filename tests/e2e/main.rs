@@ -23,12 +23,14 @@ mod document;
 mod door;
 mod drift;
 mod failures;
+mod fights;
 mod git;
 mod health;
 mod jobs;
 #[cfg(debug_assertions)]
 mod kill;
 mod kinds;
+mod obstacles;
 mod outages;
 mod owners;
 mod prune;

@@ -2,7 +2,8 @@
 //! under faults that a real one does not have on request.
 //!
 //! Left out is what the sandbox does not do (`docs/sandbox.md`): `admission`, for it has no quotas
-//! and no policies, and `rights`, for it knows no users.
+//! and no policies, `rights`, for it knows no users, and `obstacles`, for it does not validate what an
+//! apply leaves beside what it names.
 #![cfg(feature = "sandbox")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 #![expect(clippy::print_stderr, reason = "the log of the program, when a story failed")]
@@ -36,6 +37,8 @@ mod drift;
 #[path = "../e2e/failures.rs"]
 mod failures;
 mod faults;
+#[path = "../e2e/fights.rs"]
+mod fights;
 #[path = "../e2e/git.rs"]
 mod git;
 #[path = "../e2e/health.rs"]

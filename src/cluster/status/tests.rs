@@ -131,8 +131,8 @@ fn failures_of_form_come_as_500_or_400_and_wait_for_a_commit() {
         "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: \
          unknown field \"spec.template.spec.containers[0].imagee\""}),
     );
-    assert!(matches!(&create, ClusterError::UnknownField { field, .. }
-        if field == "spec.template.spec.containers[0].imagee"));
+    assert!(matches!(&create, ClusterError::UnknownField { fields, .. }
+        if *fields == ["spec.template.spec.containers[0].imagee"]));
     let others = [
         (
             500,
@@ -281,6 +281,28 @@ fn conflicts_name_fields_and_managers() {
     insta::assert_snapshot!(error, @"Deployment.apps a/web: fields belong to others: `.spec.replicas` to `kubectl-scale`");
     let exists = refused(&deployment(), json!({"code": 409, "reason": "AlreadyExists"}));
     assert!(matches!(exists, ClusterError::AlreadyExists { .. }));
+}
+
+#[test]
+fn every_line_of_a_refusal_is_told() {
+    let refused = |object: &ObjectKey, errors: &str| {
+        let message = format!("failed to create typed patch object (a/web; /v1, Kind=X): {errors}");
+        refused(object, json!({"code": 500, "message": message})).to_string()
+    };
+    let typed = "errors:\n  .data.debug: expected string, got &value.valueUnstructured{Value:true}\n  \
+        .data.port: expected string, got &value.valueUnstructured{Value:8080}";
+    insta::assert_snapshot!(refused(&object("ConfigMap", ""), typed), @"ConfigMap a/web: cannot be read as its kind: failed to create typed patch object (a/web; /v1, Kind=X): errors: .data.debug: expected string, got true (put it into quotes); .data.port: expected string, got 8080 (put it into quotes)");
+    let secret = refused(&object("Secret", ""), typed);
+    assert!(secret.contains(".data.port") && !secret.contains("8080"), "{secret}");
+    let undeclared =
+        "errors:\n  .spec.a: field not declared in schema\n  .spec.b: field not declared in schema";
+    insta::assert_snapshot!(refused(&deployment(), undeclared), @"Deployment.apps a/web: its kind has no field `.spec.a`, `.spec.b`: remove it or correct its spelling");
+    let mixed = format!("{undeclared}\n  .spec.c: expected list, got &x");
+    let mixed = refused(&deployment(), &mixed);
+    assert!(mixed.contains("cannot be read as its kind") && mixed.contains(".spec.c"), "{mixed}");
+    let many = "x: no\n".repeat(1000);
+    let many = refused(&deployment(), &format!("errors:\n{many}"));
+    assert!(many.len() < 1000 && many.ends_with("lines more"), "{many}");
 }
 
 #[test]

@@ -97,6 +97,8 @@ enum ConditionType {
     Suspended,
     /// The timer found commits that no webhook announced.
     WebhookMissing,
+    /// An object is put back again and again, because somebody else writes it, too.
+    Fight,
     /// Objects stayed on a cluster that the application was kept on before.
     LeftBehind,
     /// The cluster does not answer, so that nothing is known of what is on it.
@@ -126,6 +128,8 @@ pub(in crate::http) struct Known {
     silence: Option<Arc<Silence>>,
     /// The repository cannot be fetched.
     outage: Option<Outage>,
+    /// Objects that are put back again and again.
+    fights: Vec<String>,
 }
 
 /// How many syncs of a commit, or of a state, are read to find the one that says where the
@@ -150,6 +154,7 @@ pub(super) async fn know(
         state.health_changed_at = Some(silence.since);
     }
     let outage = context.source.outage(&application.repository);
+    let fights = context.fights.told(&application.name, store.now());
     let last_sync = match state.last_sync {
         Some(id) => store.sync(id).await?,
         None => None,
@@ -162,7 +167,7 @@ pub(super) async fn know(
         }
         _ => last_sync.clone(),
     };
-    Ok(Known { application, state, last_sync, decisive, silence, outage })
+    Ok(Known { application, state, last_sync, decisive, silence, outage, fights })
 }
 
 /// The sync that says where an application stands although a later one says nothing of it: one that
@@ -274,6 +279,9 @@ fn conditions(config: &Config, known: &Known) -> Vec<Condition> {
                 known.state.unannounced, known.application.repository
             ),
         );
+    }
+    for fight in &known.fights {
+        tell(ConditionType::Fight, fight.clone());
     }
     for (cluster, objects) in &known.state.left_behind {
         tell(ConditionType::LeftBehind, left_behind(&known.application, cluster, *objects));
