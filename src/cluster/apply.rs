@@ -1,5 +1,8 @@
 //! Writing objects: server-side apply, create, and taking over fields that others left.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -232,9 +235,31 @@ fn write<'a>(
         method,
         uri: path::with_query(path, &query),
         accept: JSON,
-        body: Some((content_type, body.to_string().into_bytes())),
+        body: Some((content_type, printable(&body.to_string()).into_owned().into_bytes())),
         repeat_conflict: true,
     }
+}
+
+/// JSON that is YAML as well, which an apply patch is read as: YAML has no control characters, and no
+/// byte order mark, but as escapes.
+fn printable(json: &str) -> Cow<'_, str> {
+    let is_printable = |c: char| match c {
+        '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => false,
+        _ => c == '\t' || c == '\n' || c >= ' ',
+    };
+    if json.chars().all(is_printable) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if is_printable(c) {
+            escaped.push(c);
+        } else {
+            // Nothing beyond the first 65 536 characters is unprintable.
+            _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 fn applied(answer: Answer) -> Applied {
@@ -242,5 +267,20 @@ fn applied(answer: Answer) -> Applied {
         created: answer.status == StatusCode::CREATED,
         object: answer.value,
         warnings: answer.warnings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_json_and_yaml_and_means_the_same() {
+        let value = json!({"a\u{feff}": "\u{7f}\u{85}\u{9b}31m\u{202e}\u{1F600}\u{fffe}\u{0}\t\n"});
+        let sent = printable(&value.to_string()).into_owned();
+        assert_eq!(serde_json::from_str::<Value>(&sent).unwrap(), value);
+        assert!(!sent.contains(['\u{feff}', '\u{7f}', '\u{9b}', '\u{fffe}', '\u{0}']), "{sent}");
+        assert!(sent.contains('\u{1F600}'), "{sent}");
+        assert!(matches!(printable("{}"), Cow::Borrowed(_)));
     }
 }

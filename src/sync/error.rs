@@ -112,6 +112,12 @@ impl SyncError {
         }
     }
 
+    /// Whether Git, and what the settings make of it, is at fault, and not a cluster.
+    pub(super) fn is_of_git(&self) -> bool {
+        use SyncError::{Empty, Manifests, NotThere, Render, Source};
+        matches!(self, Source(_) | NotThere(_) | Render(_) | Manifests(_) | Empty { .. })
+    }
+
     /// Whether what was applied before can still be held although this failed.
     pub(super) fn leaves_the_applied_state(&self) -> bool {
         !matches!(self, Self::NotConfigured(_) | Self::Store(_) | Self::Stopped(_))

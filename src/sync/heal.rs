@@ -63,7 +63,12 @@ async fn put_back(
     commit: &CommitId,
     applied: &HashMap<ObjectKey, String>,
 ) -> Result<(), SyncError> {
-    let mut desired = scene.lease.unless_stopped(render::render(scene, record, commit)).await??;
+    let rendered = scene.lease.unless_stopped(render::render(scene, record, commit)).await?;
+    let mut desired = match rendered {
+        // By the settings of now it is not there, or no longer manifests.
+        Err(error) if error.is_of_git() => Vec::new(),
+        rendered => rendered?,
+    };
     desired.retain(|object| applied.get(&object.key) == Some(&object.hash));
     if desired.len() < applied.len() {
         tracing::info!(

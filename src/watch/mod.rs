@@ -193,8 +193,8 @@ impl State {
                     news.touch(application, key.clone());
                 }
             }
-            Seen::Deleted(key, last) => {
-                if let Some(application) = self.observations.remove(scope, &key, last) {
+            Seen::Deleted(key, cut_short) => {
+                if let Some(application) = self.observations.remove(scope, &key, cut_short) {
                     news.touch(application, key);
                 }
             }

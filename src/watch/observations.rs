@@ -123,19 +123,20 @@ impl Observations {
         seen.objects.insert(object, observation)?.application
     }
 
-    /// An object is gone, and this was the last of it; returns the application that it belonged to.
+    /// An object is gone; returns the application that it belonged to. `cut_short` is its uid if it had
+    /// work left.
     pub(super) fn remove(
         &mut self,
         scope: &Scope,
         object: &ObjectKey,
-        last: Observation,
+        cut_short: Option<String>,
     ) -> Option<ApplicationName> {
         let seen = self.seen(scope);
-        if health::had_work_left(object, &last.health) {
+        if let Some(uid) = cut_short {
             if seen.cut_short.len() >= CUT_SHORT_MAX {
                 seen.cut_short.clear();
             }
-            seen.cut_short.insert(object.clone(), last.uid);
+            seen.cut_short.insert(object.clone(), uid);
         }
         seen.objects.remove(object)?.application
     }

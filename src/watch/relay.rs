@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::watch::{Live, WatchEvent};
 use crate::domain::error::chain;
+use crate::domain::health;
 use crate::domain::object::{APPLICATION_LABEL, ObjectKey};
 use crate::watch::observations::Observation;
 use crate::watch::{Scope, Sink};
@@ -29,8 +30,8 @@ pub(super) enum Seen {
     Complete,
     /// An object was created or changed.
     Applied(ObjectKey, Observation),
-    /// An object is gone, or lost its label; and its last state.
-    Deleted(ObjectKey, Observation),
+    /// An object is gone, or lost its label; and its uid, if it had work left.
+    Deleted(ObjectKey, Option<String>),
     /// Our rights do not reach to all namespaces.
     Forbidden,
     /// Nothing, and why the API server does not let us.
@@ -96,7 +97,11 @@ impl Seen {
             WatchEvent::InitDone => Self::Complete,
             WatchEvent::Listed(live) => observe(*live, cluster, scope, Self::Listed).await,
             WatchEvent::Applied(live) => observe(*live, cluster, scope, Self::Applied).await,
-            WatchEvent::Deleted(live) => observe(*live, cluster, scope, Self::Deleted).await,
+            WatchEvent::Deleted(live) => {
+                let uid = || live.object["metadata"]["uid"].as_str().map(str::to_owned);
+                let left = health::had_work_left(&live.key, &live.object);
+                Self::Deleted(live.key, left.then(uid).flatten())
+            }
         }
     }
 }

@@ -92,8 +92,8 @@ async fn who_listens_is_told_which_objects_of_which_application_there_is_news_of
         (Seen::Complete, touched(&["shop"], &Touched::All)),
         (Seen::Applied(web(), of("shop")), touched(&["shop"], &named)),
         (Seen::Applied(web(), of("blog")), touched(&["blog", "shop"], &named)),
-        (Seen::Deleted(web(), of("blog")), touched(&["blog"], &named)),
-        (Seen::Deleted(web(), of("blog")), News::default()),
+        (Seen::Deleted(web(), None), touched(&["blog"], &named)),
+        (Seen::Deleted(web(), None), News::default()),
     ] {
         sink.put(seen).unwrap();
         assert_eq!(listener.take(), news);
@@ -104,21 +104,17 @@ async fn who_listens_is_told_which_objects_of_which_application_there_is_news_of
 }
 
 #[tokio::test]
-async fn of_a_job_that_goes_it_is_remembered_whether_it_had_ended() {
+async fn what_went_before_its_work_was_done_is_remembered_until_another_one_is_there() {
     let watches = Watches::default();
     let sink = begin(&watches, &scope(1, None));
     sink.put(Seen::Complete).unwrap();
-    let job = ObjectKey { group: "batch".to_owned(), kind: "Job".to_owned(), ..web() };
-    let last = |health: Health| Observation { health, ..of("shop") };
-    let cut_short = Found::CutShort(of("shop").uid);
-    for (key, health, found) in [
-        (&job, Health::progressing("1 Pod runs"), &cut_short),
-        (&job, Health::healthy(), &Found::Absent),
-        (&job, Health::failed("BackoffLimitExceeded"), &Found::Absent),
-        (&web(), Health::progressing("no Pod yet"), &Found::Absent),
-    ] {
-        sink.put(Seen::Applied(key.clone(), of("shop"))).unwrap();
-        sink.put(Seen::Deleted(key.clone(), last(health.clone()))).unwrap();
-        assert_eq!(watches.find(&scope(1, None), key), *found, "{key} {health:?}");
+    let found = || watches.find(&scope(1, None), &web());
+    for (cut_short, gone) in
+        [(Some("u".to_owned()), Found::CutShort("u".to_owned())), (None, Found::Absent)]
+    {
+        sink.put(Seen::Applied(web(), of("shop"))).unwrap();
+        assert_eq!(found(), Found::Live(of("shop")));
+        sink.put(Seen::Deleted(web(), cut_short)).unwrap();
+        assert_eq!(found(), gone);
     }
 }

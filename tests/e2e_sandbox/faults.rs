@@ -227,8 +227,16 @@ fn a_namespace_that_two_applications_make_at_once_is_left_to_one_of_them() {
             ("apps/west/stock.yaml", Some(&stock)),
         ]);
         ["east", "west"].map(|name| {
-            let sync = world.headstay.wait_for_state(pushed.sync_of(name), "Succeeded");
-            names(sync["objects"].as_array().unwrap(), "/kind")
+            world.headstay.wait_until_through(pushed.sync_of(name));
+            // A check may have come to the commit just before.
+            let syncs = world.headstay.syncs().into_iter().filter(|sync| {
+                sync["application"] == name && sync["commit"]["id"] == *pushed.commit
+            });
+            let objects = syncs.flat_map(|sync| {
+                let sync = world.headstay.sync(sync["id"].as_str().unwrap());
+                sync["objects"].as_array().unwrap().clone()
+            });
+            names(&objects.collect::<Vec<_>>(), "/kind")
         })
     };
     let owners = || {

@@ -183,11 +183,11 @@ pub fn worst(all: impl IntoIterator<Item = HealthStatus>) -> HealthStatus {
     all.into_iter().max().unwrap_or(HealthStatus::Healthy)
 }
 
-/// Whether an object that went, with this as its last health, had work that nobody else does now: a
-/// Job that had not ended.
-pub fn had_work_left(object: &ObjectKey, last: &Health) -> bool {
-    let ended = last.status == HealthStatus::Healthy || last.prospect == Prospect::Final;
-    object.is("batch", "Job") && !ended
+/// Whether an object whose last state this is had work that nobody else does now: a Job that had not
+/// ended, whatever else was about to happen to it.
+pub fn had_work_left(key: &ObjectKey, last: &Value) -> bool {
+    let ended = |kind| conditions::find(last, kind).is_some_and(|condition| condition.is_true());
+    key.is("batch", "Job") && !["Complete", "Failed"].into_iter().any(ended)
 }
 
 /// Whether what an application no longer names may be deleted as far as this object of it is

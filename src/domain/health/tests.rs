@@ -186,3 +186,28 @@ fn nothing_is_pruned_under_what_is_only_paused() {
         assert_eq!(allows_prune(&key, status), allowed, "{key} {status:?}");
     }
 }
+
+#[test]
+fn a_job_has_work_left_until_it_has_ended_whatever_happens_to_it_then() {
+    let key = |group: &str, kind: &str| ObjectKey {
+        group: group.to_owned(),
+        kind: kind.to_owned(),
+        namespace: None,
+        name: "x".to_owned(),
+    };
+    let job = |of_type: &str| {
+        let status = json!({"conditions": [condition(of_type, "True", "")]});
+        let mut job = object("batch/v1", "Job", json!({}), status);
+        job["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        job
+    };
+    let batch = key("batch", "Job");
+    for (key, of_type, left) in [
+        (&batch, "Complete", false),
+        (&batch, "Failed", false),
+        (&batch, "SuccessCriteriaMet", true),
+        (&key("example.org", "Job"), "Suspended", false),
+    ] {
+        assert_eq!(had_work_left(key, &job(of_type)), left, "{key} {of_type}");
+    }
+}
