@@ -85,9 +85,10 @@ pub(super) async fn judge(
     }
     let lost = lost(&verdicts);
     let waiting_for = explain(observer, &place, name, verdicts);
-    if waiting_for != sync.waiting_for {
+    let (named, more) = WaitingFor::named(&waiting_for);
+    if (named, more) != (&sync.waiting_for[..], sync.waiting_for_more) {
         store.record_waiting(sync.id, &waiting_for).await?;
-        sync.waiting_for = waiting_for;
+        (sync.waiting_for, sync.waiting_for_more) = (named.to_vec(), more);
     }
     if let Some(object) = lost
         && observer.explanations.has_answer(&Subject { cluster: place.id, object })

@@ -105,7 +105,10 @@ fn failure(sync: &Sync, what: &str) -> Failure {
         .map(|waiting| format!("{}: {}", waiting.object, waiting.reason))
         .collect();
     let first = details.first().map_or("the cluster does not say what is missing", String::as_str);
-    let message = format!("{what}: {first}");
+    let message = match sync.waiting_for_more {
+        0 => format!("{what}: {first}"),
+        more => format!("{what}: {first} (and {more} more objects than are named)"),
+    };
     Failure::new(Phase::Health, FailureCause::Environment, message, details)
 }
 

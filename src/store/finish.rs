@@ -8,7 +8,9 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::domain::inventory::{Finding, unannounced};
 use crate::domain::name::{ApplicationName, SyncId};
-use crate::domain::sync::{ObjectResult, Phase, PhaseDuration, Summary, SyncState, Trigger};
+use crate::domain::sync::{
+    ObjectResult, Phase, PhaseDuration, Summary, SyncState, Trigger, WaitingFor,
+};
 use crate::store::claims::{give_way, overtake, replace_blocked};
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{
@@ -216,6 +218,7 @@ async fn record(
         replace_blocked(connection, id, now).await?;
     }
     let next_attempt_at = outcome.next_attempt_at.filter(|_| state == SyncState::Retrying);
+    let (waiting_for, waiting_for_more) = WaitingFor::named(&outcome.waiting_for);
     sqlx::query(RECORD)
         .bind(id.to_string())
         .bind(state.as_str())
@@ -227,12 +230,13 @@ async fn record(
         .bind(outcome.deadline.map(micros))
         .bind(outcome.applied_at.map(micros))
         .bind(state.is_ended().then(|| micros(now)))
-        .bind(json(&outcome.waiting_for)?)
+        .bind(json(waiting_for)?)
         .bind(json(&phases)?)
         .bind(json_or_null(outcome.error.as_ref())?)
         .bind(json_or_null(outcome.plan.as_ref())?)
         .bind(json(&summary)?)
         .bind(outcome.inputs.as_deref())
+        .bind(waiting_for_more)
         .execute(&mut *connection)
         .await?;
     if state == SyncState::Cancelled {
@@ -290,7 +294,7 @@ const RECORD: &str = "
 UPDATE syncs SET state = ?2, step = ?3, lease_until = NULL,
     rewind = iif(?4 IS NULL, rewind, ?5), git_commit = ifnull(?4, git_commit),
     due_at = ?6, next_attempt_at = ?7, deadline = ?8, applied_at = ifnull(?9, applied_at),
-    ended_at = ?10, waiting_for = ?11, phases = ?12,
+    ended_at = ?10, waiting_for = ?11, waiting_for_more = ?17, phases = ?12,
     error = iif(?2 = 'Queued' AND step = ?3, error, ?13), plan = ifnull(?14, plan),
     summary = ?15,
     inputs = ifnull(?16, inputs),

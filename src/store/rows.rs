@@ -209,6 +209,7 @@ pub(super) fn sync(row: &SqliteRow) -> Result<Sync> {
         next_attempt_at: time_or_none(row, "next_attempt_at")?,
         deadline: time_or_none(row, "deadline")?,
         waiting_for: from_json(row, "waiting_for")?,
+        waiting_for_more: row.try_get("waiting_for_more")?,
         phases: from_json(row, "phases")?,
         error: from_json_or_null(row, "error")?,
         plan: from_json_or_null(row, "plan")?,

@@ -35,16 +35,18 @@ impl Store {
         work.await.map_err(failed("read the waiting syncs"))
     }
 
-    /// Records what a sync waits for. False: it does not wait any more.
+    /// Records what a sync waits for, of which only the first are named. False: it does not wait any more.
     pub async fn record_waiting(
         &self,
         id: SyncId,
         waiting_for: &[WaitingFor],
     ) -> Result<bool, StoreError> {
+        let (named, more) = WaitingFor::named(waiting_for);
         let work = async {
             let recorded = sqlx::query(RECORD_WAITING)
                 .bind(id.to_string())
-                .bind(json(waiting_for)?)
+                .bind(json(named)?)
+                .bind(more)
                 .execute(&self.0.writer)
                 .await?;
             Ok(recorded.rows_affected() > 0)
@@ -147,7 +149,7 @@ impl WaitingEnd {
 }
 
 const RECORD_WAITING: &str = "
-UPDATE syncs SET waiting_for = ?2 WHERE id = ?1 AND state = 'Waiting'";
+UPDATE syncs SET waiting_for = ?2, waiting_for_more = ?3 WHERE id = ?1 AND state = 'Waiting'";
 
 const RECORD_HEALTHY: &str = "
 UPDATE applications SET healthy = ?2
@@ -160,5 +162,6 @@ SELECT application, phases FROM syncs WHERE id = ?1 AND state = 'Waiting'";
 const END_WAITING: &str = "
 UPDATE syncs SET state = ?2, step = ?3, due_at = ?4, ended_at = ?5, error = ?6, phases = ?7,
     attempt = iif(?2 = 'Queued', 0, attempt),
-    waiting_for = iif(?2 = 'Failed', waiting_for, '[]')
+    waiting_for = iif(?2 = 'Failed', waiting_for, '[]'),
+    waiting_for_more = iif(?2 = 'Failed', waiting_for_more, 0)
 WHERE id = ?1";

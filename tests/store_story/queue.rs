@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use headstay::domain::health::HealthStatus;
 use headstay::domain::name::ApplicationName;
 use headstay::domain::sync::{
-    Phase, PhaseDuration, SyncOptions, SyncRequest, SyncState, Trigger, f64_ms::Ms,
+    Phase, PhaseDuration, SyncOptions, SyncRequest, SyncState, Trigger, WaitingFor, f64_ms::Ms,
 };
 use headstay::store::error::StoreError;
 use headstay::store::{Approval, Cancellation, Outcome, Page, Step, Store, SyncFilter, WaitingEnd};
 use jiff::Timestamp;
 
-use crate::world::{LEASE, World, cluster, commit_id, delivery, name, outcome, plan, wish};
+use crate::world::{LEASE, World, cluster, commit_id, delivery, key, name, outcome, plan, wish};
 
 /// A time that these tests do not live to see.
 const LATER: Timestamp = Timestamp::constant(200_000_000_000, 0);
@@ -188,6 +189,31 @@ async fn the_wait_for_health_ends_in_a_prune_that_comes_first() {
     let phases = world.store.sync(id).await.unwrap().unwrap().phases;
     let of_all = [(Phase::Queue, 7), (Phase::Apply, 5), (Phase::Health, 7), (Phase::Prune, 9)];
     assert_eq!(phases, of_all.map(|(of, us)| phase(of, us)).concat());
+}
+
+#[tokio::test]
+async fn of_what_is_waited_for_the_first_are_named_and_the_others_counted() {
+    let world = World::new().await;
+    let id = world.enqueue("shop", Trigger::Webhook).await;
+    let waits = |count: usize| -> Vec<WaitingFor> {
+        let one = |nth: usize| WaitingFor {
+            object: key(&format!("web-{nth}")),
+            health: HealthStatus::Progressing,
+            reason: "0 of 1 replicas".into(),
+        };
+        (0..count).map(one).collect()
+    };
+    let many = WaitingFor::NAMED_MAX + 7;
+    world.run(Outcome { waiting_for: waits(many), ..outcome(SyncState::Waiting) }).await;
+    let told = async || {
+        let sync = world.store.sync(id).await.unwrap().unwrap();
+        (sync.waiting_for.len(), sync.waiting_for_more)
+    };
+    assert_eq!(told().await, (WaitingFor::NAMED_MAX, 7));
+    assert!(world.store.record_waiting(id, &waits(3)).await.unwrap());
+    assert_eq!(told().await, (3, 0));
+    assert!(world.store.record_waiting(id, &waits(many + 1)).await.unwrap());
+    assert_eq!(told().await, (WaitingFor::NAMED_MAX, 8));
 }
 
 #[tokio::test]

@@ -120,6 +120,9 @@ pub struct Sync {
     pub deadline: Option<Timestamp>,
     /// What it waits for.
     pub waiting_for: Vec<WaitingFor>,
+    /// How many objects it waits for beyond those; not given: none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waiting_for_more: u32,
     /// How long each phase took, of the last attempt; queue: since that was due.
     pub phases: Vec<PhaseDuration>,
     /// Why it failed, or why the last attempt did; null: it did not.
@@ -140,6 +143,11 @@ pub struct Sync {
     pub deliveries: Vec<DeliveryId>,
     /// How many objects it created, configured, … ; the list is with the single sync.
     pub summary: Summary,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Sync {
@@ -165,6 +173,7 @@ impl Sync {
             next_attempt_at: None,
             deadline: None,
             waiting_for: Vec::new(),
+            waiting_for_more: 0,
             phases: Vec::new(),
             error: None,
             plan: None,

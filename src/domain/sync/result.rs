@@ -61,6 +61,17 @@ pub struct WaitingFor {
     pub reason: String,
 }
 
+impl WaitingFor {
+    /// Most objects that are named; the others are counted.
+    pub const NAMED_MAX: usize = 50;
+
+    /// The first of all that a sync waits for, and how many more there are.
+    pub fn named(all: &[Self]) -> (&[Self], u32) {
+        let (named, more) = all.split_at(all.len().min(Self::NAMED_MAX));
+        (named, u32::try_from(more.len()).unwrap_or(u32::MAX))
+    }
+}
+
 /// The plan of a sync that waits for a person's yes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
