@@ -14,12 +14,16 @@ pub struct RepositoryUrl {
 }
 
 impl RepositoryUrl {
-    /// Reads `https://…`, `ssh://…`, `user@host:path` and the like. A path and a `file://` URL are
-    /// kept as they are. None for what cannot name a repository.
+    /// Reads `https://…`, `ssh://…`, `user@host:path` and the like. A path is kept as it
+    /// is, and `file://` before it left away. None for what cannot name a repository.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (authority, path) = match text.split_once("://") {
-            Some(("file", _)) => return Some(Self::local(text)),
+            // The same repository as its path.
+            Some(("file", rest)) => {
+                let path = rest.strip_prefix("localhost").unwrap_or(rest);
+                return path.starts_with('/').then(|| Self::local(path));
+            }
             Some((_, rest)) => rest.split_once('/')?,
             // As Git reads it: a colon before the first slash ends a host.
             None => match text.split_once(':') {
@@ -39,7 +43,8 @@ impl RepositoryUrl {
     }
 
     fn local(text: &str) -> Self {
-        Self { host: String::new(), path: text.to_owned() }
+        let path = text.trim_end_matches('/');
+        Self { host: String::new(), path: if path.is_empty() { text } else { path }.to_owned() }
     }
 
     fn remote(host: String, path: &str) -> Option<Self> {
@@ -174,6 +179,8 @@ mod tests {
             (" https://example.com/org/repo\n", "https://example.com./org/repo"),
             ("file:///srv/git/a.git", "file:///srv/git/a.git"),
             ("/srv/git/a.git", "/srv/git/a.git"),
+            ("file:///srv/git/a.git", "/srv/git/a.git"),
+            ("file://localhost/srv/git/a.git", "/srv/git/a.git/"),
         ] {
             assert!(same(a, b), "{a} and {b}");
         }

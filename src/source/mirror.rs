@@ -1,8 +1,9 @@
 //! The bare mirror of a repository on disk. What is at its place is always whole: a new one is
 //! made beside it and takes its place when it is complete.
 
-use std::fs;
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -183,7 +184,7 @@ fn create(path: &Path, url: &str) -> Result<Git, FetchError> {
     ready()?;
     remove(path)?;
     let disk = |source| FetchError::Disk { path: path.to_owned(), source };
-    fs::create_dir_all(path).map_err(disk)?;
+    private_folder(path).map_err(disk)?;
     let mut options = RepositoryInitOptions::new();
     options.bare(true).external_template(false);
     let create = || -> Result<Git, git2::Error> {
@@ -192,6 +193,13 @@ fn create(path: &Path, url: &str) -> Result<Git, FetchError> {
         Ok(git)
     };
     create().map_err(local)
+}
+
+/// Makes a folder for a mirror. It holds a repository in full, so it and the folder of all of them are
+/// for their owner only, whatever was there before.
+fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    path.parent().map_or(Ok(()), |all| fs::set_permissions(all, Permissions::from_mode(0o700)))
 }
 
 fn packs(git: &Git) -> Result<usize, FetchError> {

@@ -105,6 +105,21 @@ async fn tags_ranges_and_commits_are_resolved() {
 }
 
 #[tokio::test]
+async fn mirrors_are_for_their_owner_only_whatever_the_folder_was() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    world.remote.commit("main", SHOP);
+    let folder = world.mirror().parent().unwrap().to_owned();
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.follow("main").await;
+    for path in [folder, world.mirror()] {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", path.display());
+    }
+}
+
+#[tokio::test]
 async fn a_commit_that_the_mirror_has_need_not_be_on_a_branch_or_tag() {
     let world = World::new();
     let first = world.remote.commit("main", SHOP);

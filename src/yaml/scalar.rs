@@ -52,7 +52,8 @@ pub(super) fn resolve(tag: Tag<'_>, text: &str) -> Result<Scalar, String> {
         ("float", Scalar::Int(value)) => Scalar::Float(value as f64),
         ("timestamp", Scalar::Text(value)) if begins_with_year(&value) => Scalar::Text(value),
         ("null" | "bool" | "int" | "float" | "timestamp", _) => {
-            return Err(format!("`{text}` is no value of the type !!{name}"));
+            // What it is instead may be a secret, as in the `stringData` of one.
+            return Err(format!("the value is none of the type !!{name}"));
         }
         _ => Scalar::Text(text.to_owned()),
     };
@@ -261,7 +262,8 @@ mod tests {
         for text in [".inf", "-.INF", ".nan"] {
             assert!(implicit(text).into_json().is_err(), "{text}");
         }
-        assert!(resolve(Tag::Core("int"), "one").is_err());
+        let refused = resolve(Tag::Core("int"), "hunter2").unwrap_err();
+        assert!(!refused.contains("hunter2"), "{refused}");
         assert!(Scalar::Null.into_key().is_err());
     }
 }
