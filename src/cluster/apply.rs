@@ -15,7 +15,7 @@ use crate::cluster::read::JSON;
 use crate::cluster::{Cluster, Writer};
 use crate::domain::fields;
 use crate::domain::manifest::Desired;
-use crate::domain::object::{APPLICATION_LABEL, FIELD_MANAGER};
+use crate::domain::object::{APPLICATION_LABEL, FIELD_MANAGER, INSTANCE_ANNOTATION};
 use crate::domain::obstacle::{self, Obstacle};
 use crate::failpoint::failpoint;
 
@@ -120,15 +120,21 @@ impl Writer<'_> {
         Ok(created)
     }
 
-    /// Makes an object ours without a change of what it says: by its label, and by the fields that a
+    /// Makes an object ours without a change of what it says: by its marks, and by the fields that a
     /// create of ours left behind. Answers with the object as it then is.
     pub async fn adopt(&self, desired: &Desired, live: &Value) -> Result<Value, ClusterError> {
-        let label = &desired.value["metadata"]["labels"][APPLICATION_LABEL];
+        let marks_of = |object: &Value| {
+            let metadata = &object["metadata"];
+            let label = metadata["labels"][APPLICATION_LABEL].clone();
+            (label, metadata["annotations"][INSTANCE_ANNOTATION].clone())
+        };
+        let (label, instance) = marks_of(&desired.value);
         let mut live = live.clone();
-        if live["metadata"]["labels"][APPLICATION_LABEL] != *label {
+        if marks_of(&live) != (label.clone(), instance.clone()) {
             let marks = json!({"metadata": {
                 "resourceVersion": live["metadata"]["resourceVersion"],
                 "labels": {APPLICATION_LABEL: label},
+                "annotations": {INSTANCE_ANNOTATION: instance},
             }});
             let path = path::object(&desired.resource, &desired.key)?;
             let purpose = Purpose::Write(self.gate);

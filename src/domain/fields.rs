@@ -29,17 +29,18 @@ pub fn owned_by_us(live: &Value, application: Option<&str>, instance: &str) -> b
 }
 
 /// Whether an object that is not ours by its marks is made ours by marks alone: we made it and were
-/// stopped before its fields were ours, or another application of ours has handed it over.
-pub fn can_be_adopted(live: &Value, application: &str, instance: &str) -> bool {
+/// stopped before its fields were ours, or another application of ours has handed it over. The
+/// installation that its annotation names is this one.
+pub fn can_be_adopted(live: &Value, application: &str) -> bool {
     let metadata = &live["metadata"];
+    let Some(instance) = metadata["annotations"][INSTANCE_ANNOTATION].as_str() else {
+        return false;
+    };
     let created = |entry: &Value| {
         entry["manager"] == FIELD_MANAGER && entry["operation"] == "Update" && is_whole(entry)
     };
     let labelled = metadata["labels"][APPLICATION_LABEL] == application;
-    let made = labelled
-        && metadata["annotations"][INSTANCE_ANNOTATION] == instance
-        && our_entry(live).is_none()
-        && entries(live).any(created);
+    let made = labelled && our_entry(live).is_none() && entries(live).any(created);
     made || (!labelled && owned_by_us(live, None, instance))
 }
 

@@ -85,9 +85,16 @@ pub enum Kept {
     ByPerson,
     /// It is deleted, and goes when its finalizers are through.
     Terminating,
+    /// Its delete was refused: the next sync tries again.
+    Refused,
 }
 
 impl Kept {
+    /// Whether it is deleted as soon as the application is healthy.
+    pub fn is_due(self) -> bool {
+        matches!(self, Self::UntilHealthy | Self::Refused)
+    }
+
     /// The name as the API shows it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -97,6 +104,7 @@ impl Kept {
             Self::ForNeighbour => "forNeighbour",
             Self::ByPerson => "byPerson",
             Self::Terminating => "terminating",
+            Self::Refused => "refused",
         }
     }
 }

@@ -97,12 +97,6 @@ impl Instances {
             || held(live, uid)
                 && self.former.iter().any(|former| fields::owned_by_us(live, application, former))
     }
-
-    /// Whether a live object with the annotation of `instance` is left alone: it is not ours.
-    pub fn is_foreign(&self, instance: &str, live: &Value, uid: Option<&str>) -> bool {
-        let was_ours = || self.former.iter().any(|former| former == instance);
-        instance != self.current && !(held(live, uid) && was_ours())
-    }
 }
 
 /// Whether a live object is the one that the inventory holds.

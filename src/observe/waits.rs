@@ -64,7 +64,7 @@ pub(super) async fn end_in_vain(context: &Context, sync: &Sync) -> Result<bool, 
 
 /// Whether something is to be pruned once the application works.
 pub(super) fn prunes_next(items: &[InventoryItem]) -> bool {
-    items.iter().any(|item| item.kept == Some(Kept::UntilHealthy))
+    items.iter().any(|item| item.kept.is_some_and(Kept::is_due))
 }
 
 /// How an application is seen.

@@ -49,6 +49,20 @@ impl Store {
         work.await.map_err(failed("read an inventory"))
     }
 
+    /// Whether any inventory of a cluster has an object with this uid, whatever is to become of it.
+    pub async fn holds(
+        &self,
+        key: &ObjectKey,
+        cluster: &ClusterName,
+        uid: &str,
+    ) -> Result<bool, StoreError> {
+        let work = async {
+            let query = sqlx::query_scalar(HOLDS).bind(json(key)?);
+            query.bind(cluster.as_str()).bind(uid).fetch_one(self.readers()).await
+        };
+        work.await.map_err(failed("read whether an object is held"))
+    }
+
     /// Other applications that hold these objects of a cluster, or are about to write them. Those
     /// that have moved away from it, or left the configuration, own nothing there any more.
     pub async fn owners(
@@ -152,11 +166,17 @@ UPDATE inventory SET kept = 'byPerson' FROM (
     SELECT s.application, a.cluster FROM syncs AS s JOIN applications AS a ON a.name = s.application
     WHERE s.id = ?1 AND s.applied_at IS NOT NULL AND s.cancelled_by IS NOT NULL) AS stopped
 WHERE inventory.application = stopped.application AND inventory.cluster = stopped.cluster
-  AND inventory.kept = 'untilHealthy'";
+  AND inventory.kept IN ('untilHealthy', 'refused')";
 
 const SELECT: &str = "
 SELECT * FROM inventory WHERE application = ?1 AND cluster = ?2
 ORDER BY api_group, kind, namespace, name";
+
+const HOLDS: &str = "
+SELECT EXISTS (
+    SELECT 1 FROM inventory
+    WHERE cluster = ?2 AND api_group = ?1 ->> 'group' AND kind = ?1 ->> 'kind'
+      AND namespace = ifnull(?1 ->> 'namespace', '') AND name = ?1 ->> 'name' AND uid = ?3)";
 
 const OWNERS: &str = "
 SELECT i.* FROM json_each(?1) AS k

@@ -95,7 +95,7 @@ fn keep(scene: &Scene<'_>, target: &Target, stale: &mut [InventoryItem]) {
         item.kept = Some(match item.kept {
             Some(Kept::Terminating) => Kept::Terminating,
             _ if !scene.prunes() => Kept::ByPolicy,
-            Some(Kept::ForNeighbour) => Kept::ForNeighbour,
+            Some(stays @ (Kept::ForNeighbour | Kept::Refused)) => stays,
             Some(Kept::ByPerson) if same && !scene.trigger().is_person() => Kept::ByPerson,
             _ => Kept::UntilHealthy,
         });
@@ -251,7 +251,7 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
 fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp) {
     let commit = applied.target.commit;
     let works = applied.health.is_good();
-    let waits = |item: &InventoryItem| item.kept == Some(Kept::UntilHealthy);
+    let waits = |item: &InventoryItem| item.kept.is_some_and(Kept::is_due);
     let prunes_next = applied.may_prune && applied.stale.iter().any(waits);
     // What could not be pruned yet is no news while health does not come.
     let quiet = claim.sync.trigger.is_check()

@@ -191,14 +191,13 @@ async fn check(
         (wanted, live)
     };
     if let Some(live) = &live {
-        if let Some(message) = other_installation(scene, live, item).await {
+        if let Some(message) = other_installation(scene, live, &desired.key).await {
             let (object, cause) = (desired.key, FailureCause::Environment);
             return Err(Refused { object, message, cause, as_applied: false });
         }
         if directives.apply == directives::ApplyMode::IfNotPresent {
-            let instance = scene.config.server.instance.as_str();
             let name = scene.application.name.as_str();
-            let change = if !applied_before && fields::can_be_adopted(live, name, instance) {
+            let change = if !applied_before && fields::can_be_adopted(live, name) {
                 Change::Adopt(live.clone())
             } else {
                 leave("headstay.dev/apply: if-not-present", Some(live.clone()), as_applied)
@@ -307,21 +306,15 @@ fn mind_drift(scene: &Scene<'_>, mut checked: Checked, item: Option<&InventoryIt
 const DRIFT_LEFT: &str = "drift is not healed here";
 
 /// Says why an object that another installation holds is refused.
-async fn other_installation(
-    scene: &Scene<'_>,
-    live: &Value,
-    item: Option<&InventoryItem>,
-) -> Option<String> {
+async fn other_installation(scene: &Scene<'_>, live: &Value, key: &ObjectKey) -> Option<String> {
     let metadata = &live["metadata"];
     let instance = metadata["annotations"][INSTANCE_ANNOTATION].as_str()?;
     let ours = scene.config.server.instance.as_str();
     if instance == ours {
         return None;
     }
-    let uid = item.and_then(|item| item.uid.as_deref());
     // A store that does not answer now is asked by the next attempt.
-    let instances = scene.instances().await.ok();
-    if instances.is_some_and(|instances| !instances.is_foreign(instance, live, uid)) {
+    if was_applied_here(scene, live, key, instance).await.unwrap_or(false) {
         return None;
     }
     Some(format!(
@@ -329,6 +322,21 @@ async fn other_installation(
          remove its annotation {INSTANCE_ANNOTATION} to hand it over",
         metadata["labels"][APPLICATION_LABEL].as_str().unwrap_or("?"),
     ))
+}
+
+/// Whether this installation has applied an object, under a name that it had before. It is the object
+/// that an inventory holds: another installation may have that name by now.
+async fn was_applied_here(
+    scene: &Scene<'_>,
+    live: &Value,
+    key: &ObjectKey,
+    instance: &str,
+) -> Result<bool, SyncError> {
+    let Some(uid) = live["metadata"]["uid"].as_str() else { return Ok(false) };
+    let former = scene.instances().await?.former;
+    let cluster = &scene.application.cluster;
+    Ok(former.iter().any(|name| name == instance)
+        && scene.context.store.holds(key, cluster, uid).await?)
 }
 
 /// What a sync would change now, for the API: every object is asked about, nothing is written.

@@ -319,7 +319,7 @@ impl Scope<'_> {
 
 fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
     let object = || item.object.clone();
-    let mut refuse = |message| {
+    let refuse = |record: &mut Record, message| {
         let (object, cause) = (object(), FailureCause::Environment);
         record.refuse(Refused { object, message, cause, as_applied: false });
     };
@@ -333,8 +333,11 @@ fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
             let why = terminating(&finalizers);
             return keep(record, item, Kept::Terminating, Action::Pruned, why);
         }
-        Verdict::NotDone(NotSeen::Refused(error)) => return refuse(chain(&error)),
-        Verdict::NotDone(NotSeen::NotServed(why)) => return refuse(why),
+        Verdict::NotDone(NotSeen::Refused(error)) => {
+            record.kept.push(InventoryItem { kept: Some(Kept::Refused), ..item.clone() });
+            return refuse(record, chain(&error));
+        }
+        Verdict::NotDone(NotSeen::NotServed(why)) => return refuse(record, why),
         Verdict::NotDone(NotSeen::Unasked) => return record.refuse(Refused::unasked(object())),
         // The sync goes back to the queue, and its next run looks at it anew.
         Verdict::Stopped(_) => return,

@@ -509,3 +509,28 @@ fn nobody_waits_for_what_is_left_gone_on_purpose() {
     assert_eq!(world.colour("settings").as_deref(), Some("green"));
     world.finish();
 }
+
+#[test]
+fn an_installation_that_gets_another_name_hands_over_what_it_holds_as_before() {
+    let world = Setup { applications: STOCK, interval: "2s", ..Setup::default() }.start();
+    let (extra, shelf) = (config_map("extra", "red"), config_map("shelf", "grey"));
+    let pushed = world.push(&[(EXTRA, Some(&extra)), ("apps/stock/shelf.yaml", Some(&shelf))]);
+    for application in ["shop", "stock"] {
+        world.headstay.wait_until_through(pushed.sync_of(application));
+    }
+    let uid = || {
+        let object = world.kubernetes.get(&world.config_map_path("extra")).unwrap();
+        object["metadata"]["uid"].clone()
+    };
+    let before = uid();
+
+    world.repository.commit(&[(EXTRA, None), ("apps/stock/extra.yaml", Some(&extra))]);
+    world.headstay.terminate();
+    let instance = format!("instance: {}", world.namespace);
+    world.headstay.reconfigure(&instance, "instance: renamed");
+    world.headstay.restart();
+    wait_until("it to be handed over", DEADLINE, || owner(&world, "extra") == "stock");
+    wait_until("shop to let it go", DEADLINE, || kept(&world, "extra").is_null());
+    assert_eq!(uid(), before);
+    world.finish();
+}

@@ -122,6 +122,10 @@ fn what_cannot_be_deleted_keeps_what_others_stand_on() {
     });
     let class = || world.kubernetes.get("/apis/scheduling.k8s.io/v1/priorityclasses/high");
     assert!(class().is_some(), "what comes after it waits for it");
+    let application = world.headstay.application();
+    let inventory = application["inventory"].as_array().unwrap();
+    let first = inventory.iter().find(|item| item["name"] == "first").unwrap();
+    assert_eq!(first["kept"], "refused");
     faults.clear();
     world.headstay.wait_for_state(&pushed.sync, "Succeeded");
     assert_eq!((world.colour("first"), class()), (None, None));
