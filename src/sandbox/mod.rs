@@ -16,12 +16,13 @@
 //! | `merge/` | the type of every field, who owns it, and what is filled in |
 //! | `discovery.rs`, `openapi.rs` | what clients ask before they ask for objects |
 //! | `world/` | the simulated controllers and kubelet |
-//! | `fault.rs` | what goes wrong on request |
+//! | `fault.rs`, `journal.rs` | what goes wrong on request, and what was written |
 
 mod connections;
 mod delete;
 mod discovery;
 pub mod fault;
+pub mod journal;
 mod kinds;
 pub mod merge;
 mod object;
@@ -145,6 +146,22 @@ users: [{{name: sandbox, user: {{}}}}]
     /// What is to go wrong.
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
+    }
+
+    /// What clients have written since the last call. The first call begins the record.
+    pub fn journal(&self) -> Vec<journal::Write> {
+        self.shared.journal.read()
+    }
+
+    /// Every object there is.
+    pub fn objects(&self) -> Vec<Arc<serde_json::Value>> {
+        self.shared.with(|state| state.store.all().map(|(_, object)| Arc::clone(object)).collect())
+    }
+
+    /// Stops to serve a group of custom resources, as when the server behind it is down; none: all
+    /// are served again.
+    pub fn withdraw(&self, group: Option<&str>) {
+        self.shared.with(|state| state.withdraw(group));
     }
 
     /// Forgets all changes so far: watches and lists that go on from before are told 410.

@@ -76,17 +76,31 @@ impl Shared {
             let range = Range::of(&kind, call)?;
             return self.with(|state| delete_all(state, call, &write, &range)).map(Reply::ok);
         }
-        let done = self.with(|state| match (&call.method, name) {
-            (&Method::POST, None) => create(state, call, &write),
-            (&Method::PUT, Some(name)) => replace(state, call, &write, name),
-            (&Method::PATCH, Some(name)) => change(state, call, &write, name),
-            (&Method::DELETE, Some(name)) => {
-                state.delete(&write, name, &deletion(call)?).map(Done::ok)
+        let done = self.with(|state| {
+            let version = state.store.version();
+            let done = carry_out(state, call, &write, name);
+            if done.is_ok() && !dry_run {
+                self.journal.note(state, version, call, line);
             }
-            _ => Err(Refused::not_allowed()),
+            done
         });
         let Done { code, object, warnings } = done?;
         Ok(Reply::Object { code, object: shown(&kind, &object, call.view), warnings })
+    }
+}
+
+fn carry_out(
+    state: &mut State,
+    call: &Call,
+    write: &Write<'_>,
+    name: Option<&str>,
+) -> Granted<Done> {
+    match (&call.method, name) {
+        (&Method::POST, None) => create(state, call, write),
+        (&Method::PUT, Some(name)) => replace(state, call, write, name),
+        (&Method::PATCH, Some(name)) => change(state, call, write, name),
+        (&Method::DELETE, Some(name)) => state.delete(write, name, &deletion(call)?).map(Done::ok),
+        _ => Err(Refused::not_allowed()),
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::sandbox::fault::Faults;
+use crate::sandbox::journal::Journal;
 use crate::sandbox::kinds::{DEFINITIONS, Kinds};
 use crate::sandbox::merge::Types;
 use crate::sandbox::storage::{Key, Store};
@@ -16,6 +17,8 @@ pub(super) struct State {
     pub(super) kinds: Kinds,
     pub(super) types: Types,
     built_in: Types,
+    /// The group of custom resources that is not served for now.
+    away: Option<String>,
 }
 
 impl State {
@@ -23,7 +26,7 @@ impl State {
     pub(super) fn new(history: usize) -> Self {
         let built_in = Types::builtin();
         let (kinds, types) = (Kinds::built_in(), built_in.clone());
-        Self { store: Store::new(history), kinds, types, built_in }
+        Self { store: Store::new(history), kinds, types, built_in, away: None }
     }
 
     /// Stores an object.
@@ -45,9 +48,19 @@ impl State {
         removed
     }
 
+    /// Stops to serve a group of custom resources, whose objects stay, until another one (or none) is
+    /// named.
+    pub(super) fn withdraw(&mut self, group: Option<&str>) {
+        self.away = group.map(str::to_owned);
+        self.redefine();
+    }
+
     fn redefine(&mut self) {
         let definitions = || self.store.list(DEFINITIONS, None).map(|(_, object)| &**object);
-        self.kinds = Kinds::with(definitions());
+        let serves = |definition: &&Value| {
+            self.away.as_deref().is_none_or(|away| definition["spec"]["group"] != *away)
+        };
+        self.kinds = Kinds::with(definitions().filter(serves));
         let mut types = self.built_in.clone();
         for definition in definitions() {
             // One that cannot be read was refused when it was written.
@@ -57,9 +70,11 @@ impl State {
     }
 }
 
-/// The state, a bell that rings after each write, and what is to go wrong: all that requests share.
+/// The state, a bell that rings after each write, what is to go wrong, and what was written: all that
+/// requests share.
 pub(super) struct Shared {
     pub(super) faults: Faults,
+    pub(super) journal: Journal,
     state: Mutex<State>,
     version: watch::Sender<u64>,
 }
@@ -67,7 +82,8 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(state: State) -> Self {
         let version = watch::Sender::new(state.store.version());
-        Self { faults: Faults::default(), state: Mutex::new(state), version }
+        let (faults, journal) = (Faults::default(), Journal::default());
+        Self { faults, journal, state: Mutex::new(state), version }
     }
 
     /// Does something with the state, during which nobody else does.
