@@ -34,6 +34,8 @@ use crate::sync::worker;
 use crate::sync::workers::Workers;
 use crate::telemetry::Metrics;
 use crate::trigger::timer;
+
+pub use crate::runtime::reload::replace;
 use crate::watch::Watches;
 
 /// Longest time from the wish to stop until the process ends. A call to a cluster in flight may
@@ -104,17 +106,7 @@ impl Server {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| RuntimeError::Listen { address, source })?;
-        let context = Context {
-            queue: Queue::new(store.clone()),
-            source: Source::new(&config.server.data),
-            clusters: Clusters::new(config.server.limits.calls_per_cluster),
-            watches: Watches::default(),
-            workers: Arc::new(Workers::new(config.server.limits.workers)),
-            fights: Arc::default(),
-            metrics: Arc::new(Metrics::new()),
-            config: Arc::new(Live::new(config)),
-            store,
-        };
+        let context = assemble(config, store);
         let address = listener.local_addr().unwrap_or(address);
         tracing::info!(
             %address, version = env!("CARGO_PKG_VERSION"), recovered,
@@ -139,10 +131,8 @@ impl Server {
         let stop = CancellationToken::new();
         let mut tasks = Tasks { set: JoinSet::new(), stop: stop.clone() };
 
-        let config = context.config.load();
-        context.store.configure(&places(&config), config.server.instance.as_str()).await?;
         // Before the timer, which would otherwise ask for all of these checks again.
-        start_applications(&context).await?;
+        begin(&context).await?;
         let router = http::router(App::new(context.clone(), Arc::clone(&ready)));
         tasks.spawn("http", http::accept::serve(listener, router, stop.clone()));
         tasks.spawn("worker", worker::work(context.clone(), stop.clone()));
@@ -213,9 +203,27 @@ fn places(config: &Config) -> Vec<(ApplicationName, ClusterName)> {
     applications.map(|one| (one.name.clone(), one.cluster.clone())).collect()
 }
 
-/// Checks every application once: what was missed while the process was down is made good.
-async fn start_applications(context: &Context) -> Result<(), StoreError> {
+/// What all syncs share, made from a configuration over an open store.
+pub fn assemble(config: Config, store: Store) -> Context {
+    let limits = &config.server.limits;
+    Context {
+        queue: Queue::new(store.clone()),
+        source: Source::new(&config.server.data),
+        clusters: Clusters::new(limits.calls_per_cluster),
+        watches: Watches::default(),
+        workers: Arc::new(Workers::new(limits.workers)),
+        fights: Arc::default(),
+        metrics: Arc::new(Metrics::new()),
+        config: Arc::new(Live::new(config)),
+        store,
+    }
+}
+
+/// Records which applications there are, and checks every one of them once: what was missed while the
+/// process was down is made good.
+pub async fn begin(context: &Context) -> Result<(), StoreError> {
     let config = context.config.load();
+    context.store.configure(&places(&config), config.server.instance.as_str()).await?;
     timer::schedule(&config, &context.store, config.applications.keys()).await?;
     let names = config.applications.keys().cloned();
     let checks = names.map(|name| timer::check(name, Trigger::StartUp)).collect();

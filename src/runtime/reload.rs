@@ -50,7 +50,9 @@ pub(super) async fn reload(
     }
 }
 
-async fn replace(context: &Context, config: Config, stop: &CancellationToken) {
+/// Puts a configuration into force, and checks what it changes. Until the store knows which
+/// applications there are the one before stays in force, or for good if the process stops meanwhile.
+pub async fn replace(context: &Context, config: Config, stop: &CancellationToken) {
     if !record_places(context, &config, stop).await {
         return;
     }
