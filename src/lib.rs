@@ -6,14 +6,15 @@
 //!
 //! | rank | rooms |
 //! |---|---|
-//! | 0 | `domain`, `yaml`, `failpoint` |
-//! | 1 | `config`, `telemetry` |
-//! | 2 | `receiver`, `source`, `render`, `cluster`, `store` |
-//! | 3 | `queue`, `watch` |
-//! | 4 | `trigger`, `sync` |
-//! | 5 | `observe`, `http` |
-//! | 6 | `runtime`, `sandbox` |
-//! | 7 | `cli` |
+//! | 0 | `domain`, `failpoint` |
+//! | 1 | `yaml`, `telemetry` |
+//! | 2 | `config` |
+//! | 3 | `receiver`, `source`, `render`, `cluster`, `store` |
+//! | 4 | `queue`, `watch` |
+//! | 5 | `trigger`, `sync` |
+//! | 6 | `observe`, `http` |
+//! | 7 | `runtime`, `sandbox` |
+//! | 8 | `cli` |
 
 pub mod cli;
 pub mod cluster;

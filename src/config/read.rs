@@ -12,7 +12,7 @@ use crate::config::build::build;
 use crate::config::problem::{ConfigErrors, Problem};
 use crate::config::rule::{Contexts, Surroundings};
 use crate::config::secret::{Secret, SecretError};
-use crate::yaml;
+use crate::domain::account::Limits;
 
 /// Most files of a folder.
 const FILES_MAX: usize = 1000;
@@ -110,7 +110,7 @@ fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     // One byte beyond the bound is enough for the parser to refuse the file.
-    let most = u64::try_from(yaml::Limits::default().bytes).unwrap_or(u64::MAX);
+    let most = u64::try_from(Limits::default().file_bytes).unwrap_or(u64::MAX);
     let mut content = Vec::new();
     File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut content)?;
     Ok(content)

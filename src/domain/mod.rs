@@ -1,6 +1,7 @@
 //! The heart: names, records and decisions as plain functions over plain data. Nothing in here
 //! does IO, reads a clock or an environment, or rolls dice; those come in as arguments.
 
+pub mod account;
 pub mod application;
 pub mod commit;
 pub mod delivery;

@@ -2,30 +2,12 @@
 
 pub mod plain;
 
+use crate::domain::account::Refusal;
 use crate::domain::manifest::Origin;
-use crate::yaml;
 
 /// Names what a rendering depends on beside its input: to be raised whenever the same files render
 /// to other objects, so that every application is rendered anew.
-pub const VERSION: &str = "plain-1";
-
-/// Bounds on one application's files, so that a hostile repository ends in an error.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Most objects.
-    pub objects: usize,
-    /// Most bytes of all manifests together.
-    pub bytes: usize,
-    /// Bounds on each file.
-    pub file: yaml::Limits,
-}
-
-impl Default for Limits {
-    /// Ten times what the largest known applications have.
-    fn default() -> Self {
-        Self { objects: 50_000, bytes: 256 << 20, file: yaml::Limits::default() }
-    }
-}
+pub const VERSION: &str = "plain-2";
 
 /// Files that do not make manifests. Each of these is permanent: only another commit cures it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +21,11 @@ pub enum RenderError {
         message: String,
     },
     /// A document or an item of a list that is no mapping.
-    #[error("{origin}: expected an object: a mapping with apiVersion, kind and metadata.name")]
+    #[error(
+        "{origin}: expected an object: a mapping with apiVersion, kind and metadata.name; a file of \
+         another kind belongs outside of the application's path, or into a folder whose name begins \
+         with a dot, which is passed over"
+    )]
     NotAnObject {
         /// The place.
         origin: Origin,
@@ -74,16 +60,18 @@ pub enum RenderError {
         /// Whose it is.
         tool: &'static str,
     },
-    /// More objects than the limit.
-    #[error("more than {limit} objects; split the application")]
-    TooManyObjects {
-        /// The limit.
-        limit: usize,
+    /// The files would take more than a render may.
+    #[error("{origin}: {refusal}")]
+    TooMuch {
+        /// Where it would have been taken.
+        origin: Origin,
+        /// What is too much.
+        refusal: Refusal,
     },
-    /// More bytes than the limit.
-    #[error("more than {limit} bytes of manifests; split the application")]
-    TooManyBytes {
-        /// The limit in bytes.
-        limit: usize,
+    /// More is wrong than is worth telling.
+    #[error("more is wrong: these are the first {told} places")]
+    More {
+        /// How many are told.
+        told: usize,
     },
 }

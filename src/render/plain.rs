@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::domain::account::{Account, Bound, Refusal};
 use crate::domain::file::File;
 use crate::domain::manifest::{Manifest, Origin};
 use crate::domain::object::split_api_version;
-use crate::render::{Limits, RenderError};
-use crate::yaml::{Content, Entry, Node, parse};
+use crate::render::RenderError;
+use crate::yaml::{self, Content, Entry, Node};
 
 const EXTENSIONS: [&str; 3] = [".yaml", ".yml", ".json"];
 /// Files that say that the rest of their folder is not plain, and whose they are.
@@ -25,32 +26,36 @@ const KUSTOMIZE_GROUP: &str = "kustomize.config.k8s.io";
 
 /// What a text in `metadata` must be.
 const TEXT: &str = "a text that is not empty";
+/// The same where nothing stands; kubectl and the API server refuse that, too.
+const EMPTY_TEXT: &str = "a text: write `\"\"` for an empty one, or remove the key";
+/// What an object takes beside its value, in bytes: its names, its place, its hash, its row of the
+/// inventory.
+const OBJECT_BYTES: usize = 1024;
+/// Most errors that are told.
+const ERRORS_MAX: usize = 100;
 
-/// Reads the manifests among the files, lists flattened, or says all that is wrong with them.
-/// Files of other kinds are passed over.
-pub fn render(files: &[File], limits: &Limits) -> Result<Vec<Manifest>, Vec<RenderError>> {
-    let marked: Vec<(&File, &'static str)> =
-        files.iter().filter_map(|file| Some((file, marker(file)?))).collect();
-    let mut plain: Vec<&File> = files
-        .iter()
-        .filter(|file| is_manifest(file) && !marked.iter().any(|(mark, _)| is_beside(file, mark)))
-        .collect();
-    plain.sort_by(|a, b| a.path.cmp(&b.path));
-    let bytes = plain.iter().map(|file| file.bytes.len()).fold(0, usize::saturating_add);
-    if bytes > limits.bytes {
-        return Err(vec![RenderError::TooManyBytes { limit: limits.bytes }]);
+/// Reads the manifests among the files, lists flattened, or says what is wrong with them. Files of
+/// other kinds are passed over. What it takes is charged to the account of the render.
+pub fn render(mut files: Vec<File>, account: &Account) -> Result<Vec<Manifest>, Vec<RenderError>> {
+    let mut output = Output { file: "".into(), account, manifests: Vec::new(), errors: Vec::new() };
+    let markers: Vec<(Arc<str>, &str)> =
+        files.iter().filter_map(|file| Some((file.path.clone(), marker(file)?))).collect();
+    files.retain(|file| is_manifest(file) && !markers.iter().any(|(m, _)| is_beside(file, m)));
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    for (file, tool) in markers {
+        output.fail(RenderError::OtherTool { origin: Origin { file, line: 1 }, tool });
     }
-    let mut output = Output { file: "".into(), manifests: Vec::new(), errors: Vec::new() };
-    for (file, tool) in marked {
-        let origin = Origin { file: file.path.clone(), line: 1 };
-        output.errors.push(RenderError::OtherTool { origin, tool });
-    }
-    for file in plain {
-        output.read(file, limits);
-        if output.manifests.len() > limits.objects {
-            output.errors.push(RenderError::TooManyObjects { limit: limits.objects });
+    // Each file goes as soon as it is read.
+    for file in files {
+        if output.is_full() {
             break;
         }
+        output.read(&file);
+    }
+    if output.errors.is_empty() && account.is_closed() {
+        // What is there is not all: nobody may take the rest for gone.
+        let origin = Origin { file: output.file.clone(), line: 1 };
+        output.fail(RenderError::TooMuch { origin, refusal: Refusal::Abandoned });
     }
     if output.errors.is_empty() { Ok(output.manifests) } else { Err(output.errors) }
 }
@@ -68,48 +73,63 @@ fn is_manifest(file: &File) -> bool {
 }
 
 /// Whether a file is in or below the folder of a marker.
-fn is_beside(file: &File, marker: &File) -> bool {
-    let folder = &marker.path[..marker.path.len() - name(marker).len()];
+fn is_beside(file: &File, marker: &str) -> bool {
+    let folder = marker.rfind('/').map_or("", |slash| &marker[..=slash]);
     file.path.starts_with(folder)
 }
 
 /// What has been read so far.
-struct Output {
+struct Output<'a> {
     /// The file at hand.
     file: Arc<str>,
+    account: &'a Account,
     manifests: Vec<Manifest>,
     errors: Vec<RenderError>,
 }
 
-impl Output {
-    fn read(&mut self, file: &File, limits: &Limits) {
+impl Output<'_> {
+    fn read(&mut self, file: &File) {
         self.file = file.path.clone();
-        match parse(&file.bytes, &limits.file) {
-            Ok(documents) => {
-                for document in &documents {
-                    if let Some(tool) = other_tool(file, &document.root) {
-                        let origin = self.origin(&document.root);
-                        self.errors.push(RenderError::OtherTool { origin, tool });
-                        return;
-                    }
-                    self.object(&document.root, None);
+        let mut foreign = false;
+        yaml::for_each(&file.bytes, self.account, |document| match document {
+            Ok(_) if foreign || self.is_full() => {}
+            Ok(document) => match other_tool(file, &document.root) {
+                Some(tool) => {
+                    foreign = true;
+                    self.fail(RenderError::OtherTool { origin: self.origin(&document.root), tool });
                 }
-            }
-            Err(errors) => self.errors.extend(errors.into_iter().map(|error| {
+                None => self.object(&document.root, None),
+            },
+            Err(_) if foreign => {}
+            Err(error) => {
                 let origin = Origin { file: file.path.clone(), line: error.line };
-                RenderError::Syntax { origin, message: error.message }
-            })),
+                self.fail(RenderError::Syntax { origin, message: error.message });
+            }
+        });
+    }
+
+    /// Whether reading on is of no use.
+    fn is_full(&self) -> bool {
+        self.account.is_closed() || self.errors.len() > ERRORS_MAX
+    }
+
+    fn fail(&mut self, error: RenderError) {
+        match self.errors.len() {
+            ..ERRORS_MAX => self.errors.push(error),
+            ERRORS_MAX => self.errors.push(RenderError::More { told: ERRORS_MAX }),
+            _ => {}
         }
     }
 
     /// Takes an object, or the items of a list. An item of a typed list (`ConfigMapList`) has its
     /// `apiVersion` and kind from there, if it has none.
     fn object(&mut self, node: &Node, inherited: Option<(&str, &str)>) {
-        if !matches!(node.content, Content::Mapping(_)) {
-            let origin = self.origin(node);
-            return self.errors.push(RenderError::NotAnObject { origin });
-        }
         let own = (text(node, "apiVersion"), text(node, "kind"));
+        let is_foreign = inherited.is_none()
+            && ["apiVersion", "kind"].iter().all(|field| node.get(field).is_none());
+        if is_foreign || !matches!(node.content, Content::Mapping(_)) {
+            return self.fail(RenderError::NotAnObject { origin: self.origin(node) });
+        }
         let (Some(api_version), Some(kind)) =
             (own.0.or(inherited.map(|i| i.0)), own.1.or(inherited.map(|i| i.1)))
         else {
@@ -124,19 +144,33 @@ impl Output {
             return self.items(items, api_version, kind);
         }
         if self.metadata(node) {
-            let mut value = node.to_json();
-            value["apiVersion"] = api_version.into();
-            value["kind"] = kind.into();
-            self.manifests.push(Manifest { origin: self.origin(node), value });
+            self.take(node, api_version, kind);
         }
+    }
+
+    fn take(&mut self, node: &Node, api_version: &str, kind: &str) {
+        let charged = self
+            .account
+            .charge(Bound::Objects, 1)
+            .and_then(|()| self.account.charge(Bound::Memory, OBJECT_BYTES + node.json_bytes()));
+        let origin = self.origin(node);
+        if let Err(refusal) = charged {
+            return self.fail(RenderError::TooMuch { origin, refusal });
+        }
+        let mut value = node.to_json();
+        value["apiVersion"] = api_version.into();
+        value["kind"] = kind.into();
+        self.manifests.push(Manifest { origin, value });
     }
 
     fn items(&mut self, items: &Node, api_version: &str, kind: &str) {
         let of = kind.strip_suffix("List").filter(|of| !of.is_empty());
         match &items.content {
             Content::Sequence(items) => {
-                for item in items {
-                    self.object(item, of.map(|of| (api_version, of)));
+                for item in items.iter() {
+                    if !self.is_full() {
+                        self.object(item, of.map(|of| (api_version, of)));
+                    }
                 }
             }
             Content::Scalar(Value::Null) => {}
@@ -158,8 +192,7 @@ impl Output {
                 }
             }
             (None, None) if metadata.get("generateName").is_some() => {
-                let origin = self.origin(node);
-                self.errors.push(RenderError::GenerateName { origin });
+                self.fail(RenderError::GenerateName { origin: self.origin(node) });
             }
             (_, at) => self.refuse(at.unwrap_or(node), "metadata.name", TEXT),
         }
@@ -180,10 +213,13 @@ impl Output {
         match &map.content {
             Content::Scalar(Value::Null) => {}
             Content::Mapping(entries) => {
-                for Entry { key, value, .. } in entries {
-                    if !matches!(value.content, Content::Scalar(Value::String(_))) {
-                        self.refuse(value, &format!("metadata.{name}.{key}"), "a text; quote it");
-                    }
+                for Entry { key, value, .. } in entries.iter() {
+                    let expected = match &value.content {
+                        Content::Scalar(Value::String(_)) => continue,
+                        Content::Scalar(Value::Null) => EMPTY_TEXT,
+                        _ => "a text; quote it",
+                    };
+                    self.refuse(value, &format!("metadata.{name}.{}", yaml::shown(key)), expected);
                 }
             }
             _ => self.refuse(map, &format!("metadata.{name}"), "a mapping of texts"),
@@ -192,7 +228,7 @@ impl Output {
 
     fn refuse(&mut self, at: &Node, field: &str, expected: &'static str) {
         let origin = self.origin(at);
-        self.errors.push(RenderError::Field { origin, field: field.to_owned(), expected });
+        self.fail(RenderError::Field { origin, field: field.to_owned(), expected });
     }
 
     fn origin(&self, node: &Node) -> Origin {
@@ -229,14 +265,14 @@ fn other_tool(file: &File, root: &Node) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::Limits;
 
     fn rendered(files: &[(&str, &str)]) -> Result<Vec<String>, Vec<String>> {
         let files: Vec<File> = files
             .iter()
             .map(|(path, text)| File { path: (*path).into(), bytes: text.as_bytes().to_vec() })
             .collect();
-        let limits = Limits { objects: 4, bytes: 4096, ..Limits::default() };
-        match render(&files, &limits) {
+        match render(files, &Account::new(Limits { objects: 4, ..Limits::default() })) {
             Ok(manifests) => Ok(manifests
                 .iter()
                 .map(|m| format!("{} {} {}", m.origin, m.group_version_kind().kind, m.name()))
@@ -268,12 +304,16 @@ mod tests {
                  metadata:\n  generateName: x-\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  \
                  name: a/b\n  labels:\n    on: yes\n    version: 1.10\n";
         let errors = rendered(&[("a.yaml", a), ("b.yaml", "a: {\n")]).unwrap_err();
+        let not_an_object = "a.yaml:1: expected an object: a mapping with apiVersion, kind and \
+                             metadata.name; a file of another kind belongs outside of the \
+                             application's path, or into a folder whose name begins with a dot, \
+                             which is passed over";
         let generate = "a.yaml:6: `metadata.generateName` cannot be applied, because each apply \
                         would make another object; set `metadata.name`";
         assert_eq!(
             errors[..6],
             [
-                "a.yaml:1: expected an object: a mapping with apiVersion, kind and metadata.name",
+                not_an_object,
                 "a.yaml:3: `apiVersion` must be a text that is not empty",
                 generate,
                 "a.yaml:14: `metadata.name` must be a name without `/` and `%`",
@@ -308,16 +348,40 @@ mod tests {
     }
 
     #[test]
-    fn objects_and_bytes_are_bounded() {
-        let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n---\n".repeat(5);
+    fn what_is_plainly_no_manifest_is_told_once_and_null_with_its_cure() {
+        let null = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  labels:\n    a: \n";
+        let files = [("renovate.json", "{\"extends\": []}"), ("x.yaml", null)];
+        let errors = rendered(&files).unwrap_err();
+        assert_eq!(errors.len(), 2);
+        assert!(errors[0].starts_with("renovate.json:1: expected an object"), "{}", errors[0]);
         assert_eq!(
-            rendered(&[("a.yaml", &pod)]).unwrap_err(),
-            ["more than 4 objects; split the application"]
+            errors[1],
+            "x.yaml:6: `metadata.labels.a` must be a text: write `\"\"` for an empty one, or remove \
+             the key"
         );
-        let long = "#".repeat(5000);
+    }
+
+    #[test]
+    fn all_files_and_documents_share_one_account() {
+        let pod = |n: usize| format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: x{n}}}\n");
+        let many: String = (0..5).map(|n| pod(n) + "---\n").collect();
+        let too_many = ["b.yaml:17: more than 4 objects; split the application"];
+        assert_eq!(rendered(&[("b.yaml", &many), ("c.yaml", "{")]).unwrap_err(), too_many);
+        let limits = Limits { values: 20, ..Limits::default() };
+        let files = ["a", "b", "c", "d", "e"]
+            .map(|name| File { path: format!("{name}.yaml").into(), bytes: pod(1).into_bytes() });
+        let errors = render(files.to_vec(), &Account::new(limits)).unwrap_err();
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(
-            rendered(&[("a.yaml", &long)]).unwrap_err(),
-            ["more than 4096 bytes of manifests; split the application"]
+            texts,
+            ["c.yaml:1: more than 20 values, aliases expanded; split the application"]
         );
+    }
+
+    #[test]
+    fn errors_are_told_up_to_a_number() {
+        let errors = rendered(&[("a.yaml", &"- 1\n---\n".repeat(1000))]).unwrap_err();
+        assert_eq!(errors.len(), ERRORS_MAX + 1);
+        assert_eq!(errors[ERRORS_MAX], "more is wrong: these are the first 100 places");
     }
 }

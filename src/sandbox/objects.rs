@@ -187,7 +187,7 @@ fn applied(body: &[u8]) -> Granted<Value> {
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
-    let documents = crate::yaml::parse(body, &crate::yaml::Limits::default());
+    let documents = crate::yaml::parse(body);
     let mut documents = documents.map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Refused::bad_request(format!("error decoding YAML: {}", errors.join("; ")))

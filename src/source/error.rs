@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use git2::{ObjectType, Oid};
+
 use crate::config::secret::SecretError;
+use crate::domain::account::Refusal;
 use crate::domain::commit::CommitId;
 use crate::domain::name::RepositoryName;
 
@@ -80,6 +83,14 @@ pub enum SourceError {
         /// What is wrong with it.
         problem: TreeProblem,
     },
+    /// An object of Git's own, beside the files, that is larger than anyone needs it.
+    #[error("repository `{repository}`: {object}")]
+    ObjectTooLarge {
+        /// The repository.
+        repository: RepositoryName,
+        /// What is too large.
+        object: TooLarge,
+    },
     /// The mirror is damaged or gone.
     #[error(
         "the mirror of repository `{repository}` cannot be read: the next fetch makes it anew: {reason}"
@@ -102,7 +113,7 @@ impl SourceError {
     /// Whether Git's bytes alone decide it, so that only a new commit (or another configuration)
     /// can help. Hosts, credentials and refs can change without one.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Tree { .. })
+        matches!(self, Self::Tree { .. } | Self::ObjectTooLarge { .. })
     }
 
     /// Whether the repository was read, and has no commit by the name that was asked for.
@@ -115,6 +126,20 @@ impl SourceError {
                 | Self::Unpublished { .. }
         )
     }
+}
+
+/// An object of Git that is not unpacked, because of its size.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {id} has {bytes} bytes; at most {limit} are read")]
+pub struct TooLarge {
+    /// `commit`, `tag` …
+    pub kind: ObjectType,
+    /// Its id.
+    pub id: Oid,
+    /// Its size.
+    pub bytes: usize,
+    /// The limit.
+    pub limit: usize,
 }
 
 /// What is wrong with the tree of a commit.
@@ -154,15 +179,21 @@ pub enum TreeProblem {
         /// The path, with the odd bytes replaced.
         path: String,
     },
-    /// More than is good for anyone.
-    #[error("`{path}` is beyond the limit of {limit} {bound}")]
-    TooLarge {
-        /// Where the bound was passed.
+    /// A path, or what a symlink says, has more text than a path may have.
+    #[error("at `{path}`: a path or symlink of more than {limit} bytes")]
+    TooLong {
+        /// Where, as far as it is short.
         path: String,
-        /// Which bound, with its unit.
-        bound: &'static str,
-        /// Its value.
+        /// The longest, in bytes.
         limit: usize,
+    },
+    /// It would take more than a render may.
+    #[error("`{path}`: {refusal}")]
+    TooMuch {
+        /// Where it would have been taken.
+        path: String,
+        /// What is too much.
+        refusal: Refusal,
     },
 }
 
@@ -314,6 +345,9 @@ pub enum FetchError {
         /// Its value.
         limit: u64,
     },
+    /// One object that nobody needs so large.
+    #[error("the repository is not taken: {0}")]
+    Object(String),
     /// The mirror is at fault: damaged, gone, or on a full disk.
     #[error("the mirror cannot be used: {0}")]
     Mirror(String),

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use git2::{
     AutotagOption, Config, Direction, ErrorClass, FetchOptions, Reference, RemoteCallbacks,
@@ -11,17 +12,22 @@ use git2::{
 use jiff::Timestamp;
 
 use crate::config::{Repository, RepositoryAuth};
+use crate::source::copy::copy;
 use crate::source::credentials::{Basic, Scrub};
 use crate::source::endpoint::{Endpoint, HttpEndpoint, SshEndpoint};
 use crate::source::error::FetchError;
 use crate::source::github_app::{Installation, Tokens};
 use crate::source::http::{Client, HttpConnection};
-use crate::source::refs::{HEADS, Refs, TAGS};
+use crate::source::refs::{HEADS, Refs, TAGS, refs};
 use crate::source::ssh::SshConnection;
 use crate::source::transport::{Connection, Registered, ready};
+use crate::source::wanted::Plan;
 
 /// Most bytes that one fetch may bring.
 const FETCH_BYTES_MAX: u64 = 8 << 30;
+
+/// Longest time that it may take to put objects together after the last of them has come.
+const INDEX_TIME_MAX: Duration = Duration::from_mins(5);
 
 /// The way to a remote, credentials included.
 pub(super) struct Link {
@@ -35,11 +41,6 @@ enum Way {
 }
 
 impl Link {
-    /// A folder of this machine.
-    pub(super) fn folder(path: PathBuf) -> Self {
-        Self { way: Way::Folder(path), scrub: Scrub::default() }
-    }
-
     /// A server, whose texts are cleaned of its credentials before they are shown.
     pub(super) fn server(connection: Arc<dyn Connection>, scrub: Scrub) -> Self {
         Self { way: Way::Server(connection), scrub }
@@ -70,25 +71,28 @@ impl Link {
     /// Connects, on behalf of a mirror.
     pub(super) fn connect<'g>(&self, mirror: &'g Git) -> Result<Connected<'g, '_>, FetchError> {
         ready()?;
-        let (url, registered) = match &self.way {
-            Way::Folder(path) => (path.display().to_string(), None),
-            Way::Server(connection) => {
-                let registered = Registered::new(connection.clone());
-                (registered.url(), Some(registered))
-            }
+        let connection = match &self.way {
+            Way::Folder(path) => return open(path).map(|git| Connected::Folder { git, mirror }),
+            Way::Server(connection) => connection.clone(),
         };
+        let registered = Registered::new(connection, mirror.path());
         let remote = mirror
-            .remote_anonymous(&url)
+            .remote_anonymous(&registered.url())
             .map_err(|error| FetchError::Mirror(self.scrub.clean(error.message())))?;
-        let mut connected = Connected { remote, registered, scrub: &self.scrub };
-        match connected.remote.connect(Direction::Fetch) {
-            Ok(()) => Ok(connected),
-            Err(_) if matches!(&self.way, Way::Folder(path) if has_sha_256(path)) => {
-                Err(FetchError::ObjectFormat)
-            }
-            Err(error) => Err(connected.failure(&error)),
+        let mut served = Served { remote, registered, scrub: &self.scrub };
+        match served.remote.connect(Direction::Fetch) {
+            Ok(()) => Ok(Connected::Server(served)),
+            Err(error) => Err(served.failure(&error)),
         }
     }
+}
+
+/// Opens a repository on this machine.
+fn open(path: &Path) -> Result<Git, FetchError> {
+    if has_sha_256(path) {
+        return Err(FetchError::ObjectFormat);
+    }
+    Git::open(path).map_err(|error| FetchError::Remote(error.message().to_owned()))
 }
 
 /// Whether a repository on this machine says that its objects have SHA-256 ids.
@@ -106,7 +110,7 @@ fn folder(repository: &Repository, path: String) -> Result<Link, FetchError> {
     }
     let path = PathBuf::from(path);
     match std::path::absolute(&path) {
-        Ok(path) if path.is_dir() => Ok(Link::folder(path)),
+        Ok(path) if path.is_dir() => Ok(Link { way: Way::Folder(path), scrub: Scrub::default() }),
         _ => Err(FetchError::NoFolder { path }),
     }
 }
@@ -144,15 +148,46 @@ fn basic(
 }
 
 /// A mirror that talks with its remote.
-pub(super) struct Connected<'g, 'l> {
-    remote: git2::Remote<'g>,
-    registered: Option<Registered>,
-    scrub: &'l Scrub,
+pub(super) enum Connected<'g, 'l> {
+    /// A folder of this machine.
+    Folder {
+        /// What is in it.
+        git: Git,
+        /// The mirror.
+        mirror: &'g Git,
+    },
+    /// A server.
+    Server(Served<'g, 'l>),
 }
 
 impl Connected<'_, '_> {
     /// The branches and tags of the remote.
     pub(super) fn refs(&self) -> Result<Refs, FetchError> {
+        match self {
+            Self::Folder { git, .. } => refs(git, &[HEADS, TAGS])
+                .map_err(|error| FetchError::Remote(error.message().to_owned())),
+            Self::Server(served) => served.refs(),
+        }
+    }
+
+    /// Brings the objects that a fetch wants and the mirror lacks. No ref is touched.
+    pub(super) fn download(&mut self, plan: &Plan) -> Result<(), FetchError> {
+        match self {
+            Self::Folder { git, mirror } => copy(git, mirror, &plan.ids()),
+            Self::Server(served) => served.download(&plan.refspecs()),
+        }
+    }
+}
+
+/// A mirror that talks with a server.
+pub(super) struct Served<'g, 'l> {
+    remote: git2::Remote<'g>,
+    registered: Registered,
+    scrub: &'l Scrub,
+}
+
+impl Served<'_, '_> {
+    fn refs(&self) -> Result<Refs, FetchError> {
         let heads = self.remote.list().map_err(|error| self.failure(&error))?;
         // The list names the target of each annotated tag, too, as `name^{}`, which is no name.
         Ok(heads
@@ -163,13 +198,15 @@ impl Connected<'_, '_> {
             .collect())
     }
 
-    /// Brings the objects behind these refspecs that the mirror lacks. No ref is touched.
-    pub(super) fn download(&mut self, refspecs: &[String]) -> Result<(), FetchError> {
+    fn download(&mut self, refspecs: &[String]) -> Result<(), FetchError> {
         let mut too_large = false;
+        let mut received = None;
         let mut callbacks = RemoteCallbacks::new();
         callbacks.transfer_progress(|progress| {
             too_large = progress.received_bytes() as u64 > FETCH_BYTES_MAX;
-            !too_large
+            let is_whole = progress.received_objects() == progress.total_objects();
+            let since = is_whole.then(|| *received.get_or_insert_with(Instant::now));
+            !too_large && since.is_none_or(|since: Instant| since.elapsed() < INDEX_TIME_MAX)
         });
         let mut options = FetchOptions::new();
         options.remote_callbacks(callbacks).download_tags(AutotagOption::None);
@@ -180,6 +217,10 @@ impl Connected<'_, '_> {
             Err(_) if too_large => {
                 Err(FetchError::TooLarge { bound: "bytes", limit: FETCH_BYTES_MAX })
             }
+            Err(_) if received.is_some_and(|at: Instant| at.elapsed() >= INDEX_TIME_MAX) => {
+                let seconds = INDEX_TIME_MAX.as_secs();
+                Err(FetchError::Object(format!("its objects take more than {seconds} s to unpack")))
+            }
             Err(error) => Err(self.failure(&error)),
         }
     }
@@ -187,7 +228,7 @@ impl Connected<'_, '_> {
     /// What failed: our own connection knows best; else libgit2 tells the server's faults from
     /// those of the mirror.
     fn failure(&self, error: &git2::Error) -> FetchError {
-        if let Some(failure) = self.registered.as_ref().and_then(Registered::take_failure) {
+        if let Some(failure) = self.registered.take_failure() {
             return failure;
         }
         let reason = self.scrub.clean(error.message());

@@ -11,8 +11,10 @@ use git2::{Oid, Repository as Git, RepositoryInitOptions};
 use tracing::{info, warn};
 
 use crate::domain::commit::Revision;
+use crate::source::copy::copy;
 use crate::source::error::FetchError;
 use crate::source::link::Link;
+use crate::source::objects::{self, Unusable};
 use crate::source::refs::{HEADS, PINS, Refs, TAGS, refs, vanished};
 use crate::source::resolve;
 use crate::source::transport::ready;
@@ -20,6 +22,8 @@ use crate::source::wanted::{Plan, plan};
 
 /// Where the mirror's own configuration says of what it is a mirror.
 pub(super) const URL_KEY: &str = "headstay.url";
+/// Mode of a folder that nobody else may enter.
+const PRIVATE: u32 = 0o700;
 /// From this number of refs on that moved at once, all refs are packed into one file.
 const PACK_REFS_FROM: usize = 50;
 
@@ -80,6 +84,7 @@ impl Mirror {
         renew: bool,
     ) -> Result<(), FetchError> {
         self.recover();
+        self.keep_private();
         if let Some(git) = self.existing(url).filter(|_| !renew) {
             match update(&git, link, revisions) {
                 Err(error) if error.is_local() => {
@@ -124,8 +129,9 @@ impl Mirror {
         }
         let url = git.config().and_then(|config| config.get_string(URL_KEY)).map_err(local)?;
         let new = create(&self.new_path(), &url)?;
-        Link::folder(self.path.clone()).connect(&new)?.download(&["+refs/*:refs/*".to_owned()])?;
-        for (name, id) in refs(&git, &["refs/"]).map_err(local)? {
+        let all = refs(&git, &["refs/"]).map_err(local)?;
+        copy(&git, &new, &all.values().copied().collect::<Vec<_>>())?;
+        for (name, id) in all {
             set(&new, &name, id)?;
         }
         new.refdb_compress().map_err(local)?;
@@ -148,16 +154,23 @@ impl Mirror {
     /// Takes the commits of the history over from the old mirror, as far as they can be read.
     fn carry_pins(&self, new: &Git) {
         let carry = || -> Result<(), FetchError> {
-            let old = Link::folder(self.path.clone());
-            let old_refs = self.open().and_then(|git| refs(&git, &[PINS])).unwrap_or_default();
-            if old_refs.is_empty() {
-                return Ok(());
-            }
-            old.connect(new)?.download(&[format!("+{PINS}*:{PINS}*")])?;
+            let Ok(old) = self.open() else { return Ok(()) };
+            let old_refs = refs(&old, &[PINS]).unwrap_or_default();
+            copy(&old, new, &old_refs.values().copied().collect::<Vec<_>>())?;
             old_refs.iter().try_for_each(|(name, id)| set(new, name, *id))
         };
         if let Err(error) = carry() {
             warn!(mirror = %self.path.display(), %error, "commits of the history are lost");
+        }
+    }
+
+    /// Closes the folder of all mirrors to others, whatever made it: what is in it may be secret.
+    fn keep_private(&self) {
+        let Some(folder) = self.path.parent() else { return };
+        let closed = fs::create_dir_all(folder)
+            .and_then(|()| fs::set_permissions(folder, Permissions::from_mode(PRIVATE)));
+        if let Err(error) = closed {
+            warn!(folder = %folder.display(), %error, "others may read the mirrors");
         }
     }
 
@@ -195,11 +208,9 @@ fn create(path: &Path, url: &str) -> Result<Git, FetchError> {
     create().map_err(local)
 }
 
-/// Makes a folder for a mirror. It holds a repository in full, so it and the folder of all of them are
-/// for their owner only, whatever was there before.
+/// Makes a folder for a mirror. It holds a repository in full, so it is for its owner only.
 fn private_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    path.parent().map_or(Ok(()), |all| fs::set_permissions(all, Permissions::from_mode(0o700)))
+    DirBuilder::new().recursive(true).mode(PRIVATE).create(path)
 }
 
 fn packs(git: &Git) -> Result<usize, FetchError> {
@@ -241,11 +252,10 @@ impl From<FetchError> for Attempt {
 fn attempt(git: &Git, link: &Link, revisions: &[Revision], by_id: bool) -> Result<(), Attempt> {
     let mut remote = link.connect(git)?;
     let local_refs = refs(git, &[HEADS, TAGS]).map_err(local)?;
-    let has = |id| git.find_commit(id).is_ok();
+    let has = |id| objects::has_commit(git, id);
     let plan = plan(revisions, &remote.refs()?, &local_refs, by_id, has);
-    let refspecs = plan.refspecs();
-    if !refspecs.is_empty() {
-        match remote.download(&refspecs) {
+    if !plan.ids().is_empty() {
+        match remote.download(&plan) {
             Err(FetchError::Remote(_) | FetchError::Mirror(_)) if !plan.commits.is_empty() => {
                 return Err(Attempt::IdsRefused);
             }
@@ -290,13 +300,15 @@ fn apply(git: &Git, plan: &Plan, before: &Refs) -> Result<(), git2::Error> {
 /// Reads the commit of a revision and its tree, to see that the mirror is no ruin. Whether there is
 /// such a revision.
 fn readable(git: &Git, revision: &Revision) -> Result<bool, git2::Error> {
-    match resolve::find(git, revision)? {
-        Some(id) => match git.find_object(id, None)?.peel_to_commit() {
-            Ok(commit) => commit.tree().map(|_| true),
-            // A tag of a file is no damage.
-            Err(_) => Ok(false),
-        },
-        None => Ok(false),
+    let Some(id) = resolve::find(git, revision)? else { return Ok(false) };
+    let read = objects::peel(git, id)
+        .and_then(|commit| objects::measure(git, commit.tree_id()).map(|_| commit))
+        .and_then(|commit| Ok(commit.tree()?));
+    match read {
+        Ok(_) => Ok(true),
+        // A tag of a file, and what is too large, is no damage.
+        Err(Unusable::Other | Unusable::TooLarge(_)) => Ok(false),
+        Err(Unusable::Mirror(error)) => Err(error),
     }
 }
 

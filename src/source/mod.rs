@@ -5,13 +5,17 @@
 //! time; who asks meanwhile waits, and shares what comes of it.
 
 mod attempts;
+mod copy;
 mod credentials;
 mod endpoint;
 pub mod error;
+mod frames;
 mod github_app;
 mod http;
 mod link;
 mod mirror;
+mod objects;
+mod pack;
 mod pins;
 mod refs;
 mod resolve;
@@ -45,6 +49,7 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use crate::config::Repository;
+use crate::domain::account::{Account, Limits, Waiter};
 use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::file::File;
 use crate::domain::name::RepositoryName;
@@ -57,7 +62,7 @@ use crate::source::link::Link;
 use crate::source::mirror::Mirror;
 use crate::source::pins::Recent;
 use crate::source::rounds::{Question, Rounds};
-use crate::source::tree::{Failure, Limits, Listing};
+use crate::source::tree::{Failure, Listing};
 
 /// Packs (one per fetch) that a mirror may have before they are made one.
 const PACKS_MAX: usize = 50;
@@ -74,7 +79,6 @@ struct Inner {
     /// What is known of each repository, until it has left the configuration and nobody needs it.
     places: Mutex<HashMap<RepositoryName, Arc<Place>>>,
     tokens: Tokens,
-    limits: Limits,
 }
 
 /// One repository.
@@ -112,17 +116,11 @@ impl Place {
 impl Source {
     /// Mirrors go to `<data>/repositories/<name>.git`.
     pub fn new(data: &Path) -> Self {
-        Self::with_limits(data, Limits::default())
-    }
-
-    /// As [`new`](Self::new), with other bounds on what is read of a commit.
-    pub fn with_limits(data: &Path, limits: Limits) -> Self {
         Self {
             inner: Arc::new(Inner {
                 folder: data.join("repositories"),
                 places: Mutex::default(),
                 tokens: Tokens::default(),
-                limits,
             }),
         }
     }
@@ -188,7 +186,9 @@ impl Source {
         commit: &CommitId,
         path: &str,
     ) -> Result<String, SourceError> {
-        let listing = self.list(repository, commit, path, |_, listing| Ok(listing)).await?;
+        let waiter = Waiter::new(Limits::default());
+        let listing =
+            self.list(repository, commit, path, waiter.account(), |_, listing| Ok(listing)).await?;
         if listing.links.is_empty() {
             return Ok(listing.id.to_string());
         }
@@ -203,20 +203,24 @@ impl Source {
     }
 
     /// The manifests (`.yaml`, `.yml`, `.json`) below a path at a commit, sorted by path; if the
-    /// path is a file, that file. Symlinks are followed inside the repository.
+    /// path is a file, that file. What is hidden is passed over, symlinks are followed inside the
+    /// repository. What it takes is charged to the account of the render; when nobody waits for
+    /// that any longer, reading ends.
     pub async fn read(
         &self,
         repository: &Repository,
         commit: &CommitId,
         path: &str,
+        account: &Arc<Account>,
     ) -> Result<Vec<File>, SourceError> {
-        let limits = self.inner.limits;
-        self.list(repository, commit, path, move |git, listing| {
+        let (charged, name) = (account.clone(), repository.name.clone());
+        self.list(repository, commit, path, account, move |git, listing| {
+            for problem in &listing.passed_over {
+                warn!(repository = %name, %problem, "passed over: no manifest needs it");
+            }
             let mut files = Vec::with_capacity(listing.files.len());
-            let mut total = 0;
             for (path, id) in listing.files {
-                let bytes = tree::read(git, &path, id, total, &limits)?;
-                total += bytes.len();
+                let bytes = tree::read(git, &path, id, &charged)?;
                 files.push(File { path: path.into(), bytes });
             }
             Ok(files)
@@ -331,12 +335,13 @@ impl Source {
         repository: &Repository,
         commit: &CommitId,
         path: &str,
+        account: &Arc<Account>,
         then: impl FnOnce(&Git, Listing) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, SourceError> {
-        let (commit, path, limits) = (commit.clone(), path.to_owned(), self.inner.limits);
+        let (commit, path, account) = (commit.clone(), path.to_owned(), account.clone());
         self.read_mirror(repository, move |git, name| {
             let root = resolve::commit(git, name, &commit)?.tree_id();
-            tree::list(git, root, &path, &limits).and_then(|listing| then(git, listing)).map_err(
+            tree::list(git, root, &path, &account).and_then(|listing| then(git, listing)).map_err(
                 |failure| match failure {
                     Failure::Tree(problem) => {
                         SourceError::Tree { repository: name.clone(), commit, problem }

@@ -8,6 +8,7 @@ use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::name::RepositoryName;
 use crate::domain::visible;
 use crate::source::error::SourceError;
+use crate::source::objects::{self, Unusable};
 use crate::source::refs::{HEADS, TAGS, refs, vanished};
 use crate::source::wanted::candidates;
 
@@ -24,16 +25,18 @@ pub(super) fn resolve(
     let Some(id) = find(git, revision).map_err(damaged)? else {
         return Err(missing(git, repository, revision));
     };
-    let object = git.find_object(id, None).map_err(damaged)?;
-    let commit = match object.peel_to_commit() {
+    let commit = match objects::peel(git, id) {
         Ok(commit) => commit,
-        Err(error) if is_other_object(&error) => {
+        Err(Unusable::Other) => {
             return Err(SourceError::NotACommit {
                 repository: repository.clone(),
                 revision: revision.to_string(),
             });
         }
-        Err(error) => return Err(damaged(error)),
+        Err(Unusable::TooLarge(object)) => {
+            return Err(SourceError::ObjectTooLarge { repository: repository.clone(), object });
+        }
+        Err(Unusable::Mirror(error)) => return Err(damaged(error)),
     };
     let author = commit.author();
     let author = format!(
@@ -62,9 +65,8 @@ pub(super) fn contains(
     match commit(git, repository, ancestor) {
         Err(SourceError::CommitNotFound { .. }) => Ok(false),
         Err(error) => Err(error),
-        Ok(to) if to.id() == from => Ok(true),
         Ok(to) => {
-            git.graph_descendant_of(from, to.id()).map_err(|error| damaged(repository, &error))
+            objects::descend(git, &[from], to.id()).map_err(|error| unusable(repository, error))
         }
     }
 }
@@ -77,24 +79,16 @@ pub(super) fn is_published(
     wanted: &CommitId,
 ) -> Result<bool, SourceError> {
     let wanted = commit(git, repository, wanted)?.id();
-    let find = || {
-        let mut history = git.revwalk()?;
-        for id in refs(git, &[HEADS, TAGS])?.into_values() {
-            let object = git.find_object(id, None)?;
-            match object.peel_to_commit() {
-                Ok(commit) => history.push(commit.id())?,
-                Err(error) if is_other_object(&error) => {}
-                Err(error) => return Err(error),
-            }
+    let published = refs(git, &[HEADS, TAGS]).map_err(|error| damaged(repository, &error))?;
+    let mut tips = Vec::new();
+    for id in published.into_values() {
+        match objects::peel(git, id) {
+            Ok(commit) => tips.push(commit.id()),
+            Err(Unusable::Other | Unusable::TooLarge(_)) => {}
+            Err(Unusable::Mirror(error)) => return Err(damaged(repository, &error)),
         }
-        for id in history {
-            if id? == wanted {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    };
-    find().map_err(|error| damaged(repository, &error))
+    }
+    objects::descend(git, &tips, wanted).map_err(|error| unusable(repository, error))
 }
 
 /// A commit by its id.
@@ -106,25 +100,30 @@ pub(super) fn commit<'g>(
     let absent =
         || SourceError::CommitNotFound { repository: repository.clone(), commit: id.clone() };
     let oid = Oid::from_str(id.as_str()).map_err(|_| absent())?;
-    git.find_commit(oid).map_err(|error| match error.code() {
-        ErrorCode::NotFound => absent(),
-        _ => damaged(repository, &error),
+    objects::commit(git, oid).map_err(|error| match error {
+        Unusable::Other => absent(),
+        Unusable::Mirror(error) if error.code() == ErrorCode::NotFound => absent(),
+        other => unusable(repository, other),
     })
+}
+
+/// Puts what is wrong with a commit into our words.
+fn unusable(repository: &RepositoryName, error: Unusable) -> SourceError {
+    match error {
+        Unusable::TooLarge(object) => {
+            SourceError::ObjectTooLarge { repository: repository.clone(), object }
+        }
+        Unusable::Other => damaged(repository, &git2::Error::from_str("a parent is no commit")),
+        Unusable::Mirror(error) => damaged(repository, &error),
+    }
 }
 
 /// The object that a revision names (a commit, or a tag of one), if there is one.
 pub(super) fn find(git: &Git, revision: &Revision) -> Result<Option<Oid>, git2::Error> {
     match revision {
         Revision::Commit(id) => {
-            let found = Oid::from_str(id.as_str()).and_then(|id| git.find_commit(id));
-            match found {
-                Ok(commit) => Ok(Some(commit.id())),
-                Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::Invalid) => {
-                    Ok(None)
-                }
-                Err(_) if id.as_str().len() != 40 => Ok(None),
-                Err(error) => Err(error),
-            }
+            let id = Oid::from_str(id.as_str()).ok();
+            Ok(id.filter(|id| objects::has_commit(git, *id)))
         }
         Revision::Semver(range) => {
             let tags = refs(git, &[TAGS])?;
@@ -181,11 +180,6 @@ fn missing(git: &Git, repository: &RepositoryName, revision: &Revision) -> Sourc
         Revision::Semver(_) => "tag in the range",
     };
     SourceError::RevisionNotFound { repository, what, revision: revision.to_string() }
-}
-
-/// Whether peeling failed because the object is a tree or a file.
-fn is_other_object(error: &git2::Error) -> bool {
-    matches!(error.code(), ErrorCode::InvalidSpec | ErrorCode::Peel)
 }
 
 /// The id in the domain's form.

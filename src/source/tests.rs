@@ -7,8 +7,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::RepositoryAuth;
+use crate::domain::account::{Bound, Refusal};
 use crate::source::error::TreeProblem;
 use crate::source::testing::{Remote, repository};
+
+#[path = "hostile_tests.rs"]
+mod hostile;
 
 const SHOP: &[(&str, &str)] = &[("apps/shop/a.yaml", "a: 1\n"), ("readme.md", "hello")];
 
@@ -49,7 +53,17 @@ impl World {
     }
 
     async fn read(&self, commit: &CommitId, path: &str) -> Result<Vec<String>, SourceError> {
-        let files = self.source.read(&self.repository, commit, path).await?;
+        self.read_within(commit, path, Limits::default()).await
+    }
+
+    async fn read_within(
+        &self,
+        commit: &CommitId,
+        path: &str,
+        limits: Limits,
+    ) -> Result<Vec<String>, SourceError> {
+        let account = Arc::new(Account::new(limits));
+        let files = self.source.read(&self.repository, commit, path, &account).await?;
         let shown = |file: &File| format!("{}={}", file.path, String::from_utf8_lossy(&file.bytes));
         Ok(files.iter().map(shown).collect())
     }
@@ -298,15 +312,40 @@ async fn symlinks_are_followed_inside_the_tree_only() {
         assert_eq!(world.read(&commit, path).await.unwrap(), expected);
     }
     let own = str::to_owned;
-    for (content, expected) in [
-        ("-> /etc", TreeProblem::SymlinkLeaves { path: own("app/x"), target: own("/etc") }),
-        ("-> ../../x", TreeProblem::SymlinkLeaves { path: own("app/x"), target: own("../../x") }),
-        ("-> y", TreeProblem::SymlinkDangles { path: own("app/x"), target: own("y") }),
-        ("-> x", TreeProblem::SymlinkLoop { path: own("app/x") }),
-        ("-> .", TreeProblem::SymlinkLoop { path: own("app/x") }),
-        ("-> ..", TreeProblem::SymlinkLoop { path: own("app/x/app") }),
+    for (name, content, expected) in [
+        (
+            "x.yaml",
+            "-> /etc",
+            Some(TreeProblem::SymlinkLeaves { path: own("app/x.yaml"), target: own("/etc") }),
+        ),
+        (
+            "x.yaml",
+            "-> ../../x",
+            Some(TreeProblem::SymlinkLeaves { path: own("app/x.yaml"), target: own("../../x") }),
+        ),
+        (
+            "x.json",
+            "-> y",
+            Some(TreeProblem::SymlinkDangles { path: own("app/x.json"), target: own("y") }),
+        ),
+        ("x.yml", "-> x.yml", Some(TreeProblem::SymlinkLoop { path: own("app/x.yml") })),
+        // It may have led to a folder of manifests, which must not count as deleted.
+        ("x", "-> y", Some(TreeProblem::SymlinkDangles { path: own("app/x"), target: own("y") })),
+        ("README.md", "-> ../missing.md", None),
+        ("result", "-> /nix/store/x", None),
+        ("up", "-> ../../x", None),
+        ("x", "-> x", None),
+        ("here", "-> .", None),
+        ("above", "-> ..", None),
     ] {
-        assert_eq!(world.problem(&[("app/x", content)], "app").await, expected, "{content}");
+        let files = [(&*format!("app/{name}"), content), ("app/a.yaml", "a: 1")];
+        if let Some(problem) = expected {
+            assert_eq!(world.problem(&files, "app").await, problem, "{content}");
+            continue;
+        }
+        let commit = world.remote.force_push("main", &files);
+        world.follow("main").await;
+        assert_eq!(world.read(&commit, "app").await.unwrap(), ["app/a.yaml=a: 1"], "{name}");
     }
     let absent = TreeProblem::PathNotFound { path: own("nope") };
     assert_eq!(world.problem(SHOP, "nope").await, absent);
@@ -314,30 +353,19 @@ async fn symlinks_are_followed_inside_the_tree_only() {
 }
 
 #[tokio::test]
-async fn the_limits_hold() {
-    let mut world = World::new();
-    let files = [("a/b/c.yaml", "12345"), ("a/d.yaml", "1234"), ("a/e.txt", "")];
+async fn what_is_hidden_is_passed_over_unless_it_is_the_path() {
+    let world = World::new();
+    let files = [
+        (".github/workflows/ci.yml", "on: push"),
+        (".travis.yml", "sudo: false"),
+        ("app/.cache/x.yaml", "x: 1"),
+        ("app/a.yaml", "a: 1"),
+    ];
     let commit = world.remote.commit("main", &files);
     world.follow("main").await;
-    let good = Limits { entries: 4, files: 2, file_bytes: 5, total_bytes: 9, depth: 1 };
-    for (limits, bound) in [
-        (good, None),
-        (Limits { entries: 3, ..good }, Some("entries")),
-        (Limits { files: 1, ..good }, Some("manifests")),
-        (Limits { file_bytes: 4, ..good }, Some("bytes in one file")),
-        (Limits { total_bytes: 8, ..good }, Some("bytes in all files")),
-        (Limits { depth: 0, ..good }, Some("folders deep")),
-    ] {
-        world.source = Source::with_limits(world.data.path(), limits);
-        let found = match world.read(&commit, "a").await {
-            Ok(_) => None,
-            Err(SourceError::Tree { problem: TreeProblem::TooLarge { bound, .. }, .. }) => {
-                Some(bound)
-            }
-            Err(other) => panic!("{other}"),
-        };
-        assert_eq!(found, bound);
-    }
+    assert_eq!(world.read(&commit, "").await.unwrap(), ["app/a.yaml=a: 1"]);
+    assert_eq!(world.read(&commit, "app/.cache").await.unwrap(), ["app/.cache/x.yaml=x: 1"]);
+    assert_eq!(world.read(&commit, ".travis.yml").await.unwrap(), [".travis.yml=sudo: false"]);
 }
 
 #[tokio::test]

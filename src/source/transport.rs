@@ -5,16 +5,25 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
-use git2::{ConfigLevel, ErrorClass, ErrorCode, Remote};
+use git2::{ConfigLevel, ErrorClass, ErrorCode, Remote, Repository as Git};
 
 use crate::source::error::FetchError;
+use crate::source::frames::Frames;
+use crate::source::pack::{Pack, SizeOf};
 
 /// Scheme of the URLs that lead to a [`Connection`].
 const SCHEME: &str = "headstay";
+
+/// Most bytes of objects that libgit2 keeps unpacked of one repository.
+const CACHE_BYTES: isize = 8 << 20;
+/// How much of a pack is mapped into memory at once, and of all packs together, in bytes.
+const WINDOW_BYTES: usize = 4 << 20;
+const MAPPED_BYTES: usize = 32 << 20;
 
 /// A way to one repository on a Git server.
 pub(super) trait Connection: Send + Sync + 'static {
@@ -51,6 +60,8 @@ pub(super) struct Registered {
 /// A connection and the first failure on it, of which libgit2 would only keep the text.
 struct Session {
     connection: Arc<dyn Connection>,
+    /// Where the mirror is that is fetched into.
+    mirror: PathBuf,
     failure: Mutex<Option<FetchError>>,
 }
 
@@ -75,6 +86,13 @@ fn set_up() -> Result<(), git2::Error> {
     // commands in a repository's configuration, libgit2 does not run.
     // SAFETY: as above.
     unsafe { git2::opts::set_verify_owner_validation(false)? };
+    // Mirrors are opened for one job each: what is kept of them in memory serves that job alone.
+    // SAFETY: as above.
+    unsafe {
+        git2::opts::set_cache_max_size(CACHE_BYTES)?;
+        git2::opts::set_mwindow_size(WINDOW_BYTES)?;
+        git2::opts::set_mwindow_mapped_limit(MAPPED_BYTES)?;
+    }
     // SAFETY: as above; `READY` also makes every creation of a transport wait for this.
     unsafe { git2::transport::register(SCHEME, transport) }
 }
@@ -89,10 +107,11 @@ fn transport(remote: &Remote<'_>) -> Result<Transport, git2::Error> {
 }
 
 impl Registered {
-    /// Lets libgit2 find the connection.
-    pub(super) fn new(connection: Arc<dyn Connection>) -> Self {
+    /// Lets libgit2 find the connection, to fetch into a mirror at this path.
+    pub(super) fn new(connection: Arc<dyn Connection>, mirror: &Path) -> Self {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let session = Arc::new(Session { connection, failure: Mutex::default() });
+        let session =
+            Arc::new(Session { connection, mirror: mirror.to_owned(), failure: Mutex::default() });
         let mut sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.insert(id, session.clone());
         Self { id, session }
@@ -122,6 +141,16 @@ impl Session {
     }
 }
 
+/// Tells the size of what a mirror has.
+fn sizes_in(mirror: PathBuf) -> SizeOf {
+    let mut opened = None;
+    Box::new(move |id| {
+        let git = opened.get_or_insert_with(|| Git::open_bare(&mirror)).as_ref().ok()?;
+        let (bytes, _) = git.odb().and_then(|odb| odb.read_header(id)).ok()?;
+        Some(bytes as u64)
+    })
+}
+
 struct Subtransport(Arc<Session>);
 
 impl SmartSubtransport for Subtransport {
@@ -140,7 +169,8 @@ impl SmartSubtransport for Subtransport {
         match self.0.connection.clone().open(exchange) {
             Ok(stream) => {
                 let unread = (exchange == Exchange::List).then(Vec::new);
-                Ok(Box::new(Watched { stream, session: self.0.clone(), head: unread }))
+                let frames = Frames::new(Pack::new(sizes_in(self.0.mirror.clone())));
+                Ok(Box::new(Watched { stream, session: self.0.clone(), head: unread, frames }))
             }
             Err(error) => {
                 self.0.fail(error);
@@ -177,6 +207,8 @@ struct Watched {
     session: Arc<Session>,
     /// What was read of a list of refs, until it has told the format of the objects.
     head: Option<Vec<u8>>,
+    /// What a pack says of its objects. (Where list and pack share a stream, it finds the pack.)
+    frames: Frames,
 }
 
 impl Watched {
@@ -213,6 +245,8 @@ impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(buffer).map_err(|error| self.keep(error))?;
         self.look_at(&buffer[..count])?;
+        let looked = self.frames.look_at(&buffer[..count]);
+        looked.map_err(|error| self.keep(io::Error::other(error)))?;
         Ok(count)
     }
 }

@@ -1,45 +1,25 @@
 //! The tree of a commit: what is at a path, and which manifests are below it. Trees are hostile
 //! input; no symlink leads out of them, and everything has a bound.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
+use std::rc::Rc;
 
-use git2::{Oid, Repository as Git};
+use git2::{Oid, Repository as Git, Tree};
 
+use crate::domain::account::{Account, Bound, Refusal};
 use crate::source::error::TreeProblem;
-
-/// Bounds on what is read of a commit for one application.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Most entries (of any kind) that are looked at.
-    pub entries: usize,
-    /// Most manifests.
-    pub files: usize,
-    /// Largest manifest, in bytes.
-    pub file_bytes: usize,
-    /// Most bytes of all manifests.
-    pub total_bytes: usize,
-    /// Deepest nesting of folders below the path.
-    pub depth: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            entries: 200_000,
-            files: 10_000,
-            file_bytes: 16 << 20,
-            total_bytes: 128 << 20,
-            depth: 50,
-        }
-    }
-}
+use crate::source::objects::left_out;
 
 /// Most symlinks on the way to one entry, as in Linux.
 const LINKS_MAX: usize = 40;
-/// Longest target of a symlink, in bytes, as in Linux.
-const TARGET_BYTES_MAX: usize = 4096;
+/// Longest path and target of a symlink, in bytes, as in Linux.
+const PATH_BYTES_MAX: usize = 4096;
+/// As much of a path that is too long as an error shows, in characters.
+const SHOWN_CHARACTERS_MAX: usize = 200;
 /// Names that end in one of these are manifests.
 const EXTENSIONS: [&str; 3] = [".yaml", ".yml", ".json"];
+/// What an entry of a list takes beside its path, in bytes.
+const LISTED_BYTES: usize = 64;
 
 /// Why a tree cannot be used: by what is in it, or because the mirror fails.
 #[derive(Debug)]
@@ -71,36 +51,73 @@ pub(super) struct Listing {
     pub(super) files: Vec<(String, Oid)>,
     /// What the symlinks on the way led to.
     pub(super) links: Vec<(String, Oid)>,
+    /// The symlinks that lead nowhere, and that no manifest needs.
+    pub(super) passed_over: Vec<TreeProblem>,
 }
 
-/// Lists the manifests below a path; if the path is a file, that file.
-pub(super) fn list(git: &Git, root: Oid, path: &str, limits: &Limits) -> Result<Listing, Failure> {
-    let mut walk = Walk { git, root, limits, entries: 0, files: Vec::new(), links: Vec::new() };
-    let absent = || TreeProblem::PathNotFound { path: path.to_owned() };
-    let found = walk.locate("", path)?.ok_or_else(absent)?;
-    match found.kind {
-        Kind::Folder => walk.folder(path, &found, &mut Vec::new())?,
-        Kind::File => walk.files.push((path.to_owned(), found.id)),
+/// Lists the manifests below a path; if the path is a file, that file. Files and folders whose names
+/// begin with a dot are passed over. What it takes is charged to the account of the render.
+pub(super) fn list(
+    git: &Git,
+    root: Oid,
+    path: &str,
+    account: &Account,
+) -> Result<Listing, Failure> {
+    let mut walk = Walk::new(git, account);
+    let root = Rc::new(Place { path: String::new(), id: root, above: None });
+    let found = match walk.locate(&root, path, 0)? {
+        Located::Found(found) => found,
+        Located::Nothing | Located::Outside => {
+            return Err(TreeProblem::PathNotFound { path: path.to_owned() }.into());
+        }
+        Located::Nowhere(problem) => return Err(problem.into()),
+    };
+    match &found {
+        Found::Folder(place) => walk.folder(path, place, &mut Vec::new())?,
+        Found::File(id) => walk.files.push((path.to_owned(), *id)),
     }
     walk.files.sort();
-    Ok(Listing { id: found.id, files: walk.files, links: walk.links })
+    let Walk { files, links, passed_over, .. } = walk;
+    Ok(Listing { id: found.id(), files, links, passed_over })
+}
+
+/// A folder: its path without symlinks, and the folder that it is in.
+struct Place {
+    path: String,
+    id: Oid,
+    above: Option<Rc<Place>>,
 }
 
 /// What is at a path, symlinks followed.
-struct Found {
-    /// The path without symlinks.
-    path: String,
-    kind: Kind,
-    id: Oid,
+#[derive(Clone)]
+enum Found {
+    Folder(Rc<Place>),
+    File(Oid),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Folder,
-    File,
+impl Found {
+    fn id(&self) -> Oid {
+        match self {
+            Self::Folder(place) => place.id,
+            Self::File(id) => *id,
+        }
+    }
+}
+
+/// What comes of looking for a path.
+#[derive(Clone)]
+enum Located {
+    Found(Found),
+    /// It is not there.
+    Nothing,
+    /// It is above the root.
+    Outside,
+    /// A symlink on the way is of no use.
+    Nowhere(TreeProblem),
 }
 
 /// What an entry of a tree is, by its mode.
+#[derive(Clone, Copy)]
 enum Entry {
     Folder,
     File,
@@ -119,165 +136,257 @@ fn entry_of(mode: i32) -> Entry {
 
 struct Walk<'g> {
     git: &'g Git,
-    root: Oid,
-    limits: &'g Limits,
-    entries: usize,
+    account: &'g Account,
     files: Vec<(String, Oid)>,
     links: Vec<(String, Oid)>,
+    passed_over: Vec<TreeProblem>,
+    /// What symlinks lead to, by their true path, so that none is followed twice.
+    resolved: HashMap<String, Located>,
 }
 
-impl Walk<'_> {
-    /// Gathers what is in a folder. `shown` is its path with symlinks as they are written;
-    /// `above` are the true paths of the folders around it.
+impl<'g> Walk<'g> {
+    fn new(git: &'g Git, account: &'g Account) -> Self {
+        Self {
+            git,
+            account,
+            files: Vec::new(),
+            links: Vec::new(),
+            passed_over: Vec::new(),
+            resolved: HashMap::new(),
+        }
+    }
+
+    /// Gathers what is in a folder. `shown` is its path with symlinks as they are written; `above`
+    /// are the folders around it.
     fn folder(
         &mut self,
         shown: &str,
-        folder: &Found,
-        above: &mut Vec<String>,
+        folder: &Rc<Place>,
+        above: &mut Vec<Rc<Place>>,
     ) -> Result<(), Failure> {
-        if above.contains(&folder.path) {
-            return Err(TreeProblem::SymlinkLoop { path: shown.to_owned() }.into());
+        if above.iter().any(|place| place.path == folder.path) {
+            return self.pass_over(TreeProblem::SymlinkLoop { path: shown.to_owned() });
         }
-        check("folders deep", above.len(), self.limits.depth, shown)?;
-        above.push(folder.path.clone());
-        for entry in &self.git.find_tree(folder.id)? {
-            self.entries += 1;
-            check("entries", self.entries, self.limits.entries, shown)?;
+        let refused = |refusal| too_much(shown, refusal);
+        self.account.hold(Bound::Folders, above.len()).map_err(refused)?;
+        above.push(folder.clone());
+        let (tree, bytes) = self.tree(folder.id, shown)?;
+        self.account.charge(Bound::Entries, tree.len()).map_err(refused)?;
+        for entry in &tree {
             let kind = entry_of(entry.filemode_raw());
             let manifest = is_manifest(entry.name_bytes());
-            if matches!(kind, Entry::Submodule) || matches!(kind, Entry::File) && !manifest {
+            if entry.name_bytes().starts_with(b".")
+                || matches!(kind, Entry::Submodule)
+                || matches!(kind, Entry::File) && !manifest
+            {
                 continue;
             }
             let name = String::from_utf8_lossy(entry.name_bytes());
-            let path = joined(shown, &name);
+            let path = joined(shown, &name)?;
             if entry.name().is_err() {
                 return Err(TreeProblem::NotUtf8 { path }.into());
             }
             let found = match kind {
-                Entry::Link => self.follow(folder, &path, &name)?,
-                Entry::Folder => {
-                    let kind = Kind::Folder;
-                    Found { path: joined(&folder.path, &name), kind, id: entry.id() }
-                }
-                Entry::File | Entry::Submodule => {
-                    Found { path: String::new(), kind: Kind::File, id: entry.id() }
-                }
+                Entry::File | Entry::Submodule => Found::File(entry.id()),
+                Entry::Folder => Found::Folder(below(folder, &name, entry.id())?),
+                Entry::Link => match self.follow(folder, &path, &name, entry.id())? {
+                    Some(found) => found,
+                    None => continue,
+                },
             };
-            match found.kind {
-                Kind::Folder => self.folder(&path, &found, above)?,
-                Kind::File if manifest => {
-                    self.files.push((path, found.id));
-                    check("manifests", self.files.len(), self.limits.files, shown)?;
+            match found {
+                Found::Folder(place) => self.folder(&path, &place, above)?,
+                Found::File(id) if manifest => {
+                    self.account.charge(Bound::Files, 1).map_err(refused)?;
+                    self.listed(&path)?;
+                    self.files.push((path, id));
                 }
-                Kind::File => {}
+                Found::File(_) => {}
             }
         }
+        self.account.give_back(Bound::Memory, bytes);
         above.pop();
         Ok(())
     }
 
-    /// What a symlink in a folder leads to. One that leads to nothing is an error: what it was
-    /// meant to bring would count as deleted.
-    fn follow(&mut self, folder: &Found, shown: &str, name: &str) -> Result<Found, Failure> {
-        let Some(found) = self.locate(&folder.path, name)? else {
-            let target = self.target(folder.id, name)?;
-            return Err(TreeProblem::SymlinkDangles { path: shown.to_owned(), target }.into());
+    /// What a symlink in a folder leads to; none if it may be passed over. One that a manifest needs
+    /// must lead somewhere: what it was meant to bring would count as deleted.
+    fn follow(
+        &mut self,
+        folder: &Rc<Place>,
+        shown: &str,
+        name: &str,
+        id: Oid,
+    ) -> Result<Option<Found>, Failure> {
+        let problem = match self.link(folder, name, id, 1)? {
+            Located::Found(found) => {
+                self.listed(shown)?;
+                self.links.push((shown.to_owned(), found.id()));
+                return Ok(Some(found));
+            }
+            Located::Nothing | Located::Outside => {
+                let target = self.target(shown, id)?;
+                TreeProblem::SymlinkDangles { path: shown.to_owned(), target }
+            }
+            Located::Nowhere(problem) => problem,
         };
-        self.links.push((shown.to_owned(), found.id));
-        Ok(found)
+        // A name without an extension may have been a folder of manifests.
+        let may_be_folder = !name.contains('.');
+        let needed = match problem {
+            TreeProblem::SymlinkDangles { .. } => may_be_folder || is_manifest(name.as_bytes()),
+            _ => is_manifest(name.as_bytes()),
+        };
+        if needed { Err(problem.into()) } else { self.pass_over(problem).map(|()| None) }
     }
 
-    /// Finds what is at a path that begins in a folder (a true path), following symlinks.
-    fn locate(&self, from: &str, path: &str) -> Result<Option<Found>, Failure> {
-        let mut stack = vec![(String::new(), self.root)];
-        let mut steps: VecDeque<String> =
-            from.split('/').chain(path.split('/')).map(str::to_owned).collect();
-        let mut last_link: Option<(String, String)> = None;
-        let mut links = 0;
-        while let Some(step) = steps.pop_front() {
-            let Some((here, tree)) = stack.last().cloned() else { return Ok(None) };
-            match step.as_str() {
-                "" | "." => continue,
-                ".." if stack.len() == 1 => {
-                    return match last_link {
-                        Some((path, target)) => {
-                            Err(TreeProblem::SymlinkLeaves { path, target }.into())
-                        }
-                        None => Ok(None),
-                    };
+    fn pass_over(&mut self, problem: TreeProblem) -> Result<(), Failure> {
+        self.listed(&problem.to_string())?;
+        self.passed_over.push(problem);
+        Ok(())
+    }
+
+    /// Finds what is at a path that begins in a folder, following symlinks; `links` of them led
+    /// here.
+    fn locate(&mut self, from: &Rc<Place>, path: &str, links: usize) -> Result<Located, Failure> {
+        let mut here = from.clone();
+        let mut steps = path.split('/').filter(|step| !matches!(*step, "" | ".")).peekable();
+        while let Some(step) = steps.next() {
+            self.account.charge(Bound::Steps, 1).map_err(|refusal| too_much(path, refusal))?;
+            if step == ".." {
+                match here.above.clone() {
+                    Some(above) => here = above,
+                    None => return Ok(Located::Outside),
                 }
-                ".." => {
-                    stack.pop();
-                    continue;
-                }
-                _ => {}
+                continue;
             }
-            let tree = self.git.find_tree(tree)?;
-            let Some(entry) = tree.get_name_bytes(step.as_bytes()) else { return Ok(None) };
-            let path = joined(&here, &step);
-            match entry_of(entry.filemode_raw()) {
-                Entry::Folder => stack.push((path, entry.id())),
-                Entry::File if steps.iter().all(|step| matches!(step.as_str(), "" | ".")) => {
-                    return Ok(Some(Found { path, kind: Kind::File, id: entry.id() }));
-                }
-                Entry::File | Entry::Submodule => return Ok(None),
-                Entry::Link => {
-                    links += 1;
-                    if links > LINKS_MAX {
-                        return Err(TreeProblem::SymlinkLoop { path }.into());
-                    }
-                    let target = self.target(tree.id(), &step)?;
-                    if target.starts_with('/') {
-                        return Err(TreeProblem::SymlinkLeaves { path, target }.into());
-                    }
-                    for step in target.rsplit('/') {
-                        steps.push_front(step.to_owned());
-                    }
-                    last_link = Some((path, target));
-                }
-            }
+            let (tree, bytes) = self.tree(here.id, &here.path)?;
+            let entry = tree
+                .get_name_bytes(step.as_bytes())
+                .map(|entry| (entry_of(entry.filemode_raw()), entry.id()));
+            drop(tree);
+            self.account.give_back(Bound::Memory, bytes);
+            let found = match entry {
+                None | Some((Entry::Submodule, _)) => return Ok(Located::Nothing),
+                Some((Entry::Folder, id)) => Found::Folder(below(&here, step, id)?),
+                Some((Entry::File, id)) => Found::File(id),
+                Some((Entry::Link, id)) => match self.link(&here, step, id, links + 1)? {
+                    Located::Found(found) => found,
+                    nowhere => return Ok(nowhere),
+                },
+            };
+            here = match found {
+                Found::Folder(place) => place,
+                Found::File(_) if steps.peek().is_some() => return Ok(Located::Nothing),
+                file @ Found::File(_) => return Ok(Located::Found(file)),
+            };
         }
-        Ok(stack.pop().map(|(path, id)| Found { path, kind: Kind::Folder, id }))
+        Ok(Located::Found(Found::Folder(here)))
+    }
+
+    /// What a symlink in a folder leads to.
+    fn link(
+        &mut self,
+        folder: &Rc<Place>,
+        name: &str,
+        id: Oid,
+        links: usize,
+    ) -> Result<Located, Failure> {
+        let path = joined(&folder.path, name)?;
+        if let Some(located) = self.resolved.get(&path) {
+            return Ok(located.clone());
+        }
+        if links > LINKS_MAX {
+            return Ok(Located::Nowhere(TreeProblem::SymlinkLoop { path }));
+        }
+        let target = self.target(&path, id)?;
+        let located = if target.starts_with('/') {
+            Located::Nowhere(TreeProblem::SymlinkLeaves { path: path.clone(), target })
+        } else {
+            match self.locate(folder, &target, links)? {
+                Located::Outside => {
+                    Located::Nowhere(TreeProblem::SymlinkLeaves { path: path.clone(), target })
+                }
+                other => other,
+            }
+        };
+        // One that is too far down this way may be near enough by another.
+        if !matches!(located, Located::Nowhere(TreeProblem::SymlinkLoop { .. })) {
+            self.listed(&path)?;
+            self.resolved.insert(path, located.clone());
+        }
+        Ok(located)
     }
 
     /// The text of a symlink.
-    fn target(&self, tree: Oid, name: &str) -> Result<String, Failure> {
-        let tree = self.git.find_tree(tree)?;
-        let Some(entry) = tree.get_name_bytes(name.as_bytes()) else { return Ok(String::new()) };
-        let bytes = self.git.odb()?.read_header(entry.id())?.0;
-        check("bytes in the target of a symlink", bytes, TARGET_BYTES_MAX, name)?;
-        let blob = self.git.find_blob(entry.id())?;
-        Ok(String::from_utf8_lossy(blob.content()).into_owned())
+    fn target(&self, path: &str, id: Oid) -> Result<String, Failure> {
+        let bytes = self.git.odb()?.read_header(id)?.0;
+        if bytes > PATH_BYTES_MAX {
+            return Err(too_long(path));
+        }
+        self.unpack(bytes, path)?;
+        Ok(String::from_utf8_lossy(self.git.find_blob(id)?.content()).into_owned())
+    }
+
+    /// A folder as Git has it, and the bytes of memory that were charged for it.
+    fn tree(&self, id: Oid, path: &str) -> Result<(Tree<'g>, usize), Failure> {
+        let bytes = self.git.odb()?.read_header(id)?.0;
+        let refused = |refusal| too_much(path, refusal);
+        self.account.hold(Bound::FolderBytes, bytes).map_err(refused)?;
+        self.unpack(bytes, path)?;
+        // The list of its entries beside its bytes is no longer than they are.
+        let memory = 2 * bytes;
+        self.account.charge(Bound::Memory, memory).map_err(refused)?;
+        Ok((self.git.find_tree(id)?, memory))
+    }
+
+    fn unpack(&self, bytes: usize, path: &str) -> Result<(), Failure> {
+        let charged = self.account.charge(Bound::Unpacked, bytes);
+        charged.map_err(|refusal| too_much(path, refusal))
+    }
+
+    fn listed(&self, path: &str) -> Result<(), Failure> {
+        let charged = self.account.charge(Bound::Paths, LISTED_BYTES + path.len());
+        charged.map_err(|refusal| too_much(path, refusal))
     }
 }
 
-/// Reads a manifest, within the limits; `read` are the bytes of those before.
-pub(super) fn read(
-    git: &Git,
-    path: &str,
-    id: Oid,
-    read: usize,
-    limits: &Limits,
-) -> Result<Vec<u8>, Failure> {
+/// A folder in a folder.
+fn below(folder: &Rc<Place>, name: &str, id: Oid) -> Result<Rc<Place>, Failure> {
+    let path = joined(&folder.path, name)?;
+    Ok(Rc::new(Place { path, id, above: Some(folder.clone()) }))
+}
+
+/// Reads a manifest, within what the account has to give.
+pub(super) fn read(git: &Git, path: &str, id: Oid, account: &Account) -> Result<Vec<u8>, Failure> {
     // The size is looked at first, so that nothing is unpacked that would not be taken.
-    let bytes = git.odb()?.read_header(id)?.0;
-    check("bytes in one file", bytes, limits.file_bytes, path)?;
-    check("bytes in all files", read.saturating_add(bytes), limits.total_bytes, path)?;
+    let bytes = match git.odb()?.read_header(id) {
+        Ok((bytes, _)) => bytes,
+        Err(error) => left_out(git, id).ok_or(error)?,
+    };
+    account
+        .hold(Bound::FileBytes, bytes)
+        .and_then(|()| account.charge(Bound::Bytes, bytes))
+        .and_then(|()| account.charge(Bound::Unpacked, bytes))
+        .map_err(|refusal| too_much(path, refusal))?;
     Ok(git.find_blob(id)?.content().to_vec())
 }
 
-fn check(bound: &'static str, value: usize, limit: usize, path: &str) -> Result<(), TreeProblem> {
-    if value > limit {
-        Err(TreeProblem::TooLarge { path: path.to_owned(), bound, limit })
-    } else {
-        Ok(())
-    }
+fn too_much(path: &str, refusal: Refusal) -> Failure {
+    TreeProblem::TooMuch { path: path.to_owned(), refusal }.into()
 }
 
 fn is_manifest(name: &[u8]) -> bool {
     EXTENSIONS.iter().any(|extension| name.ends_with(extension.as_bytes()))
 }
 
-fn joined(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+fn joined(folder: &str, name: &str) -> Result<String, Failure> {
+    if folder.len() + name.len() > PATH_BYTES_MAX {
+        return Err(too_long(if folder.is_empty() { name } else { folder }));
+    }
+    Ok(if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") })
+}
+
+fn too_long(path: &str) -> Failure {
+    let path = path.chars().take(SHOWN_CHARACTERS_MAX).collect();
+    TreeProblem::TooLong { path, limit: PATH_BYTES_MAX }.into()
 }

@@ -69,6 +69,11 @@ pub(super) fn candidates(revision: &Revision) -> Vec<String> {
 }
 
 impl Plan {
+    /// The objects that are wanted.
+    pub(super) fn ids(&self) -> Vec<Oid> {
+        self.update.values().chain(&self.commits).copied().collect()
+    }
+
     /// What to ask the server for, in the form of refspecs.
     pub(super) fn refspecs(&self) -> Vec<String> {
         let mut specs: Vec<_> = self.commits.iter().map(|id| format!("{id}:{PINS}{id}")).collect();

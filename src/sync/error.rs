@@ -11,6 +11,7 @@ use crate::domain::sync::{Failure, FailureCause, Phase};
 use crate::render::RenderError;
 use crate::source::error::SourceError;
 use crate::store::error::StoreError;
+use crate::sync::render::RENDER_TIME_MAX;
 
 /// A sync failed, or was stopped.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,15 @@ pub enum SyncError {
     /// Files are not manifests.
     #[error("{} cannot be read as manifests", count(.0.len(), "place"))]
     Render(Vec<RenderError>),
+    /// Reading the files takes too long.
+    #[error(
+        "the manifests of path `{path}` were not read within {} s; split the application",
+        RENDER_TIME_MAX.as_secs()
+    )]
+    RenderTime {
+        /// The path.
+        path: String,
+    },
     /// Manifests cannot be applied as they are.
     #[error("{} cannot be applied as they are", count(.0.len(), "object"))]
     Manifests(Vec<ManifestError>),
@@ -105,6 +115,7 @@ impl SyncError {
             Self::Objects { cause, .. } => *cause,
             Self::Cluster { source, .. } => source.cause(),
             Self::Source(_)
+            | Self::RenderTime { .. }
             | Self::NotEstablished { .. }
             | Self::Panicked
             | Self::Store(_)

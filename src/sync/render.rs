@@ -2,19 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::config::Application;
+use crate::domain::account::{Limits, Waiter};
 use crate::domain::commit::CommitId;
 use crate::domain::manifest::{Desired, Manifest, Origin};
 use crate::domain::object::{GroupVersionKind, ObjectKey};
 use crate::domain::resolve;
 use crate::domain::sync::Phase;
-use crate::render::{Limits, plain};
+use crate::render::plain;
 use crate::sync::error::SyncError;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
+
+/// Longest time that reading the manifests of an application may take: hundred times what the
+/// largest known ones do.
+pub(super) const RENDER_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// Reads the application's path at a commit.
 pub(super) async fn render(
@@ -25,18 +31,28 @@ pub(super) async fn render(
     record.time(Phase::Render, objects(scene, commit)).await
 }
 
-/// The manifests of any application of the same repository.
+/// The manifests of any application of the same repository. All that it takes, from the trees of the
+/// commit to the last value, is charged to one account.
 pub(super) async fn manifests(
     scene: &Scene<'_>,
     application: &Application,
     commit: &CommitId,
 ) -> Result<Vec<Manifest>, SyncError> {
-    let files = scene.context.source.read(&scene.repository, commit, &application.path).await?;
-    // Parsing is work for a core, not for the tasks that wait.
-    let rendered = tokio::task::spawn_blocking(move || plain::render(&files, &Limits::default()));
-    match rendered.await {
-        Ok(manifests) => manifests.map_err(SyncError::Render),
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    let waiter = Waiter::new(Limits::default());
+    let read = async {
+        let source = &scene.context.source;
+        let files =
+            source.read(&scene.repository, commit, &application.path, waiter.account()).await?;
+        let account = waiter.account().clone();
+        // Parsing is work for a core, not for the tasks that wait.
+        match tokio::task::spawn_blocking(move || plain::render(files, &account)).await {
+            Ok(manifests) => manifests.map_err(SyncError::Render),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    };
+    match tokio::time::timeout(RENDER_TIME_MAX, read).await {
+        Ok(manifests) => manifests,
+        Err(_) => Err(SyncError::RenderTime { path: application.path.clone() }),
     }
 }
 

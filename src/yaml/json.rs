@@ -1,96 +1,98 @@
 //! JSON proper, for what is valid there and not in YAML: pairs of surrogates in a text, several
 //! values in a row. kubectl tries JSON for whatever begins with a bracket, too.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
+use std::mem::size_of;
+use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::domain::account::{Account, Bound, Refusal};
+use crate::yaml::mapping::ENTRY_BYTES;
 use crate::yaml::scalar::Scalar;
 use crate::yaml::split::Chunk;
-use crate::yaml::{Content, Entry, Limits, Node};
+use crate::yaml::{Content, Entry, Node, YamlError, refused};
 
-/// The values of a text that is JSON within the limits, else none. Each node has the line on which
-/// the value that it is part of begins.
-pub(super) fn read(chunk: Chunk<'_>, limits: &Limits) -> Option<Vec<Node>> {
-    if !chunk.text.trim_start().starts_with(['{', '[']) {
-        return None;
-    }
+/// Whether a text begins as JSON does for kubectl.
+pub(super) fn is_likely(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
+/// The values of a text that is JSON, else none. Each node has the line on which the value that it
+/// is part of begins. An error only if the account has no more to give.
+pub(super) fn read(chunk: Chunk<'_>, account: &Account) -> Result<Option<Vec<Node>>, YamlError> {
     let mut roots = Vec::new();
-    let mut nodes = 0;
-    let mut stream = serde_json::Deserializer::from_str(chunk.text).into_iter::<Strict>();
+    let mut line = chunk.lines_before + 1;
+    let mut rest = chunk.text;
     loop {
-        let rest = &chunk.text[stream.byte_offset()..];
-        let start = chunk.text.len() - rest.trim_start().len();
-        let line = chunk.lines_before + 1 + chunk.text[..start].matches('\n').count();
-        let Some(value) = stream.next() else { break };
-        let root = value.ok()?.0;
-        nodes += count(&root, limits.depth)?;
-        if nodes > limits.nodes {
-            return None;
+        let value = rest.trim_start();
+        line += rest[..rest.len() - value.len()].matches('\n').count();
+        if value.is_empty() {
+            return Ok(Some(roots));
         }
-        roots.push(at(root, line));
-    }
-    Some(roots)
-}
-
-/// The nodes of a value that is nested no deeper than `depth`.
-fn count(node: &Node, depth: usize) -> Option<usize> {
-    let mut nodes = 1;
-    match &node.content {
-        Content::Scalar(_) => {}
-        Content::Sequence(items) => {
-            let below = depth.checked_sub(1)?;
-            for item in items {
-                nodes += count(item, below)?;
-            }
+        let refusal = Cell::new(None);
+        let mut json = serde_json::Deserializer::from_str(value);
+        let seed = Value { line, depth: 0, account, refusal: &refusal };
+        match seed.deserialize(&mut json) {
+            Ok(content) => roots.push(Node { line, content }),
+            Err(_) => return refusal.take().map_or(Ok(None), |r| Err(refused(line, &r))),
         }
-        Content::Mapping(entries) => {
-            let below = depth.checked_sub(1)?;
-            for entry in entries {
-                nodes += count(&entry.value, below)?;
-            }
-        }
-    }
-    Some(nodes)
-}
-
-fn at(mut node: Node, line: usize) -> Node {
-    node.line = line;
-    node.content = match node.content {
-        Content::Sequence(items) => {
-            Content::Sequence(items.into_iter().map(|item| at(item, line)).collect())
-        }
-        Content::Mapping(entries) => Content::Mapping(
-            entries
-                .into_iter()
-                .map(|entry| Entry { line, value: at(entry.value, line), ..entry })
-                .collect(),
-        ),
-        scalar @ Content::Scalar(_) => scalar,
-    };
-    node
-}
-
-/// A node without lines, in which no key is set twice.
-struct Strict(Node);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let content = deserializer.deserialize_any(ContentVisitor)?;
-        Ok(Self(Node { line: 0, content }))
+        let end = json.into_iter::<IgnoredAny>().byte_offset();
+        line += value[..end].matches('\n').count();
+        rest = &value[end..];
     }
 }
 
-struct ContentVisitor;
+/// Reads a value that stands so deep. What it takes is charged first; no key may be set twice.
+#[derive(Clone, Copy)]
+struct Value<'a> {
+    line: usize,
+    depth: usize,
+    account: &'a Account,
+    /// Why the account refused, which an error of the deserializer cannot tell.
+    refusal: &'a Cell<Option<Refusal>>,
+}
 
-impl ContentVisitor {
-    fn scalar<E: Error>(scalar: Scalar) -> Result<Content, E> {
+impl Value<'_> {
+    fn charge<E: Error>(&self, bytes: usize) -> Result<(), E> {
+        let charged = self
+            .account
+            .charge(Bound::Values, 1)
+            .and_then(|()| self.account.charge(Bound::Memory, size_of::<Node>() + bytes));
+        self.noted(charged)
+    }
+
+    /// The same for what is in this value.
+    fn below<E: Error>(self) -> Result<Self, E> {
+        let depth = self.depth + 1;
+        self.noted(self.account.hold(Bound::Depth, depth))?;
+        Ok(Self { depth, ..self })
+    }
+
+    fn noted<E: Error>(&self, result: Result<(), Refusal>) -> Result<(), E> {
+        result.map_err(|refusal| {
+            self.refusal.set(Some(refusal));
+            E::custom(refusal)
+        })
+    }
+
+    fn scalar<E: Error>(&self, scalar: Scalar) -> Result<Content, E> {
+        self.charge(0)?;
         scalar.into_json().map(Content::Scalar).map_err(E::custom)
     }
 }
 
-impl<'de> Visitor<'de> for ContentVisitor {
+impl<'de> DeserializeSeed<'de> for Value<'_> {
+    type Value = Content;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Content, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value<'_> {
     type Value = Content;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,57 +100,67 @@ impl<'de> Visitor<'de> for ContentVisitor {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Content, E> {
-        Self::scalar(Scalar::Null)
+        self.scalar(Scalar::Null)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Content, E> {
-        Self::scalar(Scalar::Bool(value))
+        self.scalar(Scalar::Bool(value))
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Content, E> {
-        Self::scalar(Scalar::Int(value))
+        self.scalar(Scalar::Int(value))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Content, E> {
-        Self::scalar(Scalar::Uint(value))
+        self.scalar(Scalar::Uint(value))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Content, E> {
-        Self::scalar(Scalar::Float(value))
+        self.scalar(Scalar::Float(value))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Content, E> {
-        Self::scalar(Scalar::Text(value.to_owned()))
+        self.charge(value.len())?;
+        Ok(Content::Scalar(value.into()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Content, A::Error> {
+        self.charge(size_of::<Vec<Node>>())?;
+        let below = self.below()?;
         let mut nodes = Vec::new();
-        while let Some(Strict(node)) = items.next_element()? {
-            nodes.push(node);
+        while let Some(content) = items.next_element_seed(below)? {
+            nodes.push(Node { line: self.line, content });
         }
-        Ok(Content::Sequence(nodes))
+        nodes.shrink_to_fit();
+        Ok(Content::Sequence(Arc::new(nodes)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content, A::Error> {
+        self.charge(size_of::<Vec<Entry>>())?;
+        let below = self.below()?;
         let mut entries = Vec::new();
         let mut keys = HashSet::new();
-        while let Some((key, Strict(value))) = map.next_entry::<String, Strict>()? {
+        while let Some(key) = map.next_key::<String>()? {
+            self.charge(ENTRY_BYTES + 2 * key.len())?;
             if !keys.insert(key.clone()) {
                 return Err(A::Error::custom("duplicate key"));
             }
-            entries.push(Entry { key, line: 0, value });
+            let content = map.next_value_seed(below)?;
+            entries.push(Entry { key, line: self.line, value: Node { line: self.line, content } });
         }
-        Ok(Content::Mapping(entries))
+        entries.shrink_to_fit();
+        Ok(Content::Mapping(Arc::new(entries)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::Limits;
 
     fn lines(text: &str) -> Option<Vec<(usize, String)>> {
-        let limits = Limits { depth: 3, nodes: 8, ..Limits::default() };
-        let nodes = read(Chunk { lines_before: 10, text }, &limits)?;
+        let account = Account::new(Limits { depth: 3, values: 8, ..Limits::default() });
+        let nodes = read(Chunk { lines_before: 10, text }, &account).ok()??;
         Some(nodes.into_iter().map(|n| (n.line, n.to_json().to_string())).collect())
     }
 

@@ -1,13 +1,15 @@
-//! Makes nodes of one document's events: anchors, merge keys, duplicates, bounds.
+//! Makes nodes of one document's tokens. Whatever becomes a node is charged to the account first.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::mem::{replace, size_of};
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag as WrittenTag};
-
+use crate::domain::account::{Account, Bound};
+use crate::yaml::mapping::Key;
 use crate::yaml::scalar::{Scalar, Tag, resolve};
+use crate::yaml::scan::{Placed, Scanner, Token};
 use crate::yaml::split::Chunk;
-use crate::yaml::{Content, Entry, Limits, Node, YamlError};
+use crate::yaml::{Content, Entry, Node, YamlError, error, refused, shown};
 
 /// Prefix of YAML's own tags.
 const CORE: &str = "tag:yaml.org,2002:";
@@ -15,288 +17,308 @@ const CORE: &str = "tag:yaml.org,2002:";
 const MERGE: &str = "<<";
 
 /// Reads one document; none if it is empty or null.
-pub(super) fn load(chunk: Chunk<'_>, limits: &Limits) -> Result<Option<Node>, YamlError> {
+pub(super) fn load(chunk: Chunk<'_>, account: &Account) -> Result<Option<Node>, YamlError> {
     let mut loader = Loader {
-        parser: Parser::new_from_str(chunk.text),
-        lines_before: chunk.lines_before,
-        limits,
+        scanner: Scanner::new(chunk.text, chunk.lines_before),
+        account,
+        handles: HashMap::from([("!", "!".to_owned()), ("!!", CORE.to_owned())]),
         anchors: HashMap::new(),
-        used: Size::default(),
         depth: 0,
+        deepest: 0,
     };
     let root = loader.document()?;
     Ok(root.filter(|node| node.content != Content::Scalar(serde_json::Value::Null)))
 }
 
-struct Loader<'a> {
-    parser: Parser<'a, StrInput<'a>>,
-    lines_before: usize,
-    limits: &'a Limits,
-    anchors: HashMap<usize, Anchored>,
-    /// What the nodes so far amount to, aliases expanded.
-    used: Size,
-    depth: usize,
+/// Reads the nodes of a document.
+pub(super) struct Loader<'a> {
+    pub(super) scanner: Scanner<'a>,
+    pub(super) account: &'a Account,
+    /// What the handles of tags stand for.
+    handles: HashMap<&'a str, String>,
+    /// None while the node is being read.
+    anchors: HashMap<&'a str, Option<Anchored>>,
+    pub(super) depth: usize,
+    /// Deepest level of the node at hand so far.
+    deepest: usize,
 }
 
-/// A node that an alias can name.
+/// A node that an alias can name; its lists and mappings are shared.
 struct Anchored {
     node: Node,
-    size: Size,
+    /// What it counts for, with all that is below it.
+    values: usize,
     /// Levels below it.
     depth: usize,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Size {
-    nodes: usize,
-    /// Bytes of text; what aliases repeat is bounded by the longest file.
-    bytes: usize,
-    /// Deepest level that was reached.
-    depth: usize,
+/// What may stand before a value.
+#[derive(Default)]
+pub(super) struct Properties<'a> {
+    anchor: Option<&'a str>,
+    /// A tag in full.
+    tag: Option<String>,
 }
 
-/// A key as written, or the sign that mappings are merged in.
-enum Key {
-    Text(String),
-    Merge,
+impl Properties<'_> {
+    fn are_none(&self) -> bool {
+        self.anchor.is_none() && self.tag.is_none()
+    }
 }
 
 impl<'a> Loader<'a> {
     fn document(&mut self) -> Result<Option<Node>, YamlError> {
+        if matches!(self.peek()?, Token::End) {
+            return Ok(None);
+        }
+        if self.directives()? {
+            self.expect(&Token::DocumentStart, "`---` is expected here")?;
+            if matches!(self.peek()?, Token::DocumentStart | Token::DocumentEnd | Token::End) {
+                return self.end().map(|()| None);
+            }
+        }
+        let root = self.node(true, false)?;
+        self.end()?;
+        Ok(Some(root))
+    }
+
+    /// Reads the directives; whether `---` must follow, or is there.
+    fn directives(&mut self) -> Result<bool, YamlError> {
+        let (mut version, mut handles) = (false, Vec::new());
         loop {
-            match self.next()? {
-                (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
-                (Event::StreamEnd, _) => return Ok(None),
-                (event, line) => {
-                    let root = self.node(event, line)?;
-                    self.end()?;
-                    return Ok(Some(root));
+            match self.peek()? {
+                Token::Version if !version => {
+                    version = true;
+                    self.take()?;
                 }
+                Token::Handle { handle, .. } if !handles.contains(handle) => {
+                    if let Placed { token: Token::Handle { handle, prefix }, .. } = self.take()? {
+                        handles.push(handle);
+                        self.handles.insert(handle, prefix);
+                    }
+                }
+                Token::Version | Token::Handle { .. } => {
+                    return self.refuse("the same directive stands here twice");
+                }
+                Token::DocumentStart => return Ok(true),
+                _ => return Ok(version || !handles.is_empty()),
             }
         }
     }
 
-    /// A second document can only follow `...` here, and kubectl would drop it in silence.
+    /// What stands behind a document that is over, or behind `...`, kubectl would drop in silence,
+    /// whatever it is.
     fn end(&mut self) -> Result<(), YamlError> {
+        let parted = |line| error(line, "documents must be parted by a line `---`");
         loop {
-            match self.next()? {
-                (Event::DocumentEnd | Event::Nothing, _) => {}
-                (Event::StreamEnd, _) => return Ok(()),
-                (_, line) => {
-                    return Err(error(line, "documents must be parted by a line `---`"));
-                }
+            match self.scanner.take().map_err(|error| parted(error.line))? {
+                Placed { token: Token::DocumentEnd, .. } => {}
+                Placed { token: Token::End, .. } => return Ok(()),
+                Placed { line, .. } => return Err(parted(line)),
             }
         }
     }
 
-    fn next(&mut self) -> Result<(Event<'a>, usize), YamlError> {
-        let (event, span): (Event<'a>, Span) = match self.parser.next_event() {
-            Some(Ok(next)) => next,
-            Some(Err(problem)) => return Err(self.scan_error(&problem)),
-            None => (Event::StreamEnd, Span::default()),
-        };
-        Ok((event, self.lines_before + span.start.line()))
-    }
-
-    fn scan_error(&self, problem: &ScanError) -> YamlError {
-        error(self.lines_before + problem.marker().line(), problem.info())
-    }
-
-    fn node(&mut self, event: Event<'a>, line: usize) -> Result<Node, YamlError> {
-        let before = self.used;
-        self.used.depth = self.depth;
-        let (content, anchor) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                self.count(Size { nodes: 1, bytes: text.len(), depth: self.depth }, line)?;
-                let value = scalar(&text, style, tag.as_deref())
-                    .and_then(Scalar::into_json)
-                    .map_err(|message| error(line, message))?;
-                (Content::Scalar(value), anchor)
-            }
-            Event::SequenceStart(anchor, _) => (Content::Sequence(self.sequence(line)?), anchor),
-            Event::MappingStart(anchor, _) => (Content::Mapping(self.mapping(line)?), anchor),
-            Event::Alias(anchor) => return self.alias(anchor, line),
-            _ => return Err(error(line, "a value is expected here")),
+    /// A value. `block` says that lists and mappings may be told by their indentation, `indentless`
+    /// that a list may stand in the column of its key.
+    pub(super) fn node(&mut self, block: bool, indentless: bool) -> Result<Node, YamlError> {
+        if let Token::Alias(name) = *self.peek()? {
+            let line = self.take()?.line;
+            return self.alias(name, line);
+        }
+        let properties = self.properties()?;
+        let before = self.account.taken(Bound::Values);
+        let outer = replace(&mut self.deepest, self.depth);
+        let line = self.scanner.peek()?.line;
+        let content = match self.peek()? {
+            Token::Text { .. } => self.text(&properties)?,
+            Token::BracketOpen => self.list(Self::bracket_items)?,
+            Token::BraceOpen => self.map(Self::brace_entries)?,
+            Token::Item if indentless => self.list(Self::items_in_the_column_of_a_key)?,
+            Token::SequenceStart if block => self.list(Self::block_items)?,
+            Token::MappingStart if block => self.map(Self::block_entries)?,
+            _ if !properties.are_none() => self.scalar(&properties, "", true, line)?,
+            _ => return self.refuse("a value is expected here"),
         };
         let node = Node { line, content };
-        if anchor != 0 {
-            let size = Size {
-                nodes: self.used.nodes - before.nodes,
-                bytes: self.used.bytes - before.bytes,
-                depth: 0,
-            };
-            let depth = self.used.depth - self.depth;
-            self.anchors.insert(anchor, Anchored { node: node.clone(), size, depth });
+        if let Some(name) = properties.anchor {
+            self.remember(name, &node, before)?;
         }
-        self.used.depth = self.used.depth.max(before.depth);
+        self.deepest = self.deepest.max(outer);
         Ok(node)
     }
 
-    fn sequence(&mut self, line: usize) -> Result<Vec<Node>, YamlError> {
-        self.enter(line)?;
-        let mut items = Vec::new();
-        loop {
-            match self.next()? {
-                (Event::SequenceEnd, _) => break,
-                (event, line) => items.push(self.node(event, line)?),
-            }
-        }
-        self.depth -= 1;
-        Ok(items)
+    /// Keeps a node for the aliases that name it.
+    fn remember(&mut self, name: &'a str, node: &Node, before: usize) -> Result<(), YamlError> {
+        let bytes = size_of::<Anchored>() + node.content.text_bytes();
+        self.charge(Bound::Memory, bytes, node.line)?;
+        let values = self.account.taken(Bound::Values) - before;
+        let anchored = Anchored { node: node.clone(), values, depth: self.deepest - self.depth };
+        self.name(name, anchored);
+        Ok(())
     }
 
-    fn mapping(&mut self, line: usize) -> Result<Vec<Entry>, YamlError> {
-        self.enter(line)?;
-        let mut entries = Vec::new();
-        let mut lines = HashMap::new();
-        let mut merged = Vec::new();
-        loop {
-            let (event, line) = self.next()?;
-            if event == Event::MappingEnd {
-                break;
-            }
-            let key = self.key(event, line)?;
-            let (event, value_line) = self.next()?;
-            let value = self.node(event, value_line)?;
-            match key {
-                Key::Merge => merge_sources(value, &mut merged)?,
-                Key::Text(key) => {
-                    if let Some(first) = lines.insert(key.clone(), line) {
-                        let message = format!("the key `{key}` is already set in line {first}");
-                        return Err(error(line, message));
-                    }
-                    entries.push(Entry { key, line, value });
-                }
-            }
+    /// Gives a node its name, unless a node in it was given the same one.
+    fn name(&mut self, name: &'a str, anchored: Anchored) {
+        let named = self.anchors.entry(name).or_default();
+        if named.is_none() {
+            *named = Some(anchored);
         }
-        for entry in merged {
-            if !lines.contains_key(&entry.key) {
-                lines.insert(entry.key.clone(), entry.line);
-                entries.push(entry);
-            }
-        }
-        self.depth -= 1;
-        Ok(entries)
     }
 
-    fn key(&mut self, event: Event<'a>, line: usize) -> Result<Key, YamlError> {
-        match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                self.count(Size { nodes: 1, bytes: text.len(), depth: self.depth }, line)?;
-                if is_merge(&text, style, tag.as_deref()) {
-                    return Ok(Key::Merge);
+    fn alias(&mut self, name: &str, line: usize) -> Result<Node, YamlError> {
+        let Some(anchored) = self.anchors.get(name) else {
+            return Err(error(line, format!("no anchor `&{}` before this", shown(name))));
+        };
+        let Some(Anchored { node, values, depth }) = anchored else {
+            return Err(error(line, "an alias must not stand inside of what it names"));
+        };
+        let refusal = |refusal| refused(line, &refusal);
+        self.account.charge(Bound::Values, *values).map_err(refusal)?;
+        self.account.hold(Bound::Depth, self.depth + depth).map_err(refusal)?;
+        let bytes = size_of::<Node>() + node.content.text_bytes();
+        self.account.charge(Bound::Memory, bytes).map_err(refusal)?;
+        self.deepest = self.deepest.max(self.depth + depth);
+        Ok(Node { line, content: node.content.clone() })
+    }
+
+    /// An anchor and a tag, in any order.
+    fn properties(&mut self) -> Result<Properties<'a>, YamlError> {
+        let mut properties = Properties::default();
+        loop {
+            match *self.peek()? {
+                Token::Anchor(name) if properties.anchor.is_none() => {
+                    self.take()?;
+                    properties.anchor = Some(name);
+                    self.anchors.insert(name, None);
                 }
-                let refusal = |message| error(line, message);
-                let key = scalar(&text, style, tag.as_deref()).map_err(refusal)?;
-                if anchor != 0 {
-                    let content = Content::Scalar(key.clone().into_json().map_err(refusal)?);
-                    let size = Size { nodes: 1, bytes: text.len(), depth: 0 };
-                    let node = Node { line, content };
-                    self.anchors.insert(anchor, Anchored { node, size, depth: 0 });
+                Token::Tag { .. } if properties.tag.is_none() => {
+                    let Placed { token: Token::Tag { handle, suffix }, line } = self.take()? else {
+                        return Ok(properties);
+                    };
+                    let prefix = match self.handles.get(handle) {
+                        Some(prefix) => prefix,
+                        None if handle.is_empty() => "",
+                        None => {
+                            return Err(error(line, format!("no %TAG says what `{handle}` is")));
+                        }
+                    };
+                    properties.tag = Some(format!("{prefix}{suffix}"));
                 }
-                key.into_key().map(Key::Text).map_err(refusal)
+                _ => return Ok(properties),
             }
-            Event::Alias(anchor) => match self.alias(anchor, line)?.content {
+        }
+    }
+
+    fn text(&mut self, properties: &Properties<'a>) -> Result<Content, YamlError> {
+        let (text, plain, line) = self.take_text()?;
+        self.scalar(properties, &text, plain, line)
+    }
+
+    pub(super) fn scalar(
+        &self,
+        properties: &Properties<'a>,
+        text: &str,
+        plain: bool,
+        line: usize,
+    ) -> Result<Content, YamlError> {
+        self.value(text.len(), line)?;
+        meaning(properties, text, plain)
+            .and_then(Scalar::into_json)
+            .map(Content::Scalar)
+            .map_err(|message| error(line, message))
+    }
+
+    pub(super) fn key(&mut self) -> Result<Key, YamlError> {
+        if let Token::Alias(name) = *self.peek()? {
+            let line = self.take()?.line;
+            return match self.alias(name, line)?.content {
                 Content::Scalar(serde_json::Value::String(key)) => Ok(Key::Text(key)),
                 Content::Scalar(value) if !value.is_null() => Ok(Key::Text(value.to_string())),
                 _ => Err(error(line, "a key must be a text")),
-            },
-            _ => Err(error(line, "a key must be a text, not a list or a mapping")),
+            };
         }
-    }
-
-    fn alias(&mut self, anchor: usize, line: usize) -> Result<Node, YamlError> {
-        let Some(anchored) = self.anchors.get(&anchor) else {
-            return Err(error(line, "an alias must not stand inside of what it names"));
-        };
-        let size = Size { depth: self.depth + anchored.depth, ..anchored.size };
-        let node = &anchored.node;
-        // The bound is checked before the copy is made.
-        let used = self.used.plus(size);
-        used.check(self.limits).map_err(|message| error(line, message))?;
-        let node = Node { line, content: node.content.clone() };
-        self.used = used;
-        Ok(node)
-    }
-
-    fn enter(&mut self, line: usize) -> Result<(), YamlError> {
-        self.depth += 1;
-        self.count(Size { nodes: 1, bytes: 0, depth: self.depth }, line)
-    }
-
-    fn count(&mut self, size: Size, line: usize) -> Result<(), YamlError> {
-        self.used = self.used.plus(size);
-        self.used.check(self.limits).map_err(|message| error(line, message))
-    }
-}
-
-impl Size {
-    fn plus(self, other: Self) -> Self {
-        Self {
-            nodes: self.nodes.saturating_add(other.nodes),
-            bytes: self.bytes.saturating_add(other.bytes),
-            depth: self.depth.max(other.depth),
-        }
-    }
-
-    fn check(self, limits: &Limits) -> Result<(), String> {
-        if self.depth > limits.depth {
-            return Err(format!("nested more than {} levels deep", limits.depth));
-        }
-        if self.nodes > limits.nodes {
-            return Err(format!("more than {} values, aliases expanded", limits.nodes));
-        }
-        // Escapes can make a text half as long again as it is written.
-        if self.bytes > limits.bytes.saturating_mul(2) {
-            return Err(format!("more than {} bytes, aliases expanded", limits.bytes * 2));
-        }
-        Ok(())
-    }
-}
-
-fn merge_sources(value: Node, merged: &mut Vec<Entry>) -> Result<(), YamlError> {
-    let line = value.line;
-    let refusal = "`<<` merges a mapping or a list of mappings";
-    match value.content {
-        Content::Mapping(entries) => merged.extend(entries),
-        Content::Sequence(items) => {
-            for item in items {
-                let Content::Mapping(entries) = item.content else {
-                    return Err(error(item.line, refusal));
-                };
-                merged.extend(entries);
+        let before = self.account.taken(Bound::Values);
+        let properties = self.properties()?;
+        let (text, plain, line) = match self.peek()? {
+            Token::Text { .. } => self.take_text()?,
+            Token::BracketOpen | Token::BraceOpen | Token::SequenceStart | Token::MappingStart => {
+                return self.refuse("a key must be a text, not a list or a mapping");
             }
+            _ if properties.are_none() => return self.refuse("a key must not be null"),
+            _ => (Cow::Borrowed(""), true, self.scanner.peek()?.line),
+        };
+        self.value(text.len(), line)?;
+        if is_merge(&properties, &text, plain) {
+            return Ok(Key::Merge);
         }
-        Content::Scalar(_) => return Err(error(line, refusal)),
+        let refusal = |message| error(line, message);
+        let key = meaning(&properties, &text, plain).map_err(refusal)?;
+        // A key may be what no value of JSON is, as long as no alias names it.
+        if let (Some(name), Ok(value)) = (properties.anchor, key.clone().into_json()) {
+            let node = Node { line, content: Content::Scalar(value) };
+            let values = self.account.taken(Bound::Values) - before;
+            self.charge(Bound::Memory, size_of::<Anchored>() + text.len(), line)?;
+            self.name(name, Anchored { node, values, depth: 0 });
+        }
+        key.into_key().map(Key::Text).map_err(refusal)
     }
-    Ok(())
+
+    fn take_text(&mut self) -> Result<(Cow<'a, str>, bool, usize), YamlError> {
+        match self.take()? {
+            Placed { token: Token::Text { text, plain }, line } => Ok((text, plain, line)),
+            Placed { line, .. } => Err(error(line, "a text is expected here")),
+        }
+    }
+
+    /// Charges one value with so many bytes of text.
+    fn value(&self, bytes: usize, line: usize) -> Result<(), YamlError> {
+        self.charge(Bound::Values, 1, line)?;
+        self.charge(Bound::Memory, size_of::<Node>() + bytes, line)
+    }
+
+    pub(super) fn enter(&mut self) -> Result<(), YamlError> {
+        let line = self.scanner.peek()?.line;
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+        self.account.hold(Bound::Depth, self.depth).map_err(|refusal| refused(line, &refusal))?;
+        self.value(size_of::<Vec<Entry>>(), line)
+    }
+
+    fn charge(&self, bound: Bound, amount: usize, line: usize) -> Result<(), YamlError> {
+        self.account.charge(bound, amount).map_err(|refusal| refused(line, &refusal))
+    }
+
+    pub(super) fn peek(&mut self) -> Result<&Token<'a>, YamlError> {
+        self.scanner.peek().map(|placed| &placed.token)
+    }
+
+    pub(super) fn take(&mut self) -> Result<Placed<'a>, YamlError> {
+        self.scanner.take()
+    }
+
+    pub(super) fn expect(&mut self, token: &Token<'_>, otherwise: &str) -> Result<(), YamlError> {
+        if self.peek()? == token { self.take().map(drop) } else { self.refuse(otherwise) }
+    }
+
+    /// An error at the next token.
+    pub(super) fn refuse<T>(&mut self, message: &str) -> Result<T, YamlError> {
+        Err(error(self.scanner.peek()?.line, message))
+    }
 }
 
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&WrittenTag>) -> Result<Scalar, String> {
-    let full = tag.map(full_name);
-    let tag = match &full {
-        None => Tag::None { plain: style == ScalarStyle::Plain },
+fn meaning(properties: &Properties<'_>, text: &str, plain: bool) -> Result<Scalar, String> {
+    let tag = match &properties.tag {
+        None => Tag::None { plain },
         Some(name) => name.strip_prefix(CORE).map_or(Tag::Foreign, Tag::Core),
     };
     resolve(tag, text)
 }
 
-fn is_merge(text: &str, style: ScalarStyle, tag: Option<&WrittenTag>) -> bool {
+fn is_merge(properties: &Properties<'_>, text: &str, plain: bool) -> bool {
     text == MERGE
-        && match tag.map(full_name) {
-            None => style == ScalarStyle::Plain,
+        && match properties.tag.as_deref() {
+            None => plain,
             Some(name) => name == "!" || name.strip_prefix(CORE) == Some("merge"),
         }
-}
-
-fn full_name(tag: &WrittenTag) -> Cow<'_, str> {
-    if tag.handle.is_empty() {
-        Cow::Borrowed(&tag.suffix)
-    } else {
-        Cow::Owned(format!("{}{}", tag.handle, tag.suffix))
-    }
-}
-
-fn error(line: usize, message: impl Into<String>) -> YamlError {
-    YamlError { line, message: message.into() }
 }

@@ -3,90 +3,142 @@
 
 #[cfg(test)]
 mod cases;
+mod collections;
 mod json;
 mod load;
+mod mapping;
 mod scalar;
+mod scan;
 mod split;
+
+use std::borrow::Cow;
+use std::mem::size_of;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::domain::account::{Account, Bound, Refusal};
 use crate::yaml::load::load;
 use crate::yaml::split::{Chunk, split};
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
+/// Makes a unit of UTF-16 of two bytes.
+type Unit = fn([u8; 2]) -> u16;
+/// How UTF-16 says which byte of two comes first.
+const UTF_16: [([u8; 2], Unit); 2] =
+    [([0xFF, 0xFE], u16::from_le_bytes), ([0xFE, 0xFF], u16::from_be_bytes)];
+/// Longest part of a key or name that an error shows, in characters.
+const SHOWN_CHARACTERS_MAX: usize = 80;
 
 /// Reads the documents of a file; those that are empty, null or of comments only are left out.
-/// Every broken document adds its first error.
-pub fn parse(file: &[u8], limits: &Limits) -> Result<Vec<Document>, Vec<YamlError>> {
-    let text = decode(file, limits).map_err(|error| vec![error])?;
+/// Every broken document adds its first error. What a file may take is that of a whole render.
+pub fn parse(file: &[u8]) -> Result<Vec<Document>, Vec<YamlError>> {
     let mut documents = Vec::new();
     let mut errors = Vec::new();
-    for chunk in split(text) {
-        match chunk.and_then(|chunk| read(chunk, limits)) {
-            Ok(roots) => documents.extend(roots.into_iter().map(|root| Document { root })),
-            Err(error) => errors.push(error),
-        }
-    }
+    for_each(file, &Account::default(), |document| match document {
+        Ok(document) => documents.push(document),
+        Err(error) => errors.push(error),
+    });
     if errors.is_empty() { Ok(documents) } else { Err(errors) }
 }
 
-/// Reads one document as YAML, or as JSON where only that works.
-fn read(chunk: Chunk<'_>, limits: &Limits) -> Result<Vec<Node>, YamlError> {
-    match load(chunk, limits) {
-        Ok(root) => Ok(root.into_iter().collect()),
-        Err(error) => json::read(chunk, limits).ok_or(error),
+/// Reads one document of a file after the other, or says what is wrong with it; those that are
+/// empty, null or of comments only are left out. What was charged for the memory of a document is
+/// given back after it was looked at. Ends where the account has no more to give.
+pub fn for_each(file: &[u8], account: &Account, mut look: impl FnMut(Result<Document, YamlError>)) {
+    let text = match decode(file, account) {
+        Ok(text) => text,
+        Err(error) => return look(Err(error)),
+    };
+    for chunk in split(&text) {
+        let before = account.taken(Bound::Memory);
+        let read = chunk.and_then(|chunk| read(chunk, account));
+        let nodes = account.taken(Bound::Memory) - before;
+        match read {
+            Ok(roots) => roots.into_iter().for_each(|root| look(Ok(Document { root }))),
+            Err(error) => look(Err(error)),
+        }
+        account.give_back(Bound::Memory, nodes);
+        if account.is_closed() {
+            break;
+        }
+    }
+    if let Cow::Owned(text) = text {
+        account.give_back(Bound::Memory, text.len());
     }
 }
 
-/// The text of a file without its byte order mark.
-fn decode<'a>(file: &'a [u8], limits: &Limits) -> Result<&'a str, YamlError> {
-    if file.len() > limits.bytes {
-        let message =
-            format!("the file has {} bytes; at most {} are read", file.len(), limits.bytes);
-        return Err(YamlError { line: 1, message });
-    }
-    let at = |offset: usize, message: &str| {
-        let line = file[..offset].split(|byte| *byte == b'\n').count();
-        YamlError { line, message: message.to_owned() }
+/// Reads one document as YAML, or as JSON where only that works.
+fn read(chunk: Chunk<'_>, account: &Account) -> Result<Vec<Node>, YamlError> {
+    let line = chunk.lines_before + 1;
+    account.charge(Bound::Steps, 1).map_err(|refusal| refused(line, &refusal))?;
+    // Files that were joined have marks in the middle, too.
+    let text = chunk.text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(chunk.text);
+    let chunk = Chunk { text, ..chunk };
+    let before = [Bound::Values, Bound::Memory].map(|bound| (bound, account.taken(bound)));
+    let error = match load(chunk, account) {
+        Ok(root) => return Ok(root.into_iter().collect()),
+        Err(error) => error,
     };
-    let text = std::str::from_utf8(file)
-        .map_err(|error| at(error.valid_up_to(), "the text is not UTF-8"))?;
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    if account.is_closed() || !json::is_likely(chunk.text) {
+        return Err(error);
+    }
+    for (bound, taken) in before {
+        account.give_back(bound, account.taken(bound) - taken);
+    }
+    json::read(chunk, account)?.ok_or(error)
+}
+
+/// The text of a file. UTF-16, which a byte order mark tells, is read as kubectl reads it.
+fn decode<'a>(file: &'a [u8], account: &Account) -> Result<Cow<'a, str>, YamlError> {
+    account.hold(Bound::FileBytes, file.len()).map_err(|refusal| refused(1, &refusal))?;
+    let text = match UTF_16.iter().find_map(|(mark, unit)| Some((file.strip_prefix(mark)?, unit))) {
+        Some((units, unit)) => Cow::Owned(from_utf_16(units, *unit, account)?),
+        None => match std::str::from_utf8(file) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(problem) => {
+                let line = file[..problem.valid_up_to()].split(|byte| *byte == b'\n').count();
+                return Err(error(line, "the text is not UTF-8: convert the file"));
+            }
+        },
+    };
     match text.char_indices().find(|(_, char)| !is_printable(*char)) {
         None => Ok(text),
         Some((offset, char)) => {
-            let offset = offset + file.len() - text.len();
-            Err(at(
-                offset,
-                &format!("the character U+{:04X} may only stand as an escape", u32::from(char)),
-            ))
+            let line = text[..offset].split('\n').count();
+            let code = u32::from(char);
+            Err(error(line, format!("the character U+{code:04X} may only stand as an escape")))
         }
     }
+}
+
+fn from_utf_16(bytes: &[u8], unit: Unit, account: &Account) -> Result<String, YamlError> {
+    // Two bytes are at most three of UTF-8.
+    let most = bytes.len() / 2 * 3;
+    account.charge(Bound::Memory, most).map_err(|refusal| refused(1, &refusal))?;
+    let mut text = String::with_capacity(most);
+    let (units, odd) = bytes.as_chunks();
+    for char in char::decode_utf16(units.iter().map(|pair| unit(*pair))) {
+        let Ok(char) = char else {
+            let line = text.split('\n').count();
+            return Err(error(line, "the text is not UTF-16, as its first bytes say"));
+        };
+        text.push(char);
+    }
+    if !odd.is_empty() {
+        let line = text.split('\n').count();
+        return Err(error(line, "the text ends within a character of UTF-16"));
+    }
+    account.give_back(Bound::Memory, most - text.len());
+    Ok(text)
 }
 
 /// What YAML lets stand in a file as it is.
 fn is_printable(char: char) -> bool {
     match char {
         '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' => true,
-        BYTE_ORDER_MARK | '\u{fffe}' | '\u{ffff}' => false,
+        '\u{fffe}' | '\u{ffff}' => false,
         _ => char >= '\u{a0}',
-    }
-}
-
-/// Bounds on one file, so that hostile input ends in an error.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Longest file in bytes.
-    pub bytes: usize,
-    /// Deepest nesting.
-    pub depth: usize,
-    /// Most nodes after aliases are expanded.
-    pub nodes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { bytes: 16 << 20, depth: 100, nodes: 1_000_000 }
     }
 }
 
@@ -111,10 +163,10 @@ pub struct Node {
 pub enum Content {
     /// Null, a boolean, a number or a text.
     Scalar(Value),
-    /// A sequence.
-    Sequence(Vec<Node>),
-    /// A mapping in the order of the file, merge keys resolved.
-    Mapping(Vec<Entry>),
+    /// A sequence; aliases share it.
+    Sequence(Arc<Vec<Node>>),
+    /// A mapping in the order of the file, merge keys resolved; aliases share it.
+    Mapping(Arc<Vec<Entry>>),
 }
 
 /// One key of a mapping.
@@ -128,6 +180,16 @@ pub struct Entry {
     pub value: Node,
 }
 
+impl Content {
+    /// The bytes of the text that this is.
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Scalar(Value::String(text)) => text.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Something in a file that is not YAML as kubectl reads it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
@@ -138,7 +200,41 @@ pub struct YamlError {
     pub message: String,
 }
 
+fn error(line: usize, message: impl Into<String>) -> YamlError {
+    YamlError { line, message: message.into() }
+}
+
+/// That the account refused what this line would take.
+fn refused(line: usize, refusal: &Refusal) -> YamlError {
+    error(line, refusal.to_string())
+}
+
+/// As much of a key or name as an error should show.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN_CHARACTERS_MAX) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+    }
+}
+
+/// What an entry of a JSON object takes beside its value, its place in the table of keys included.
+const JSON_ENTRY_BYTES: usize = size_of::<(u64, String)>() + 32;
+
 impl Node {
+    /// The memory that the value takes without its lines, in bytes, aliases expanded.
+    pub fn json_bytes(&self) -> usize {
+        match &self.content {
+            Content::Scalar(_) => size_of::<Value>() + self.content.text_bytes(),
+            Content::Sequence(items) => {
+                size_of::<Value>() + items.iter().map(Self::json_bytes).sum::<usize>()
+            }
+            Content::Mapping(entries) => {
+                let bytes = |e: &Entry| JSON_ENTRY_BYTES + e.key.len() + e.value.json_bytes();
+                size_of::<Value>() + entries.iter().map(bytes).sum::<usize>()
+            }
+        }
+    }
+
     /// The value without its lines.
     pub fn to_json(&self) -> Value {
         match &self.content {
@@ -164,9 +260,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::account::Limits;
 
     fn json(text: &str) -> Vec<Value> {
-        parse(text.as_bytes(), &Limits::default())
+        parse(text.as_bytes())
             .unwrap_or_else(|errors| panic!("{text}: {errors:?}"))
             .iter()
             .map(|document| document.root.to_json())
@@ -174,11 +271,7 @@ mod tests {
     }
 
     fn errors(text: &str) -> Vec<String> {
-        parse(text.as_bytes(), &Limits::default())
-            .expect_err(text)
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        parse(text.as_bytes()).expect_err(text).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -191,26 +284,71 @@ mod tests {
         assert_eq!(json("\u{feff}a: 1"), [json!({"a": 1})]);
     }
 
+    /// The first error where no more can be taken than this.
+    fn refusal(text: &str, limits: Limits) -> Option<String> {
+        let mut errors = Vec::new();
+        for_each(text.as_bytes(), &Account::new(limits), |read| errors.extend(read.err()));
+        errors.first().map(ToString::to_string)
+    }
+
     #[test]
     fn aliases_count_as_what_they_stand_for() {
-        let limits = Limits { bytes: 1000, depth: 8, nodes: 200 };
+        let limits = Limits { file_bytes: 1000, depth: 8, values: 200, ..Limits::default() };
         let tripled = |n: usize| format!("a{n}: &a{n} [*a{0}, *a{0}, *a{0}]\n", n - 1);
         let lines: Vec<String> = (1..20).map(tripled).collect();
         let bomb = format!("a0: &a0 [x, x, x]\n{}", lines.concat());
+        let values = "more than 200 values, aliases expanded; split the application";
         for (text, expected) in [
-            (bomb.as_str(), "line 5: more than 200 values, aliases expanded"),
-            ("[[[[[[[[[]]]]]]]]]", "line 1: nested more than 8 levels deep"),
-            ("- &a [[[[[x]]]]]\n- [[[*a]]]", "line 2: nested more than 8 levels deep"),
-            (&format!("[{}]", "x,".repeat(200)), "line 1: more than 200 values, aliases expanded"),
+            (bomb.as_str(), format!("line 5: {values}")),
+            ("[[[[[[[[[]]]]]]]]]", "line 1: more than 8 levels deep".to_owned()),
+            ("- &a [[[[[x]]]]]\n- [[[*a]]]", "line 2: more than 8 levels deep".to_owned()),
+            (&format!("[{}]", "x,".repeat(200)), format!("line 1: {values}")),
+            (&"a: [b, c]\n---\n".repeat(60), format!("line 81: {values}")),
+            (&r#"{"a\/": [1, 2]}"#.repeat(50), format!("line 1: {values}")),
             (
-                &format!("a: &a {}\nb: [{}]", "x".repeat(500), "*a, ".repeat(9)),
-                "line 2: more than 2000 bytes, aliases expanded",
+                &"#".repeat(1001),
+                "line 1: more than 1000 bytes in one file; split the file".to_owned(),
             ),
-            (&"#".repeat(1001), "line 1: the file has 1001 bytes; at most 1000 are read"),
         ] {
-            let errors = parse(text.as_bytes(), &limits).expect_err(text);
-            assert_eq!(errors[0].to_string(), expected);
+            assert_eq!(refusal(text, limits), Some(expected), "{text:.60}");
         }
+    }
+
+    #[test]
+    fn no_memory_is_taken_that_was_not_charged() {
+        let nested = format!("{}{}{}", "&a [".repeat(20), "x,".repeat(5000), "]".repeat(20));
+        let merged = format!(
+            "a: &a {{{}}}\nb:\n  <<: [{}]\n",
+            (0..500).fold(String::new(), |text, n| text + &format!("k{n}: v, ")),
+            "*a, ".repeat(100),
+        );
+        let long = "x".repeat(100_000);
+        let texts = format!("a: &a {long}\nb: [{}]\n", "*a, ".repeat(100));
+        let keys = format!("a: &a {{{long}: 1}}\nb: [{}]\n", "{<<: *a}, ".repeat(100));
+        let small = format!("[{}]", r#"{"\/":1},"#.repeat(20_000));
+        let memory = Limits { memory: 1 << 20, ..Limits::default() };
+        for (text, fits) in
+            [(nested, true), (merged, false), (texts, false), (keys, false), (small, false)]
+        {
+            let refusal = refusal(&text, memory);
+            assert_eq!(refusal.is_none(), fits, "{text:.60}: {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_document_took_is_given_back_when_it_was_looked_at() {
+        let account = Account::new(Limits { memory: 10_000, ..Limits::default() });
+        let mut documents = 0;
+        let file = "a: [b, c, d, e]\n---\n".repeat(1000);
+        for_each(file.as_bytes(), &account, |read| documents += usize::from(read.is_ok()));
+        assert_eq!((documents, account.taken(Bound::Memory)), (1000, 0));
+        let utf_16: Vec<u8> = [0xFEFF]
+            .into_iter()
+            .chain(file.encode_utf16().take(2000))
+            .flat_map(u16::to_be_bytes)
+            .collect();
+        for_each(&utf_16, &account, |read| documents += usize::from(read.is_ok()));
+        assert_eq!((documents, account.taken(Bound::Memory)), (1100, 0));
     }
 
     proptest::proptest! {
@@ -218,7 +356,7 @@ mod tests {
         fn no_text_makes_it_panic(
             text in "([a-c:\\-?!&*|>'\"%@`#{}\\[\\], \t\n\r0.~<]|<<: |- |: |---\n|\\.\\.\\.\n|&a |\\*a |!!|\\PC){0,40}",
         ) {
-            let _ = parse(text.as_bytes(), &Limits::default());
+            let _ = parse(text.as_bytes());
         }
 
         #[test]

@@ -218,9 +218,19 @@ fn float_key(value: f64) -> String {
 fn binary(text: &str) -> Result<Scalar, String> {
     let packed: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     match BASE64.decode(packed) {
-        Ok(bytes) => Ok(Scalar::Text(String::from_utf8_lossy(&bytes).into_owned())),
+        Ok(bytes) => Ok(Scalar::Text(as_go_reads(&bytes))),
         Err(_) => Err("the value of a !!binary is not base64".to_owned()),
     }
+}
+
+/// Each byte that is not of a character becomes one that stands for it.
+fn as_go_reads(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
 }
 
 /// All forms of a timestamp that go-yaml takes begin so.

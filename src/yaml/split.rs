@@ -1,6 +1,6 @@
 //! Cuts a file into documents where kubectl's `YAMLReader` does.
 
-use crate::yaml::YamlError;
+use crate::yaml::{YamlError, error};
 
 /// What begins a line that parts two documents.
 const SEPARATOR: &str = "---";
@@ -19,27 +19,36 @@ pub(super) struct Chunk<'a> {
 ///
 /// The separator is looked for in the bare lines, before any YAML is parsed: it parts documents also
 /// inside of a quoted text, as it does for kubectl.
-pub(super) fn split(file: &str) -> Vec<Result<Chunk<'_>, YamlError>> {
-    let mut chunks = Vec::new();
-    let mut start = 0;
-    let mut lines_before = 0;
-    let mut offset = 0;
-    for (index, line) in file.split_inclusive('\n').enumerate() {
-        let end = offset + line.len();
-        if let Some(rest) = line.strip_prefix(SEPARATOR) {
-            chunks.push(Ok(Chunk { lines_before, text: &file[start..offset] }));
-            let rest = rest.trim();
-            if !rest.is_empty() && !rest.starts_with('#') {
-                let message = "only spaces or a comment may follow `---`; begin the document on the next line";
-                chunks.push(Err(YamlError { line: index + 1, message: message.to_owned() }));
+pub(super) fn split(file: &str) -> impl Iterator<Item = Result<Chunk<'_>, YamlError>> {
+    let mut rest = Some(file);
+    let mut lines = 0;
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let lines_before = lines;
+        let mut end = 0;
+        for line in text.split_inclusive('\n') {
+            lines += 1;
+            if line.starts_with(SEPARATOR) {
+                rest = Some(&text[end + line.len()..]);
+                let chunk = Chunk { lines_before, text: &text[..end] };
+                return Some(std::iter::once(Ok(chunk)).chain(behind(line, lines)));
             }
-            start = end;
-            lines_before = index + 1;
+            end += line.len();
         }
-        offset = end;
+        rest = None;
+        Some(std::iter::once(Ok(Chunk { lines_before, text })).chain(None))
+    })
+    .flatten()
+}
+
+/// What is wrong with a separator, which stands on this line.
+fn behind<'a>(separator: &str, line: usize) -> Option<Result<Chunk<'a>, YamlError>> {
+    let rest = separator.strip_prefix(SEPARATOR)?.trim();
+    if rest.is_empty() || rest.starts_with('#') {
+        return None;
     }
-    chunks.push(Ok(Chunk { lines_before, text: &file[start..] }));
-    chunks
+    let message = "only spaces or a comment may follow `---`; begin the document on the next line";
+    Some(Err(error(line, message)))
 }
 
 #[cfg(test)]
@@ -47,7 +56,7 @@ mod tests {
     use super::*;
 
     fn texts(file: &str) -> Vec<(usize, &str)> {
-        split(file).into_iter().flatten().map(|c| (c.lines_before, c.text)).collect()
+        split(file).flatten().map(|c| (c.lines_before, c.text)).collect()
     }
 
     #[test]
@@ -60,7 +69,7 @@ mod tests {
 
     #[test]
     fn content_behind_a_separator_is_an_error_with_its_line() {
-        let lines: Vec<_> = split("a\n--- b\n---\n").into_iter().filter_map(Result::err).collect();
+        let lines: Vec<_> = split("a\n--- b\n---\n").filter_map(Result::err).collect();
         assert_eq!(lines.iter().map(|e| e.line).collect::<Vec<_>>(), [2]);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use headstay::yaml::{self, Limits};
+use headstay::yaml;
 use serde_json::{Map, Value, json};
 
 /// A file of cases.
@@ -86,7 +86,7 @@ pub fn sheets() -> Vec<Sheet> {
 impl Sheet {
     fn read(path: &PathBuf) -> Self {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let documents = yaml::parse(&fs::read(path).unwrap(), &Limits::default());
+        let documents = yaml::parse(&fs::read(path).unwrap());
         let sheet = match documents {
             Ok(documents) => documents[0].root.to_json(),
             Err(errors) => panic!("{}: {errors:?}", path.display()),

@@ -43,6 +43,7 @@ mod fights;
 mod git;
 #[path = "../e2e/health.rs"]
 mod health;
+mod hostile;
 #[cfg(debug_assertions)]
 #[path = "../e2e/kill.rs"]
 mod kill;

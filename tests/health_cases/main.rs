@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use headstay::domain::health::HealthStatus::{self, Degraded, Healthy, Progressing, Suspended};
 use headstay::domain::health::{assess, expectation};
-use headstay::yaml::{Limits, parse};
+use headstay::yaml::parse;
 use serde_json::{Value, json};
 
 /// Cases, those that agree, those that are said to be healthy and are not, and those that are said
@@ -56,7 +56,7 @@ fn cases() -> Vec<Case> {
     files.sort();
     let read = |path: std::path::PathBuf| {
         let bytes = std::fs::read(&path).unwrap();
-        let documents = parse(&bytes, &Limits::default());
+        let documents = parse(&bytes);
         let documents = documents.unwrap_or_else(|errors| panic!("{}: {errors:?}", path.display()));
         documents.into_iter().flat_map(|one| one.root.to_json().as_array().unwrap().clone())
     };

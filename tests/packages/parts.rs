@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use headstay::yaml::{Limits, parse};
+use headstay::yaml::parse;
 use serde_json::Value;
 
 /// The root of the repository.
@@ -82,7 +82,7 @@ pub fn kustomize(folder: &str) -> Vec<Value> {
 /// The documents of a text in YAML.
 #[track_caller]
 pub fn read_yaml(text: &[u8]) -> Vec<Value> {
-    let documents = parse(text, &Limits::default()).unwrap();
+    let documents = parse(text).unwrap();
     documents.iter().map(|document| document.root.to_json()).collect()
 }
 

@@ -48,7 +48,7 @@ fn parse<'a>(file: &'a SourceFile, problems: &mut Problems) -> Vec<(&'a str, Doc
         key: String::new(),
         message,
     };
-    match yaml::parse(&file.content, &yaml::Limits::default()) {
+    match yaml::parse(&file.content) {
         Ok(documents) if documents.is_empty() => {
             problems
                 .report(whole(None, "holds no configuration, only comments or nothing".to_owned()));

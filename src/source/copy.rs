@@ -1,0 +1,177 @@
+//! Brings objects from one repository on this machine into another: from a folder that a mirror
+//! follows, and from a mirror into its successor. libgit2's own way would unpack every object,
+//! whatever its size.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use git2::{Config, ErrorCode, ObjectType, OdbLookupFlags, Oid, PackBuilder, Repository as Git};
+
+use crate::source::error::FetchError;
+use crate::source::mirror::local;
+use crate::source::objects::{BLOB_BYTES_MAX, Unusable, left_out, measure, note_left_out};
+
+/// Most objects of a pack: what is kept of each while it is made takes memory.
+const PACK_OBJECTS_MAX: usize = 200_000;
+/// How far repositories may borrow from others that borrow.
+const ALTERNATES_MAX: usize = 5;
+
+/// Brings what these objects lead to, as far as it is lacking. Those that are not there are passed
+/// over. Blobs of more than [`BLOB_BYTES_MAX`], which nobody would read, are noted in their stead.
+pub(super) fn copy(from: &Git, into: &Git, wanted: &[Oid]) -> Result<(), FetchError> {
+    // It reads from both, and makes packs by the settings of our own mirror.
+    let both = Git::open_bare(into.path()).map_err(local)?;
+    both.config().and_then(settle).map_err(local)?;
+    for folder in object_folders(&from.commondir().join("objects"), 0) {
+        let odb = both.odb().map_err(local)?;
+        odb.add_disk_alternate(&folder.to_string_lossy()).map_err(local)?;
+    }
+    let is_new = into.references().map_err(local)?.next().is_none();
+    let mut copy = Copy { from, into, both: &both, is_new, seen: HashSet::new(), pack: None };
+    let mut next = wanted.to_vec();
+    while let Some(id) = next.pop() {
+        if !copy.lacks(id)? {
+            continue;
+        }
+        match copy.measure(id)? {
+            None if wanted.contains(&id) => {}
+            None => return Err(FetchError::Remote(format!("its object {id} is missing"))),
+            Some(ObjectType::Tag) => {
+                next.push(both.find_tag(id).map_err(remote)?.target_id());
+                copy.add(id, None)?;
+            }
+            Some(ObjectType::Commit) => {
+                let commit = both.find_commit(id).map_err(remote)?;
+                next.extend(commit.parent_ids());
+                copy.add(id, None)?;
+                copy.tree(commit.tree_id())?;
+            }
+            Some(ObjectType::Tree) => copy.tree(id)?,
+            Some(_) => copy.blob(id, "")?,
+        }
+    }
+    copy.write()
+}
+
+/// Bounds the memory that libgit2 takes to make packs; the second of these also says from which
+/// size on it looks for no differences.
+fn settle(mut settings: Config) -> Result<(), git2::Error> {
+    settings.set_i64("pack.windowMemory", 16 << 20)?;
+    settings.set_i64("pack.deltaCacheSize", 1 << 20)
+}
+
+/// A folder of objects, and those that it borrows from.
+fn object_folders(folder: &Path, depth: usize) -> Vec<PathBuf> {
+    let mut folders = vec![folder.to_owned()];
+    let alternates = fs::read_to_string(folder.join("info/alternates")).unwrap_or_default();
+    if depth < ALTERNATES_MAX {
+        for line in alternates.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            folders.extend(object_folders(&folder.join(line), depth + 1));
+        }
+    }
+    folders
+}
+
+struct Copy<'g> {
+    from: &'g Git,
+    into: &'g Git,
+    both: &'g Git,
+    /// What is half there is thrown away if this does not end well.
+    is_new: bool,
+    /// What was added to the pack, or left out.
+    seen: HashSet<Oid>,
+    pack: Option<PackBuilder<'g>>,
+}
+
+impl Copy<'_> {
+    /// Whether an object has yet to be brought. One that is there has all that it leads to.
+    fn lacks(&mut self, id: Oid) -> Result<bool, FetchError> {
+        if self.seen.contains(&id) {
+            return Ok(false);
+        }
+        let odb = self.into.odb().map_err(local)?;
+        Ok(!odb.exists_ext(id, OdbLookupFlags::NO_REFRESH))
+    }
+
+    /// The kind of an object that is not too large; none if it is missing.
+    fn measure(&self, id: Oid) -> Result<Option<ObjectType>, FetchError> {
+        match measure(self.both, id) {
+            Ok((kind, _)) => Ok(Some(kind)),
+            Err(Unusable::TooLarge(object)) => Err(FetchError::Object(object.to_string())),
+            Err(Unusable::Mirror(error)) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(Unusable::Mirror(error)) => Err(remote(error)),
+            Err(Unusable::Other) => Ok(None),
+        }
+    }
+
+    fn tree(&mut self, root: Oid) -> Result<(), FetchError> {
+        let mut next = vec![root];
+        while let Some(id) = next.pop() {
+            if !self.lacks(id)? {
+                continue;
+            }
+            if self.measure(id)?.is_none() {
+                return Err(FetchError::Remote(format!("its tree {id} is missing")));
+            }
+            let tree = self.both.find_tree(id).map_err(remote)?;
+            for entry in &tree {
+                match entry.kind() {
+                    Some(ObjectType::Tree) => next.push(entry.id()),
+                    Some(ObjectType::Blob) => {
+                        self.blob(entry.id(), &String::from_utf8_lossy(entry.name_bytes()))?;
+                    }
+                    _ => {}
+                }
+            }
+            self.add(id, None)?;
+        }
+        Ok(())
+    }
+
+    fn blob(&mut self, id: Oid, name: &str) -> Result<(), FetchError> {
+        if !self.lacks(id)? {
+            return Ok(());
+        }
+        let read = self.both.odb().and_then(|odb| odb.read_header(id)).map(|(bytes, _)| bytes);
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) => left_out(self.from, id).ok_or_else(|| remote(error))?,
+        };
+        if bytes <= BLOB_BYTES_MAX {
+            return self.add(id, Some(name));
+        }
+        self.seen.insert(id);
+        note_left_out(self.into, id, bytes)
+    }
+
+    fn add(&mut self, id: Oid, name: Option<&str>) -> Result<(), FetchError> {
+        self.seen.insert(id);
+        if self.pack.is_none() {
+            self.pack = Some(self.both.packbuilder().map_err(local)?);
+        }
+        let Some(pack) = &mut self.pack else { return Ok(()) };
+        pack.insert_object(id, name).map_err(remote)?;
+        if pack.object_count() < PACK_OBJECTS_MAX {
+            return Ok(());
+        }
+        if !self.is_new {
+            return Err(FetchError::Mirror("too much is new: it is made anew".to_owned()));
+        }
+        self.write()
+    }
+
+    /// Writes the pack, and begins another.
+    fn write(&mut self) -> Result<(), FetchError> {
+        let Some(mut pack) = self.pack.take() else { return Ok(()) };
+        pack.write(&self.into.path().join("objects/pack"), 0).map_err(local)?;
+        self.seen.clear();
+        self.into.odb().and_then(|odb| odb.refresh()).map_err(local)
+    }
+}
+
+/// An error of libgit2 that is the fault of the folder that is read.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn remote(error: git2::Error) -> FetchError {
+    FetchError::Remote(error.message().to_owned())
+}

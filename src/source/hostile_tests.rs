@@ -1,0 +1,170 @@
+//! Repositories that nobody would make for good.
+
+use super::*;
+
+#[tokio::test]
+async fn the_limits_hold() {
+    let world = World::new();
+    let files = [("a/b/c.yaml", "12345"), ("a/d.yaml", "1234"), ("a/e.txt", "")];
+    let commit = world.remote.commit("main", &files);
+    world.follow("main").await;
+    let good = Limits {
+        entries: 4,
+        files: 2,
+        file_bytes: 5,
+        bytes: 9,
+        folders: 1,
+        steps: 1,
+        ..Limits::default()
+    };
+    for (limits, expected) in [
+        (good, None),
+        (Limits { entries: 3, ..good }, Some(Bound::Entries)),
+        (Limits { files: 1, ..good }, Some(Bound::Files)),
+        (Limits { file_bytes: 4, ..good }, Some(Bound::FileBytes)),
+        (Limits { bytes: 8, ..good }, Some(Bound::Bytes)),
+        (Limits { folders: 0, ..good }, Some(Bound::Folders)),
+        (Limits { folder_bytes: 30, ..good }, Some(Bound::FolderBytes)),
+        (Limits { steps: 0, ..good }, Some(Bound::Steps)),
+        (Limits { unpacked: 100, ..good }, Some(Bound::Unpacked)),
+        (Limits { paths: 100, ..good }, Some(Bound::Paths)),
+        (Limits { memory: 100, ..good }, Some(Bound::Memory)),
+    ] {
+        let found = match world.read_within(&commit, "a", limits).await {
+            Ok(_) => None,
+            Err(SourceError::Tree { problem: TreeProblem::TooMuch { refusal, .. }, .. }) => {
+                match refusal {
+                    Refusal::Beyond { bound, .. } => Some(bound),
+                    Refusal::Abandoned => panic!("nobody left"),
+                }
+            }
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(found, expected);
+    }
+}
+
+/// Links that lead to one another, each by many steps, and entries that lead to the first of them.
+#[tokio::test]
+async fn symlinks_in_a_row_are_followed_once_and_end_with_who_waits() {
+    let world = World::new();
+    let steps = "d/../".repeat(800);
+    let mut files = vec![("d/a.yaml".to_owned(), "a: 1".to_owned())];
+    files.push(("l0".to_owned(), format!("-> {steps}d")));
+    files.extend((1..38).map(|n| (format!("l{n}"), format!("-> {steps}l{}", n - 1))));
+    files.extend((0..200).map(|n| (format!("m/{n}.yaml"), "-> ../l37/a.yaml".to_owned())));
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
+    let commit = world.remote.commit("main", &files);
+    world.follow("main").await;
+    assert_eq!(world.read(&commit, "m").await.unwrap().len(), 200);
+    let few = Limits { steps: 20_000, ..Limits::default() };
+    let error = world.read_within(&commit, "m", few).await.unwrap_err().to_string();
+    assert!(error.contains("more than 20000 steps through folders, symlinks"), "{error}");
+    let waiter = Waiter::new(Limits::default());
+    let account = waiter.account().clone();
+    drop(waiter);
+    let left = world.source.read(&world.repository, &commit, "m", &account).await.unwrap_err();
+    assert!(left.to_string().contains("nobody waits for it any longer"), "{left}");
+}
+
+#[tokio::test]
+async fn a_path_that_grows_without_end_is_refused() {
+    let world = World::new();
+    let name = "n".repeat(200);
+    let deep = format!("{}/a.yaml", [&*name; 30].join("/"));
+    let files = [(&*deep, "a: 1"), ("b.yaml", "b: 1")];
+    let problem = world.problem(&files, "").await;
+    assert!(matches!(problem, TreeProblem::TooLong { limit: 4096, .. }), "{problem}");
+}
+
+/// A commit as it may be written by others.
+fn raw_commit(world: &World, branch: &str, message: &[u8]) -> CommitId {
+    let git = &world.remote.git;
+    let tree = git.treebuilder(None).unwrap().write().unwrap();
+    let head = format!("tree {tree}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\n");
+    let bytes = [head.as_bytes(), message].concat();
+    let id = git.odb().unwrap().write(git2::ObjectType::Commit, &bytes).unwrap();
+    git.reference(&format!("refs/heads/{branch}"), id, true, "").unwrap();
+    id.to_string().parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_not_unpacked_and_is_named() {
+    let world = World::new();
+    world.remote.commit("main", SHOP);
+    raw_commit(&world, "long", &vec![b'x'; 2 << 20]);
+    let error = world.fetch(&["long"]).await.unwrap_err();
+    let said = std::error::Error::source(&error).unwrap().to_string();
+    assert!(said.contains("has 2097") && said.contains("at most 1048576 are read"), "{said}");
+    assert!(world.fetch(&["main"]).await.is_ok(), "nobody else is held up");
+}
+
+#[tokio::test]
+async fn a_file_that_nobody_would_read_is_left_out_and_named_where_it_is_wanted() {
+    let world = World::new();
+    let zeros = "0".repeat(objects::BLOB_BYTES_MAX + 1);
+    let files = [("big/x.yaml", &*zeros), ("big.bin", &zeros), ("app/a.yaml", "a: 1")];
+    let commit = world.remote.commit("main", &files);
+    world.follow("main").await;
+    for _ in 0..2 {
+        assert_eq!(world.read(&commit, "app").await.unwrap(), ["app/a.yaml=a: 1"]);
+        let error = world.read(&commit, "").await.unwrap_err();
+        assert!(error.is_permanent());
+        let said = error.to_string();
+        assert!(
+            said.ends_with("`big/x.yaml`: more than 16777216 bytes in one file; split the file"),
+            "{said}"
+        );
+        // The successor knows of it, too.
+        world.source.place(&world.repository.name).mirror.compact(0).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn tags_in_a_row_end_somewhere() {
+    let world = World::new();
+    let commit = world.remote.commit("main", SHOP);
+    let git = &world.remote.git;
+    let ada = git2::Signature::now("Ada", "ada@example.org").unwrap();
+    let mut id = git2::Oid::from_str(commit.as_str()).unwrap();
+    for n in 0..30 {
+        let object = git.find_object(id, None).unwrap();
+        id = git.tag(&format!("t{n}"), &object, &ada, "again", true).unwrap();
+    }
+    assert_eq!(world.follow("t9").await, commit);
+    world.fetch(&["t29"]).await.unwrap();
+    let error = world.resolve("t29").await.unwrap_err();
+    assert!(matches!(error, SourceError::NotACommit { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn mirrors_that_are_there_are_closed_to_others_by_the_next_fetch() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = World::new();
+    world.remote.commit("main", SHOP);
+    world.follow("main").await;
+    let folder = world.data.path().join("repositories");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    world.follow("main").await;
+    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_folder_may_borrow_its_objects() {
+    let mut world = World::new();
+    let commit = world.remote.commit("main", SHOP);
+    let borrower = TempDir::new().unwrap();
+    let git = Git::init_bare(borrower.path()).unwrap();
+    let objects = world.remote.path().join("objects");
+    fs::create_dir_all(borrower.path().join("objects/info")).unwrap();
+    fs::write(borrower.path().join("objects/info/alternates"), format!("{}\n", objects.display()))
+        .unwrap();
+    drop(git);
+    let git = Git::open_bare(borrower.path()).unwrap();
+    let id = git2::Oid::from_str(commit.as_str()).unwrap();
+    git.reference("refs/heads/main", id, true, "").unwrap();
+    world.repository = repository(borrower.path().to_str().unwrap(), RepositoryAuth::None);
+    assert_eq!(world.follow("main").await, commit);
+    assert_eq!(world.read(&commit, "apps").await.unwrap(), ["apps/shop/a.yaml=a: 1\n"]);
+}

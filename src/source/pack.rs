@@ -1,0 +1,391 @@
+//! Looks at a pack of objects while it comes, before libgit2 does: what an object says of its size
+//! is held to a bound before anyone unpacks it. A difference of some bytes may stand for an object of
+//! gigabytes, and libgit2 would make it.
+
+use flate2::{Decompress, FlushDecompress, Status};
+use git2::Oid;
+
+use crate::source::error::FetchError;
+use crate::source::objects::{BLOB_BYTES_MAX, COMMIT_BYTES_MAX, TREE_BYTES_MAX};
+
+/// Most objects of a pack.
+const OBJECTS_MAX: u64 = 2_000_000;
+/// Most bytes of all objects of a pack, unpacked.
+const UNPACKED_BYTES_MAX: u64 = 64 << 30;
+/// Bytes of a pack before its first object.
+const HEAD_BYTES: usize = 12;
+/// Bytes of a difference that are enough to tell the sizes of what it is made from and makes.
+const DELTA_HEAD_BYTES: usize = 20;
+
+/// What a mirror knows of an object that a difference is made from: its size.
+pub(super) type SizeOf = Box<dyn FnMut(Oid) -> Option<u64> + Send>;
+
+/// A pack, as far as it has come.
+pub(super) struct Pack {
+    size_of: SizeOf,
+    /// Bytes of the pack before those that are looked at.
+    offset: u64,
+    /// Objects that have yet to come.
+    objects: u64,
+    unpacked: u64,
+    /// Where commits and tags begin, those told by their differences included.
+    commits: Vec<u64>,
+    /// Where objects begin that are too large for differences to be made from them.
+    large: Vec<u64>,
+    state: State,
+}
+
+enum State {
+    /// The head of the pack, or of an object, as far as it has come.
+    Head(Vec<u8>),
+    Data(Box<Data>),
+    /// All objects have come; a checksum follows.
+    Over,
+}
+
+/// The data of an object, as far as it has come.
+struct Data {
+    inflate: Decompress,
+    /// Where the object begins.
+    begins: u64,
+    /// What a difference is made from, and the first bytes of it.
+    delta: Option<(Base, Vec<u8>)>,
+}
+
+#[derive(Clone, Copy)]
+enum Base {
+    /// The object that begins there.
+    At(u64),
+    /// An object of this id, here or in the mirror.
+    Named(Oid),
+}
+
+/// What an object says of itself before its data.
+struct Head {
+    kind: u8,
+    bytes: u64,
+    base: Option<Base>,
+}
+
+const COMMIT: u8 = 1;
+const TREE: u8 = 2;
+const TAG: u8 = 4;
+const OFFSET_DELTA: u8 = 6;
+const NAMED_DELTA: u8 = 7;
+
+impl Pack {
+    /// A pack of which nothing has come.
+    pub(super) fn new(size_of: SizeOf) -> Self {
+        Self {
+            size_of,
+            offset: 0,
+            objects: u64::MAX,
+            unpacked: 0,
+            commits: Vec::new(),
+            large: Vec::new(),
+            state: State::Head(Vec::new()),
+        }
+    }
+
+    /// Looks at what comes next. What is no pack is left to libgit2, which says so.
+    pub(super) fn look_at(&mut self, mut bytes: &[u8]) -> Result<(), FetchError> {
+        while !bytes.is_empty() {
+            let used = match std::mem::replace(&mut self.state, State::Over) {
+                State::Over => return Ok(()),
+                State::Head(head) => self.head(head, bytes)?,
+                State::Data(data) => self.data(data, bytes)?,
+            };
+            self.offset += used as u64;
+            bytes = &bytes[used..];
+        }
+        Ok(())
+    }
+
+    /// Goes on with a head; how many bytes it took.
+    fn head(&mut self, mut head: Vec<u8>, bytes: &[u8]) -> Result<usize, FetchError> {
+        let begins = self.offset - head.len() as u64;
+        if self.objects == u64::MAX {
+            let taken = bytes.len().min(HEAD_BYTES - head.len());
+            head.extend_from_slice(&bytes[..taken]);
+            if head.len() == HEAD_BYTES {
+                let number = [head[8], head[9], head[10], head[11]];
+                self.objects = u64::from(u32::from_be_bytes(number));
+                if self.objects > OBJECTS_MAX {
+                    return Err(FetchError::TooLarge { bound: "objects", limit: OBJECTS_MAX });
+                }
+                head = Vec::new();
+            }
+            self.state = if self.objects == 0 { State::Over } else { State::Head(head) };
+            return Ok(taken);
+        }
+        for (taken, byte) in bytes.iter().enumerate() {
+            head.push(*byte);
+            if let Some(read) = read_head(&head, begins) {
+                self.hold(&read, begins)?;
+                let delta = read.base.map(|base| (base, Vec::new()));
+                let inflate = Decompress::new(true);
+                self.state = State::Data(Box::new(Data { inflate, begins, delta }));
+                return Ok(taken + 1);
+            }
+        }
+        self.state = State::Head(head);
+        Ok(bytes.len())
+    }
+
+    /// Goes on with data; how many bytes it took.
+    fn data(&mut self, mut data: Box<Data>, bytes: &[u8]) -> Result<usize, FetchError> {
+        let mut buffer = [0; 16 << 10];
+        let mut used = 0;
+        loop {
+            let (read, written) = (data.inflate.total_in(), data.inflate.total_out());
+            let status =
+                data.inflate.decompress(&bytes[used..], &mut buffer, FlushDecompress::None);
+            let counted = |total: u64, before: u64| usize::try_from(total - before).unwrap_or(0);
+            used += counted(data.inflate.total_in(), read);
+            let inflated = counted(data.inflate.total_out(), written);
+            self.unpacked += inflated as u64;
+            if self.unpacked > UNPACKED_BYTES_MAX {
+                let limit = UNPACKED_BYTES_MAX;
+                return Err(FetchError::TooLarge { bound: "bytes, unpacked", limit });
+            }
+            if let Some((base, head)) = &mut data.delta {
+                head.extend_from_slice(&buffer[..inflated.min(DELTA_HEAD_BYTES - head.len())]);
+                let (base, head) = (*base, head.clone());
+                if let Some((from, to)) = delta_sizes(&head) {
+                    data.delta = None;
+                    self.hold_delta(base, from, to, data.begins)?;
+                }
+            }
+            match status {
+                Ok(Status::StreamEnd) => {
+                    self.objects -= 1;
+                    self.state =
+                        if self.objects == 0 { State::Over } else { State::Head(Vec::new()) };
+                    return Ok(used);
+                }
+                Ok(_) if used < bytes.len() || inflated == buffer.len() => {}
+                Ok(_) => {
+                    self.state = State::Data(data);
+                    return Ok(used);
+                }
+                Err(_) => return Err(FetchError::Remote("a pack that is damaged".to_owned())),
+            }
+        }
+    }
+
+    /// Holds an object to what it may have.
+    fn hold(&mut self, head: &Head, begins: u64) -> Result<(), FetchError> {
+        match head.kind {
+            COMMIT | TAG => {
+                self.commits.push(begins);
+                fits("commit or tag", head.bytes, COMMIT_BYTES_MAX)
+            }
+            TREE => fits("folder", head.bytes, TREE_BYTES_MAX),
+            OFFSET_DELTA | NAMED_DELTA => fits("difference", head.bytes, BLOB_BYTES_MAX),
+            _ => {
+                // It goes to the disk as it comes.
+                if head.bytes > BLOB_BYTES_MAX as u64 {
+                    self.large.push(begins);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Holds what a difference is made from and makes to what they may have.
+    fn hold_delta(
+        &mut self,
+        base: Base,
+        from: u64,
+        to: u64,
+        begins: u64,
+    ) -> Result<(), FetchError> {
+        let from = match base {
+            Base::At(place) if self.large.binary_search(&place).is_ok() => u64::MAX,
+            Base::At(place) => {
+                if self.commits.binary_search(&place).is_ok() {
+                    self.commits.push(begins);
+                    fits("commit or tag", to, COMMIT_BYTES_MAX)?;
+                }
+                from
+            }
+            Base::Named(id) => match (self.size_of)(id) {
+                Some(bytes) => bytes.max(from),
+                None if self.large.is_empty() => from,
+                // It may be any of the large ones.
+                None => u64::MAX,
+            },
+        };
+        fits("file that is told by a difference", from.max(to), BLOB_BYTES_MAX)
+    }
+}
+
+fn fits(kind: &str, bytes: u64, limit: usize) -> Result<(), FetchError> {
+    if bytes <= limit as u64 {
+        return Ok(());
+    }
+    let bytes = if bytes == u64::MAX { "far too many".to_owned() } else { bytes.to_string() };
+    Err(FetchError::Object(format!("a {kind} of {bytes} bytes; at most {limit} are taken")))
+}
+
+/// The head of an object that begins there, if all of it has come.
+fn read_head(bytes: &[u8], begins: u64) -> Option<Head> {
+    let mut rest = bytes.iter();
+    let mut byte = *rest.next()?;
+    let kind = byte >> 4 & 7;
+    let mut size = u64::from(byte & 15);
+    let mut shift = 4;
+    while byte & 0x80 != 0 {
+        byte = *rest.next()?;
+        size |= u64::from(byte & 0x7F).checked_shl(shift).unwrap_or(u64::MAX);
+        shift += 7;
+    }
+    let base = match kind {
+        OFFSET_DELTA => {
+            let mut byte = *rest.next()?;
+            let mut back = u64::from(byte & 0x7F);
+            while byte & 0x80 != 0 {
+                byte = *rest.next()?;
+                back = (back.wrapping_add(1) << 7) | u64::from(byte & 0x7F);
+            }
+            Some(Base::At(begins.wrapping_sub(back)))
+        }
+        NAMED_DELTA => Some(Base::Named(Oid::from_bytes(rest.as_slice().get(..20)?).ok()?)),
+        _ => None,
+    };
+    Some(Head { kind, bytes: size, base })
+}
+
+/// The sizes of what a difference is made from and of what it makes, if both have come.
+fn delta_sizes(bytes: &[u8]) -> Option<(u64, u64)> {
+    let mut rest = bytes.iter();
+    let mut size = || {
+        let (mut size, mut shift) = (0, 0);
+        loop {
+            let byte = *rest.next()?;
+            size |= u64::from(byte & 0x7F).checked_shl(shift).unwrap_or(u64::MAX);
+            shift += 7;
+            if byte & 0x80 == 0 {
+                return Some(size);
+            }
+        }
+    };
+    Some((size()?, size()?))
+}
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+
+    use super::*;
+
+    const BLOB: u8 = 3;
+    const MB: u64 = 1 << 20;
+
+    /// An object: its kind, its size, what it is made from, its data.
+    fn object(kind: u8, size: u64, base: &[u8], data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![kind << 4 | (size & 15) as u8];
+        let mut rest = size >> 4;
+        while rest > 0 {
+            *bytes.last_mut().unwrap() |= 0x80;
+            bytes.push((rest & 0x7F) as u8);
+            rest >>= 7;
+        }
+        bytes.extend_from_slice(base);
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(data).unwrap();
+        bytes.extend(packed.finish().unwrap());
+        bytes
+    }
+
+    fn varint(mut value: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while value >= 0x80 {
+            bytes.push((value & 0x7F) as u8 | 0x80);
+            value >>= 7;
+        }
+        bytes.push(value as u8);
+        bytes
+    }
+
+    /// A difference that says that it makes so much of so much.
+    fn delta(from: u64, to: u64) -> Vec<u8> {
+        [varint(from), varint(to), vec![0x90, 1]].concat()
+    }
+
+    /// What is wrong with a pack of these objects, however it is cut.
+    fn refusal(objects: &[Vec<u8>]) -> Option<String> {
+        let mut pack = b"PACK\0\0\0\x02".to_vec();
+        pack.extend((objects.len() as u32).to_be_bytes());
+        pack.extend(objects.concat());
+        pack.extend([7; 20]);
+        let look = |cut: usize| {
+            let known: SizeOf = Box::new(|id| (id.as_bytes()[0] == 1).then_some(60 * MB));
+            let mut looker = Pack::new(known);
+            let mut parts = pack.chunks(cut);
+            parts.find_map(|part| looker.look_at(part).err()).map(|error| error.to_string())
+        };
+        let whole = look(pack.len());
+        for cut in [1, 3, 64] {
+            assert_eq!(look(cut), whole);
+        }
+        whole
+    }
+
+    #[test]
+    fn what_would_take_too_much_is_refused_before_it_is_made() {
+        let small = object(BLOB, 5, &[], b"hello");
+        let back = vec![small.len() as u8];
+        let said = |bytes: u64| object(COMMIT, bytes, &[], b"tree");
+        let change = |base: &[u8], from: u64, to: u64| {
+            let data = delta(from, to);
+            let kind = if base.len() == 20 { NAMED_DELTA } else { OFFSET_DELTA };
+            object(kind, data.len() as u64, base, &data)
+        };
+        let large = object(BLOB, 900 * MB, &[], b"as it comes");
+        let commit = said(100);
+        let refused = "the repository is not taken: a";
+        for (objects, expected) in [
+            (vec![], None),
+            (vec![small.clone(), large.clone(), small.clone()], None),
+            (vec![small.clone(), change(&back, 5, 30)], None),
+            (vec![said(2 * MB)], Some("commit or tag of 2097152 bytes; at most 1048576 are taken")),
+            (vec![object(TREE, 17 * MB, &[], b"")], Some("folder of 17825792 bytes")),
+            (
+                vec![small.clone(), change(&back, 5, 900 * MB)],
+                Some("file that is told by a difference of 943718400 bytes"),
+            ),
+            (
+                vec![large.clone(), change(&[large.len() as u8], 5, 30)],
+                Some("file that is told by a difference of far too many"),
+            ),
+            (
+                vec![commit.clone(), change(&[commit.len() as u8], 100, 2 * MB)],
+                Some("commit or tag of 2097152 bytes"),
+            ),
+            (
+                vec![change(&[1; 20], 5, 30)],
+                Some("file that is told by a difference of 62914560 bytes"),
+            ),
+            (vec![change(&[2; 20], 5, 30)], None),
+            (
+                vec![large.clone(), change(&[2; 20], 5, 30)],
+                Some("file that is told by a difference of far too many"),
+            ),
+        ] {
+            let found = refusal(&objects);
+            let right = match (&found, expected) {
+                (None, None) => true,
+                (Some(found), Some(expected)) => {
+                    found.starts_with(&format!("{refused} {expected}"))
+                }
+                _ => false,
+            };
+            assert!(right, "expected {expected:?}, found {found:?}");
+        }
+    }
+}
