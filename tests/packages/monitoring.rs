@@ -92,6 +92,7 @@ fn run_world() -> String {
     let mut forged = Webhook::push(&world.repository, "main");
     forged.signature = forged.signature.map(|signature| signature.replace('a', "b"));
     assert_eq!(world.headstay.deliver(&forged).status, 401);
+    assert_eq!(world.headstay.get_as(None, "/api/v1/status").status, 401);
     world.headstay.limit_files("0");
     assert_eq!(world.headstay.deliver(&Webhook::push(&world.repository, "main")).status, 503);
     world.headstay.limit_files("unlimited");
