@@ -12,7 +12,6 @@ use crate::cluster::error::ClusterError;
 use crate::config::OnError;
 use crate::domain::commit::CommitId;
 use crate::domain::directives;
-use crate::domain::fields;
 use crate::domain::health::expectation::Expectation;
 use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::InventoryItem;
@@ -22,7 +21,7 @@ use crate::domain::stop::Stop;
 use crate::domain::sync::{Action, ObjectResult, Phase};
 use crate::failpoint::failpoint;
 use crate::store::ApplyStart;
-use crate::sync::checked::{Change, Checked};
+use crate::sync::checked::{Change, Checked, Seen};
 use crate::sync::diff::{Plan, force, is_foundation};
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
@@ -198,12 +197,12 @@ async fn write(
     known: Option<&InventoryItem>,
 ) -> Written {
     let action = match &checked.change {
-        Change::None(live) => {
-            let item = Box::new(applied_item(scene, &checked.desired, commit, live).await);
+        Change::None(seen) => {
+            let item = Box::new(applied_item(&checked.desired, commit, seen.clone()));
             return Written::Settled { item, result: None, foundation: None };
         }
         Change::Rest(..) => return Written::Done,
-        Change::Leave(why, _) => return left(scene, &checked, known, commit, why).await,
+        Change::Leave(why, seen) => return left(&checked, seen.clone(), known, commit, why),
         Change::Create => Action::Created,
         Change::Adopt(_) | Change::Configure(_) | Change::Recreate(_) => Action::Configured,
     };
@@ -222,7 +221,8 @@ async fn write(
             if known.is_some_and(|item| item.is_made_from(&checked.desired.hash)) {
                 note_put_back(scene, &checked);
             }
-            let item = Box::new(applied_item(scene, &checked.desired, commit, &live).await);
+            let seen = Seen::of(scene, &checked.desired.resource, &live).await;
+            let item = Box::new(applied_item(&checked.desired, commit, seen));
             let message = (!checked.warnings.is_empty()).then(|| checked.warnings.join("; "));
             let result = Some(ObjectResult { object, action, fields: checked.paths(), message });
             let foundation = is_foundation(&checked.desired).then(|| Box::new(checked.desired));
@@ -258,30 +258,29 @@ fn note_put_back(scene: &Scene<'_>, checked: &Checked) {
 }
 
 /// An object that is left as it is: still ours if it was, and not looked at again until it changes.
-async fn left(
-    scene: &Scene<'_>,
+fn left(
     checked: &Checked,
+    seen: Option<Seen>,
     known: Option<&InventoryItem>,
     commit: &CommitId,
     why: &str,
 ) -> Written {
-    let live = checked.change.live();
     let result = skipped(checked, why.to_owned());
-    if live.is_none() && known.is_some_and(InventoryItem::is_done) {
+    if seen.is_none() && known.is_some_and(InventoryItem::is_done) {
         return Written::Done;
     }
     // An intended row proves nothing: the process may have ended before the write.
     let held = known.is_some_and(|item| item.hash.is_some());
-    let instance = scene.config.server.instance.as_str();
-    let ours = |live| fields::owned_by_us(live, None, instance);
-    if !held && !live.is_some_and(ours) {
+    if !held && !seen.as_ref().is_some_and(|seen| seen.ours) {
         return if known.is_some() { Written::NotOurs(result) } else { Written::Left(result) };
     }
-    let mut item = item(&checked.desired, commit);
-    item.hash = Some(checked.desired.hash.clone());
-    if let Some(live) = live {
-        item = applied_item(scene, &checked.desired, commit, live).await;
-    }
+    let item = match seen {
+        Some(seen) => applied_item(&checked.desired, commit, seen),
+        None => InventoryItem {
+            hash: Some(checked.desired.hash.clone()),
+            ..item(&checked.desired, commit)
+        },
+    };
     Written::Settled { item: Box::new(item), result: Some(result), foundation: None }
 }
 
@@ -344,21 +343,12 @@ async fn recreate(
 }
 
 /// The inventory row of an object as the API server returned it.
-async fn applied_item(
-    scene: &Scene<'_>,
-    desired: &Desired,
-    commit: &CommitId,
-    object: &Value,
-) -> InventoryItem {
-    let metadata = &object["metadata"];
-    let text = |name: &str| metadata[name].as_str().map(str::to_owned);
-    let generation = metadata["generation"].as_i64();
-    let expectation = scene.cluster.expectation(&desired.resource, object).await;
-    let health = health::assess(object, generation, expectation).at(scene.context.store.now());
+fn applied_item(desired: &Desired, commit: &CommitId, seen: Seen) -> InventoryItem {
+    let Seen { uid, resource_version, generation, health, ours: _ } = seen;
     InventoryItem {
         hash: Some(desired.hash.clone()),
-        uid: text("uid"),
-        resource_version: text("resourceVersion"),
+        uid,
+        resource_version,
         generation,
         health: health.status,
         health_reason: health.reason,

@@ -3,10 +3,14 @@
 use serde_json::Value;
 
 use crate::domain::diff::FieldChange;
+use crate::domain::fields;
+use crate::domain::health::{self, Health};
 use crate::domain::manifest::Desired;
+use crate::domain::object::Resource;
 use crate::domain::obstacle::Obstacle;
 use crate::domain::prune::Deletion;
 use crate::domain::sync::{Action, ObjectResult};
+use crate::sync::scene::Scene;
 
 /// An object that the cluster was asked about.
 pub struct Checked {
@@ -44,7 +48,7 @@ impl Checked {
     pub(super) fn intention(&self) -> ObjectResult {
         let (action, message) = match &self.change {
             Change::None(_) => (Action::Unchanged, None),
-            Change::Leave(why, _) | Change::Rest(why, _) => (Action::Skipped, Some(why.clone())),
+            Change::Leave(why, _) | Change::Rest(why) => (Action::Skipped, Some(why.clone())),
             Change::Create => (Action::Created, None),
             Change::Adopt(_) | Change::Configure(_) => (Action::Configured, None),
             Change::Recreate(_) => (Action::Configured, Some("it would be recreated".to_owned())),
@@ -53,15 +57,44 @@ impl Checked {
     }
 }
 
-/// What has to be done to an object, with the live one where there is one.
+/// What counts of a live object that is not written. Of many that are as wanted the whole is not kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    pub(super) uid: Option<String>,
+    pub(super) resource_version: Option<String>,
+    pub(super) generation: Option<i64>,
+    pub(super) health: Health,
+    /// Whether its marks say that an application of this installation has applied it.
+    pub(super) ours: bool,
+}
+
+impl Seen {
+    /// What a live object shows.
+    pub(super) async fn of(scene: &Scene<'_>, resource: &Resource, live: &Value) -> Self {
+        let metadata = &live["metadata"];
+        let text = |name: &str| metadata[name].as_str().map(str::to_owned);
+        let generation = metadata["generation"].as_i64();
+        let expectation = scene.cluster.expectation(resource, live).await;
+        let instance = scene.config.server.instance.as_str();
+        Self {
+            uid: text("uid"),
+            resource_version: text("resourceVersion"),
+            generation,
+            health: health::assess(live, generation, expectation).at(scene.context.store.now()),
+            ours: fields::owned_by_us(live, None, instance),
+        }
+    }
+}
+
+/// What has to be done to an object, with the live one where it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Nothing: it is as wanted.
-    None(Value),
+    None(Seen),
     /// Nothing: it is to be left alone, for this reason.
-    Leave(String, Option<Value>),
+    Leave(String, Option<Seen>),
     /// Nothing now: it was put back again and again, and is looked at anew later.
-    Rest(String, Option<Value>),
+    Rest(String),
     /// It is not there.
     Create,
     /// It differs, in value or in who holds its fields.
@@ -73,12 +106,11 @@ pub enum Change {
 }
 
 impl Change {
-    /// The live object.
+    /// The live object, if it is to be changed as it is.
     pub fn live(&self) -> Option<&Value> {
         match self {
-            Self::None(live) | Self::Adopt(live) | Self::Configure(live) => Some(live),
-            Self::Leave(_, live) | Self::Rest(_, live) => live.as_ref(),
-            Self::Create | Self::Recreate(_) => None,
+            Self::Adopt(live) | Self::Configure(live) => Some(live),
+            _ => None,
         }
     }
 

@@ -89,14 +89,15 @@ pub(super) async fn applied(
 
 /// Says of what Git no longer names why it is still there.
 fn keep(scene: &Scene<'_>, target: &Target, stale: &mut [InventoryItem]) {
-    // What a person stopped holds for what Git said then.
+    // What a person stopped, and what an annotation asked for, holds for what Git said then.
+    let asked = scene.trigger().is_person();
     let same = scene.state.inputs.as_ref().is_none_or(|inputs| *inputs == target.inputs);
     for item in stale {
         item.kept = Some(match item.kept {
             Some(Kept::Terminating) => Kept::Terminating,
             _ if !scene.prunes() => Kept::ByPolicy,
             Some(stays @ (Kept::ForNeighbour | Kept::Refused)) => stays,
-            Some(Kept::ByPerson) if same && !scene.trigger().is_person() => Kept::ByPerson,
+            Some(stays @ (Kept::ByPerson | Kept::ByAnnotation)) if same && !asked => stays,
             _ => Kept::UntilHealthy,
         });
     }

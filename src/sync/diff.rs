@@ -21,7 +21,7 @@ use crate::domain::order;
 use crate::domain::plan;
 use crate::domain::prune::Deletion;
 use crate::domain::sync::{Action, BlockedPlan, FailureCause, ObjectResult, Phase};
-use crate::sync::checked::{Change, Checked};
+use crate::sync::checked::{Change, Checked, Seen};
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
 use crate::sync::obstacles;
@@ -169,7 +169,8 @@ async fn check(
             None => Ok(None),
         };
         let live = live.map_err(|error| refuse(&error))?;
-        let change = leave("headstay.dev/apply: ignore", live, as_applied);
+        let seen = see(scene, &desired, live.as_ref()).await;
+        let change = leave("headstay.dev/apply: ignore", seen, as_applied);
         return Ok(Checked::new(desired, change));
     }
     let force = force(directives.apply);
@@ -190,6 +191,7 @@ async fn check(
         };
         (wanted, live)
     };
+    let seen = see(scene, &desired, live.as_ref()).await;
     if let Some(live) = &live {
         if let Some(message) = other_installation(scene, live, &desired.key).await {
             let (object, cause) = (desired.key, FailureCause::Environment);
@@ -200,7 +202,7 @@ async fn check(
             let change = if !applied_before && fields::can_be_adopted(live, name) {
                 Change::Adopt(live.clone())
             } else {
-                leave("headstay.dev/apply: if-not-present", Some(live.clone()), as_applied)
+                leave("headstay.dev/apply: if-not-present", seen, as_applied)
             };
             return Ok(Checked::new(desired, change));
         }
@@ -209,10 +211,12 @@ async fn check(
         obstacles::clear(scene, &desired, live.as_ref(), wanted, as_applied).await;
     let checked = match (wanted, live) {
         (Ok(wanted), Some(live)) if !obstacles.is_empty() => {
-            let checked = compare(desired, Some(live.clone()), wanted, applied_before);
-            Checked { change: Change::Configure(live), obstacles, ..checked }
+            let fields = changes(Some(&live), &wanted.object);
+            let mut checked = Checked::new(desired, Change::Configure(live));
+            checked.warnings.extend(wanted.warnings);
+            Checked { fields, obstacles, ..checked }
         }
-        (Ok(wanted), live) => compare(desired, live, wanted, applied_before),
+        (Ok(wanted), live) => compare(desired, live.zip(seen.clone()), wanted, applied_before),
         (Err(error @ ClusterError::Immutable { .. }), Some(live)) => {
             let Some(deletion) = Deletion::to_recreate(&desired, &live) else {
                 return Err(refuse(&error));
@@ -238,16 +242,23 @@ async fn check(
         }
         (Err(error), _) => return Err(refuse(&error)),
     };
-    Ok(mind_drift(scene, checked, item))
+    Ok(mind_drift(scene, checked, item, seen))
+}
+
+async fn see(scene: &Scene<'_>, desired: &Desired, live: Option<&Value>) -> Option<Seen> {
+    match live {
+        Some(live) => Some(Seen::of(scene, &desired.resource, live).await),
+        None => None,
+    }
 }
 
 fn compare(
     desired: Desired,
-    live: Option<Value>,
+    live: Option<(Value, Seen)>,
     wanted: Applied,
     applied_before: bool,
 ) -> Checked {
-    let Some(live) = live else {
+    let Some((live, seen)) = live else {
         // Of a new object everything is new: that is not told field by field.
         let mut checked = Checked::new(desired, Change::Create);
         checked.warnings.extend(wanted.warnings);
@@ -256,7 +267,7 @@ fn compare(
     let fields = changes(Some(&live), &wanted.object);
     let adopted = !applied_before && fields::take_over(&live, |_| true).is_some();
     let same = fields.is_empty() && fields::same_fields(&live, &wanted.object);
-    let change = if same && !adopted { Change::None(live) } else { Change::Configure(live) };
+    let change = if same && !adopted { Change::None(seen) } else { Change::Configure(live) };
     let mut checked = Checked { fields, ..Checked::new(desired, change) };
     checked.warnings.extend(wanted.warnings);
     checked
@@ -264,10 +275,10 @@ fn compare(
 
 /// An object that is left alone. That is told when Git begins to say so, or says something new of it,
 /// and not with each change by others.
-fn leave(why: &str, live: Option<Value>, as_applied: bool) -> Change {
-    match live {
-        Some(live) if as_applied => Change::None(live),
-        live => Change::Leave(why.to_owned(), live),
+fn leave(why: &str, seen: Option<Seen>, as_applied: bool) -> Change {
+    match seen {
+        Some(seen) if as_applied => Change::None(seen),
+        seen => Change::Leave(why.to_owned(), seen),
     }
 }
 
@@ -277,27 +288,32 @@ pub(super) fn force(asked: directives::ApplyMode) -> Force {
 }
 
 /// What only drifted, and is not to be healed, is left as it is.
-fn mind_drift(scene: &Scene<'_>, mut checked: Checked, item: Option<&InventoryItem>) -> Checked {
+fn mind_drift(
+    scene: &Scene<'_>,
+    mut checked: Checked,
+    item: Option<&InventoryItem>,
+    seen: Option<Seen>,
+) -> Checked {
     let as_applied = item.is_some_and(|item| item.is_made_from(&checked.desired.hash));
     let is_done = item.is_some_and(InventoryItem::is_done);
     let ignored = checked.desired.directives().drift_ignored;
     let untold = ignored || scene.application.sync.drift == DriftMode::Ignore;
     let left = !scene.heals() || ignored;
-    checked.change = match checked.change {
-        Change::Create if as_applied && is_done => {
+    checked.change = match (checked.change, seen) {
+        (Change::Create, _) if as_applied && is_done => {
             Change::Leave("its work is done, and it was cleared away".to_owned(), None)
         }
-        Change::Create if as_applied && left => Change::Leave(DRIFT_LEFT.to_owned(), None),
-        Change::Configure(live) if as_applied && left && untold => Change::None(live),
-        Change::Configure(live) if as_applied && left => {
-            Change::Leave(DRIFT_LEFT.to_owned(), Some(live))
+        (Change::Create, _) if as_applied && left => Change::Leave(DRIFT_LEFT.to_owned(), None),
+        (Change::Configure(_), Some(seen)) if as_applied && left && untold => Change::None(seen),
+        (Change::Configure(_), seen) if as_applied && left => {
+            Change::Leave(DRIFT_LEFT.to_owned(), seen)
         }
-        change => change,
+        (change, _) => change,
     };
     if as_applied && checked.is_written() && !scene.trigger().is_person() {
         let (cluster, now) = (&scene.application.cluster, scene.context.store.now());
         if let Some(why) = scene.context.fights.rest(cluster, &checked.desired.key, now) {
-            checked.change = Change::Rest(why, checked.change.live().cloned());
+            checked.change = Change::Rest(why);
         }
     }
     checked

@@ -135,7 +135,7 @@ fn show(checked: Checked) -> ObjectDiff {
     let fields = if new { Vec::new() } else { checked.fields };
     let (action, message) = match checked.change {
         Change::None(_) => (Action::Unchanged, None),
-        Change::Leave(why, _) | Change::Rest(why, _) => (Action::Skipped, Some(why)),
+        Change::Leave(why, _) | Change::Rest(why) => (Action::Skipped, Some(why)),
         Change::Create => (Action::Created, None),
         Change::Adopt(_) | Change::Configure(_) | Change::Recreate(_) => (Action::Configured, None),
     };
