@@ -28,9 +28,13 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::domain::name::ReceiverName;
 use crate::http::api::diff::Diffs;
 use crate::http::body::Budget;
+use crate::http::openapi::Rendered;
 use crate::http::problem::Problem;
 use crate::http::refusals::Refusals;
 use crate::sync::context::Context;
+
+/// It depends on nothing but the program.
+static DOCUMENT: Rendered = Rendered::new(|| openapi::document(&table::sections()).to_string());
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -42,6 +46,7 @@ pub struct App {
     diffs: Arc<Diffs>,
     started_at: Timestamp,
     ready: Arc<AtomicBool>,
+    document: &'static Rendered,
 }
 
 impl App {
@@ -55,6 +60,7 @@ impl App {
             diffs: Arc::default(),
             started_at: context.store.now(),
             ready,
+            document: &DOCUMENT,
             context,
         }
     }

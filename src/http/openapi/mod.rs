@@ -7,14 +7,15 @@ pub(super) mod signature;
 
 use std::sync::LazyLock;
 
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use crate::http::App;
 use crate::http::openapi::operation::{Access, Section};
 use crate::http::openapi::schemas::Schemas;
 use crate::http::openapi::signature::{Output, Sketch, media};
-use crate::http::table;
 
 /// The version of OpenAPI that the document is written in.
 const OPENAPI: &str = "3.1.1";
@@ -36,21 +37,21 @@ const ABOUT_SIGNATURE: &str = "\
     `X-Gitea-Signature`, `X-Forgejo-Signature`, `X-Gogs-Signature`, `X-Hub-Signature` (Bitbucket), \
     basic authentication or a header of your choice (Azure DevOps), `X-Signature` (generic).";
 
-/// The document as it is sent; it depends on nothing but the program.
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| document(&table::sections()).to_string());
+/// The document as it is sent, made when it is first asked for.
+pub(super) type Rendered = LazyLock<String>;
 
 /// The OpenAPI document, as an answer.
-pub(super) struct Document;
+pub(super) struct Document(&'static Rendered);
 
 /// `GET /api/openapi.json`
-pub(super) async fn serve() -> Document {
-    Document
+pub(super) async fn serve(State(app): State<App>) -> Document {
+    Document(app.document)
 }
 
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
         let json = [(header::CONTENT_TYPE, "application/json")];
-        (json, DOCUMENT.as_str()).into_response()
+        (json, self.0.as_str()).into_response()
     }
 }
 
@@ -61,7 +62,7 @@ impl Output for Document {
 }
 
 /// The document of these operations.
-fn document(sections: &[Section]) -> Value {
+pub(super) fn document(sections: &[Section]) -> Value {
     let mut schemas = Schemas::default();
     let mut paths = Map::new();
     for section in sections {

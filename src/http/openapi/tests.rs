@@ -4,6 +4,7 @@ use jsonschema::draft202012::meta;
 
 use super::*;
 use crate::config::Role;
+use crate::http::table;
 
 /// What the authors of OpenAPI say of the form of a document; `tests/fixtures/openapi/README.md`.
 const OPENAPI_SCHEMA: &str = include_str!("../../../tests/fixtures/openapi/schema.json");
