@@ -17,6 +17,7 @@ use tower::filter::FilterLayer;
 
 use crate::cluster::error::ClusterError;
 use crate::cluster::files::Files;
+use crate::config::kubeconfig::{self, in_our_words};
 use crate::config::secret::Secret;
 use crate::config::{Cluster, ClusterAccess};
 
@@ -42,7 +43,7 @@ pub(super) async fn open(config: &Cluster, idle: usize) -> Result<(Client, Files
     // Files are read and credential plugins are run here.
     let opened = tokio::task::spawn_blocking(move || client(&access, idle)).await;
     let opened = opened.map_err(BoxError::from).and_then(|client| client);
-    opened.map_err(|source| unusable(config, source))
+    opened.map_err(|source| unusable(config, in_our_words(source)))
 }
 
 /// The error of an access that cannot be set up.
@@ -86,7 +87,7 @@ fn kubeconfig(
     files: &mut Files,
 ) -> Result<Config, BoxError> {
     files.note_kubeconfig(path);
-    let mut kubeconfig = path.map_or_else(Kubeconfig::read, Kubeconfig::read_from)?;
+    let mut kubeconfig = kubeconfig::read(path)?;
     if let Some(context) = context {
         kubeconfig.current_context = Some(context.to_owned());
     }
@@ -127,6 +128,7 @@ fn stack(config: &Config, token: Option<Secret>, idle: usize) -> Result<Client, 
         .build(connector);
     let bearer = token.map(|token| FilterLayer::new(move |request| authorized(&token, request)));
     let service = ServiceBuilder::new()
+        .map_err(in_our_words)
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
@@ -149,6 +151,8 @@ fn authorized(token: &Secret, mut request: Request<Body>) -> Result<Request<Body
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -166,6 +170,29 @@ clusters:
         for (current, proxied) in [("near", false), ("far", true), ("nowhere", false)] {
             let kubeconfig = Kubeconfig::from_yaml(&text(current)).unwrap();
             assert_eq!(names_a_proxy(&kubeconfig), proxied, "{current}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_kubeconfig_is_told_without_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kubeconfig");
+        let access = ClusterAccess::Kubeconfig { path: Some(path.clone()), context: None };
+        let cluster =
+            Cluster { name: "main".parse().unwrap(), access, labels: BTreeMap::default() };
+        let broken = "users: [{name: me, user: {\n  token: hunter2, username: {bad: 1}}}]";
+        let plugin = "\
+current-context: here
+contexts: [{name: here, context: {cluster: here, user: me}}]
+clusters: [{name: here, cluster: {server: 'https://127.0.0.1:1'}}]
+users: [{name: me, user: {exec: {apiVersion: client.authentication.k8s.io/v1,
+  interactiveMode: Never, command: sh, args: ['-c', 'echo hunter2; exit 3']}}}]
+";
+        for (kubeconfig, expected) in [(broken, "see line 2"), (plugin, "exit status: 3")] {
+            std::fs::write(&path, kubeconfig).unwrap();
+            let error = open(&cluster, 1).await.err().unwrap();
+            let told = format!("{error}: {}: {error:?}", error.source().unwrap());
+            assert!(told.contains(expected) && !told.contains("hunter2"), "{told}");
         }
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod build;
 pub mod change;
+pub mod kubeconfig;
 pub mod live;
 pub mod problem;
 mod raw;

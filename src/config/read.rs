@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use kube::config::Kubeconfig;
 use secrecy::SecretString;
 
 use crate::config::Config;
 use crate::config::build::build;
+use crate::config::kubeconfig;
 use crate::config::problem::{ConfigErrors, Problem};
 use crate::config::rule::{Contexts, Surroundings};
 use crate::config::secret::{Secret, SecretError};
@@ -51,8 +51,7 @@ impl Surroundings for Machine {
     }
 
     fn contexts(&self, kubeconfig: Option<&Path>) -> Result<Contexts, String> {
-        let read = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-        let kubeconfig = read.map_err(|error| error.to_string())?;
+        let kubeconfig = kubeconfig::read(kubeconfig).map_err(|error| error.to_string())?;
         let names = kubeconfig.contexts.into_iter().map(|context| context.name).collect();
         Ok(Contexts { names, current: kubeconfig.current_context })
     }
@@ -157,5 +156,21 @@ mod tests {
         assert!(Machine.file(&folder.path().join("ca.pem")).is_err());
         std::fs::write(folder.path().join("ca.pem"), "x").unwrap();
         assert!(Machine.file(&folder.path().join("ca.pem")).is_ok());
+    }
+
+    #[test]
+    fn a_kubeconfig_that_cannot_be_read_is_told_without_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let kubeconfig = folder.path().join("kubeconfig");
+        let broken = "users: [{name: me, user: {\n  token: hunter2, username: {bad: 1}}}]";
+        std::fs::write(&kubeconfig, broken).unwrap();
+        let config = folder.path().join("headstay.yaml");
+        let clusters = format!("clusters: [{{name: main, kubeconfig: {}}}]", kubeconfig.display());
+        std::fs::write(&config, clusters).unwrap();
+        let errors = load(&config).unwrap_err();
+        let told = format!("{errors} {errors:?}");
+        assert!(told.contains("clusters[0].kubeconfig: "), "{told}");
+        assert!(told.contains("it is not a kubeconfig: see line 2"), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
     }
 }

@@ -2,15 +2,14 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-use kube::config::Kubeconfig;
-
 use crate::cli::CommandError;
 use crate::cli::demo::shop::{APPLICATIONS, Shop};
 use crate::cli::terminal::Terminal;
+use crate::config::kubeconfig;
 
 /// The address of the cluster of a context, as the usual kubeconfig tells it.
 pub(super) fn server_of(context: &str) -> Result<String, CommandError> {
-    let kubeconfig = Kubeconfig::read().map_err(|error| {
+    let kubeconfig = kubeconfig::read(None).map_err(|error| {
         CommandError::wrong_usage(format!(
             "read the kubeconfig (KUBECONFIG, else ~/.kube/config): {error}"
         ))

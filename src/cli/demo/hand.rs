@@ -10,6 +10,8 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 
+use crate::config::kubeconfig::{self, in_our_words};
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The field manager of an edit, as `kubectl edit` has it.
@@ -24,20 +26,22 @@ impl Hand {
     /// By a kubeconfig and its current context.
     #[cfg(feature = "sandbox")]
     pub(super) async fn by_file(kubeconfig: &Path) -> Result<Self, BoxError> {
-        Self::open(Kubeconfig::read_from(kubeconfig)?, None).await
+        Self::open(kubeconfig::read(Some(kubeconfig))?, None).await
     }
 
     /// By a context of the usual kubeconfig (`KUBECONFIG`, else `~/.kube/config`).
     pub(super) async fn by_context(context: &str) -> Result<Self, BoxError> {
-        Self::open(Kubeconfig::read()?, Some(context.to_owned())).await
+        Self::open(kubeconfig::read(None)?, Some(context.to_owned())).await
     }
 
     async fn open(kubeconfig: Kubeconfig, context: Option<String>) -> Result<Self, BoxError> {
         let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        let mut config = config.map_err(|error| in_our_words(error.into()))?;
         // As for Headstay itself: that of the environment is meant for the world outside.
         config.proxy_url = None;
-        Ok(Self { client: Client::try_from(config)? })
+        let client = Client::try_from(config).map_err(|error| in_our_words(error.into()))?;
+        Ok(Self { client })
     }
 
     /// The client itself.
