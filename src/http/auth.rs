@@ -17,10 +17,14 @@ use crate::config::{Role, Token};
 use crate::http::App;
 use crate::http::local::{self, Origin};
 use crate::http::problem::Problem;
+use crate::http::refusals::Refusals;
 
 /// The name under which a request goes into the history.
 #[derive(Debug, Clone)]
 pub(super) struct Caller(pub(super) String);
+
+/// Tokens that cannot be used, which is told of once a minute.
+type Unusable = Refusals<(&'static str, String)>;
 
 /// Lets a request through whose caller has at least this role, or answers 401, 403 or 415.
 pub(super) async fn authorize(
@@ -33,7 +37,7 @@ pub(super) async fn authorize(
     let tokens = &config.server.tokens;
     let origin =
         Origin { peer, version: request.version(), uri: request.uri(), headers: request.headers() };
-    match reading(tokens, || identify(tokens, needed, origin)) {
+    match reading(tokens, || identify(tokens, needed, origin, &app.unusable)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -68,13 +72,18 @@ fn reading<T>(tokens: &[Token], read: impl FnOnce() -> T) -> T {
     }
 }
 
-fn identify(tokens: &[Token], needed: Role, origin: Origin<'_>) -> Result<Caller, Problem> {
+fn identify(
+    tokens: &[Token],
+    needed: Role,
+    origin: Origin<'_>,
+    unusable: &Unusable,
+) -> Result<Caller, Problem> {
     let headers = origin.headers;
     let caller = if tokens.is_empty() {
         local::check(origin)?;
         Caller("local".to_owned())
     } else {
-        let (name, role) = find_token(tokens, headers)?;
+        let (name, role) = find_token(tokens, headers, unusable)?;
         if role < needed {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
@@ -105,7 +114,11 @@ fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str
 
 /// Compares with every token without an early end, by digest, so that neither length nor content
 /// shows in the time. Of several with one value, the one that may do least counts.
-fn find_token(tokens: &[Token], headers: &HeaderMap) -> Result<(String, Role), Problem> {
+fn find_token(
+    tokens: &[Token],
+    headers: &HeaderMap,
+    unusable: &Unusable,
+) -> Result<(String, Role), Problem> {
     let refused =
         || Problem::new(StatusCode::UNAUTHORIZED, "this needs a bearer token (server.tokens)");
     let given = text(headers, &header::AUTHORIZATION)
@@ -118,11 +131,11 @@ fn find_token(tokens: &[Token], headers: &HeaderMap) -> Result<(String, Role), P
         let secret = match token.secret.read() {
             Ok(secret) if secret.expose_secret().len() >= TOKEN_BYTES_MIN => secret,
             Ok(_) => {
-                tracing::error!(token = token.name, "a token of the API is too short to be used");
+                warn_of(unusable, token, &format!("has less than {TOKEN_BYTES_MIN} characters"));
                 continue;
             }
             Err(error) => {
-                tracing::error!(token = token.name, %error, "a token of the API cannot be read");
+                warn_of(unusable, token, &error.to_string());
                 continue;
             }
         };
@@ -135,14 +148,35 @@ fn find_token(tokens: &[Token], headers: &HeaderMap) -> Result<(String, Role), P
     found.ok_or_else(refused)
 }
 
+/// Logs once a minute that a token lets nobody in: anybody can ask, and each request meets it.
+fn warn_of(unusable: &Unusable, token: &Token, reason: &str) {
+    if unusable.count(&("token", token.name.clone()), u32::MAX, Instant::now()).sampled {
+        tracing::error!(token = token.name, reason, "a token of the API cannot be used");
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
     use axum::http::{Uri, Version};
 
     use super::*;
 
     /// Who is let in, or the status of the refusal.
     fn ask(tokens: &[Token], needed: Role, headers: &[(&'static str, &str)]) -> String {
+        ask_again(tokens, needed, headers, &Refusals::default())
+    }
+
+    fn ask_again(
+        tokens: &[Token],
+        needed: Role,
+        headers: &[(&'static str, &str)],
+        unusable: &Unusable,
+    ) -> String {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
@@ -150,7 +184,7 @@ mod tests {
         let peer = SocketAddr::from(([127, 0, 0, 1], 4000));
         let uri = Uri::from_static("/");
         let origin = Origin { peer, version: Version::HTTP_11, uri: &uri, headers: &map };
-        let caller = identify(tokens, needed, origin);
+        let caller = identify(tokens, needed, origin, unusable);
         let refused = |problem: Problem| problem.status().as_u16().to_string();
         caller.map_or_else(refused, |Caller(name)| name)
     }
@@ -191,5 +225,40 @@ mod tests {
             assert_eq!(asked, expected, "{given}");
         }
         assert_eq!(ask(&tokens, Role::Viewer, &[("host", "localhost")]), "401");
+    }
+
+    /// Counts the lines of the log that tell of tokens.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<AtomicUsize>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Lines {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            if event.metadata().fields().field("token").is_some() {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_used_is_told_of_once_a_minute_however_often_others_ask() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = |name: &str| Token {
+            name: name.to_owned(),
+            role: Role::Viewer,
+            secret: Secret::File(folder.path().join(name)),
+        };
+        std::fs::write(folder.path().join("short"), "short").unwrap();
+        let tokens = [token("short"), token("missing")];
+        let (lines, unusable) = (Lines::default(), Refusals::default());
+        tracing::subscriber::with_default(
+            tracing_subscriber::registry().with(lines.clone()),
+            || {
+                for _ in 0..5 {
+                    let headers = [("authorization", "Bearer x")];
+                    assert_eq!(ask_again(&tokens, Role::Viewer, &headers, &unusable), "401");
+                }
+            },
+        );
+        assert_eq!(lines.0.load(Ordering::Relaxed), 2, "one of each token");
     }
 }

@@ -43,6 +43,8 @@ pub struct App {
     budget: Budget,
     forgeries: Arc<Refusals<ReceiverName>>,
     refusals: Arc<Refusals<&'static str>>,
+    /// Secrets that cannot be used, by what they are for and its name.
+    unusable: Arc<Refusals<(&'static str, String)>>,
     diffs: Arc<Diffs>,
     started_at: Timestamp,
     ready: Arc<AtomicBool>,
@@ -57,6 +59,7 @@ impl App {
             budget: Budget::new(limits.bodies_bytes),
             forgeries: Arc::default(),
             refusals: Arc::default(),
+            unusable: Arc::default(),
             diffs: Arc::default(),
             started_at: context.store.now(),
             ready,

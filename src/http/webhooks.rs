@@ -234,7 +234,10 @@ async fn refuse(
 ) -> Problem {
     match refusal {
         Refusal::NoSecret(error) => {
-            tracing::error!(receiver = %receiver.name, error = %chain(&error), "a receiver has no usable secret");
+            let name = ("receiver", receiver.name.to_string());
+            if app.unusable.count(&name, u32::MAX, Instant::now()).sampled {
+                tracing::error!(receiver = %receiver.name, error = %chain(&error), "a receiver has no usable secret");
+            }
             let detail = "the receiver cannot verify deliveries now";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         }
