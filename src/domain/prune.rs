@@ -45,6 +45,11 @@ pub struct Sight {
 }
 
 impl Sight {
+    /// Whether it is deleted already, and not gone yet.
+    pub fn is_going(&self) -> bool {
+        self.finalizers.is_some()
+    }
+
     /// What a live object shows. `instances` are the names that this installation has and had.
     pub fn of(
         live: &Value,
@@ -166,13 +171,21 @@ impl Deletion {
         self.resource_version.as_deref()
     }
 
-    /// The right to delete an object because Git asks for it to be made anew; none if Git does not.
-    pub fn to_recreate(desired: &Desired, live: &Value) -> Option<Self> {
-        let uid = live["metadata"]["uid"].as_str()?.to_owned();
-        desired.directives().force.then(|| Self {
+    /// The right to delete an object as it was seen because Git asks for it to be made anew; none if
+    /// Git does not, or it is not an object of `application`, whose inventory has it by `uid`.
+    pub fn to_recreate(
+        desired: &Desired,
+        live: &Value,
+        application: &ApplicationName,
+        uid: Option<&str>,
+        instances: &Instances,
+    ) -> Option<Self> {
+        let ours = instances.own(live, Some(application), uid);
+        (desired.directives().force && ours).then_some(Self {
             key: desired.key.clone(),
             resource: desired.resource.clone(),
-            uid,
+            uid: live["metadata"]["uid"].as_str()?.to_owned(),
+            // Its status may move all the time.
             resource_version: None,
         })
     }

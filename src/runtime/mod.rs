@@ -212,6 +212,7 @@ pub fn assemble(config: Config, store: Store) -> Context {
         clusters: Clusters::new(limits.calls_per_cluster),
         watches: Watches::default(),
         workers: Arc::new(Workers::new(limits.workers)),
+        leases: Arc::default(),
         fights: Arc::default(),
         metrics: Arc::new(Metrics::new()),
         config: Arc::new(Live::new(config)),

@@ -14,7 +14,9 @@ use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::failpoint::failpoint;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, from_word, json, micros, parsed, select_sync};
-use crate::store::{ApplyStart, Claim, ClaimKey, Held, Step, Store, applications, inventory};
+use crate::store::{
+    ApplicationChange, ApplyStart, Claim, ClaimKey, Held, Step, Store, applications, inventory,
+};
 
 impl Store {
     /// Puts every running sync back into the queue, at the step that it had, and says how many
@@ -146,6 +148,28 @@ impl Store {
         work.await.map_err(failed("record what is about to be applied"))
     }
 
+    /// Records what Git no longer names, before anything else of its commit is. What the last complete
+    /// apply was made from counts no longer: it named these. False: the claim is lost, nothing is
+    /// recorded.
+    pub async fn let_go(
+        &self,
+        key: ClaimKey,
+        cluster: &ClusterName,
+        items: &[InventoryItem],
+    ) -> Result<bool, StoreError> {
+        let now = self.now();
+        let revoked = ApplicationChange { revoke_inputs: true, ..ApplicationChange::default() };
+        let work = async {
+            let mut tx = self.begin().await?;
+            let Some(application) = held(&mut tx, key).await? else { return Ok(false) };
+            inventory::put(&mut tx, &application, cluster, items).await?;
+            applications::change(&mut tx, &application, &revoked, now).await?;
+            tx.commit().await?;
+            Ok(true)
+        };
+        work.await.map_err(failed("record what is let go"))
+    }
+
     /// Records objects that were written to a cluster. False: the claim is lost, nothing is
     /// recorded.
     pub async fn record_applied(
@@ -156,13 +180,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let work = async {
             let mut tx = self.begin().await?;
-            let held = sqlx::query(HELD)
-                .bind(key.sync.to_string())
-                .bind(key.fence)
-                .fetch_optional(&mut *tx)
-                .await?;
-            let Some(held) = held else { return Ok(false) };
-            inventory::put(&mut tx, &parsed(&held, "application")?, cluster, items).await?;
+            let Some(application) = held(&mut tx, key).await? else { return Ok(false) };
+            inventory::put(&mut tx, &application, cluster, items).await?;
             tx.commit().await?;
             Ok(true)
         };
@@ -181,6 +200,16 @@ impl Step {
     pub(super) fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         from_word(row, "step")
     }
+}
+
+/// The application of a claim that still holds.
+async fn held(
+    connection: &mut SqliteConnection,
+    key: ClaimKey,
+) -> Result<Option<ApplicationName>, sqlx::Error> {
+    let query = sqlx::query(HELD).bind(key.sync.to_string()).bind(key.fence);
+    let row = query.fetch_optional(connection).await?;
+    row.as_ref().map(|row| parsed(row, "application")).transpose()
 }
 
 /// The row of the sync that is next; it is `Running` now.

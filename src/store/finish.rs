@@ -42,7 +42,8 @@ impl Store {
                 begin_anew(&mut outcome);
             }
             let check = held.trigger.is_check() && !held.announced;
-            if check && (outcome.discard_if_quiet || repeats(&mut tx, key, &outcome, now).await?) {
+            let repeats = check && repeats(&mut tx, key, &held, &outcome, now).await?;
+            if repeats || (check && outcome.discard_if_quiet) {
                 discard(&mut tx, key.sync).await?;
             } else {
                 record(&mut tx, key.sync, &held, &outcome, now).await?;
@@ -60,6 +61,8 @@ impl Store {
                 inventory::put(&mut tx, application, cluster, &outcome.applied).await?;
                 inventory::remove(&mut tx, application, cluster, &outcome.forget).await?;
             }
+            // A person's word is the last.
+            inventory::keep_from_prune(&mut tx, key.sync).await?;
             tx.commit().await?;
             Ok(true)
         };
@@ -167,6 +170,7 @@ fn end_state(held: &Held, outcome: &Outcome) -> SyncState {
 async fn repeats(
     connection: &mut SqliteConnection,
     key: ClaimKey,
+    held: &Held,
     outcome: &Outcome,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
@@ -174,7 +178,8 @@ async fn repeats(
     else {
         return Ok(false);
     };
-    if outcome.results.iter().any(|result| result.action.is_change()) {
+    // What it changed is told, also what it did before its prune.
+    if held.results.iter().chain(&outcome.results).any(|result| result.action.is_change()) {
         return Ok(false);
     }
     let counted = sqlx::query(REPEAT)
@@ -182,6 +187,7 @@ async fn repeats(
         .bind(micros(now))
         .bind(&error.message)
         .bind(outcome.commit.as_ref().map(|commit| commit.id.as_str()))
+        .bind(json(&error.details)?)
         .execute(connection)
         .await?;
     Ok(counted.rows_affected() > 0)
@@ -239,9 +245,6 @@ async fn record(
         .bind(waiting_for_more)
         .execute(&mut *connection)
         .await?;
-    if state == SyncState::Cancelled {
-        inventory::keep_from_prune(connection, id).await?;
-    }
     sqlx::query(PUT_RESULTS).bind(id.to_string()).bind(json(&results)?).execute(connection).await?;
     Ok(())
 }
@@ -307,6 +310,7 @@ WHERE id = ?1";
 const REPEAT: &str = "
 UPDATE syncs SET repeats = repeats + 1, repeated_at = ?2
 WHERE state = 'Failed' AND error ->> 'message' = ?3 AND git_commit ->> 'id' IS ?4
+  AND ifnull(error -> 'details', '[]') = ?5
   AND options ->> 'dryRun' = 0
   AND id = (SELECT before.id FROM syncs AS before JOIN syncs AS this ON this.id = ?1
             WHERE before.application = this.application AND before.id <> this.id

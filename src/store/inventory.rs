@@ -164,7 +164,8 @@ async fn write(
 const KEEP_FROM_PRUNE: &str = "
 UPDATE inventory SET kept = 'byPerson' FROM (
     SELECT s.application, a.cluster FROM syncs AS s JOIN applications AS a ON a.name = s.application
-    WHERE s.id = ?1 AND s.applied_at IS NOT NULL AND s.cancelled_by IS NOT NULL) AS stopped
+    WHERE s.id = ?1 AND s.state = 'Cancelled' AND s.cancelled_by IS NOT NULL
+      AND s.applied_at IS NOT NULL) AS stopped
 WHERE inventory.application = stopped.application AND inventory.cluster = stopped.cluster
   AND inventory.kept IN ('untilHealthy', 'refused')";
 

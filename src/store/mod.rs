@@ -326,6 +326,8 @@ pub struct SyncFilter {
     pub trigger: Option<Trigger>,
     /// To this commit.
     pub commit: Option<CommitId>,
+    /// No dry runs.
+    pub real: bool,
 }
 
 /// Which part of a list to read.

@@ -38,7 +38,7 @@ impl Store {
     /// The syncs that `filter` lets through, newest first.
     pub async fn syncs(&self, filter: &SyncFilter, page: Page) -> Result<Paged<Sync>, StoreError> {
         let before = cursor_of(&page)?;
-        let SyncFilter { application, state, trigger, commit } = filter;
+        let SyncFilter { application, state, trigger, commit, real } = filter;
         let mut query = QueryBuilder::new(select_sync!("WHERE true"));
         for (condition, value) in [
             (" AND s.id < ", before.as_deref()),
@@ -50,6 +50,9 @@ impl Store {
             if let Some(value) = value {
                 query.push(condition).push_bind(value.to_owned());
             }
+        }
+        if *real {
+            query.push(" AND s.options ->> 'dryRun' = 0");
         }
         query.push(" ORDER BY s.id DESC LIMIT ").push_bind(i64::from(page.items()) + 1);
         let work = async {

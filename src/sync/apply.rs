@@ -1,22 +1,18 @@
 //! The apply stage: what differs is written, in parallel within a stage.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt};
 use serde_json::Value;
 
 use crate::cluster::Writer;
-use crate::cluster::delete::Deleted;
 use crate::cluster::error::ClusterError;
 use crate::config::OnError;
 use crate::domain::commit::CommitId;
 use crate::domain::directives;
-use crate::domain::health::expectation::Expectation;
-use crate::domain::health::{self, HealthStatus};
+use crate::domain::health::HealthStatus;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::Desired;
-use crate::domain::prune::Deletion;
 use crate::domain::stop::Stop;
 use crate::domain::sync::{Action, ObjectResult, Phase};
 use crate::failpoint::failpoint;
@@ -27,13 +23,7 @@ use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
 use crate::sync::record::{Record, Refused};
 use crate::sync::scene::{Scene, WriteAccess};
-
-/// How long a definition or a namespace may take to become usable before the sync fails.
-const ESTABLISH_TIMEOUT: Duration = Duration::from_mins(1);
-/// First and longest pause between two looks at it.
-const ESTABLISH_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
-/// How long a deleted object may take to go before it is made anew.
-const RECREATE_TIMEOUT: Duration = Duration::from_mins(1);
+use crate::sync::usable;
 
 /// What is to be written down before the first write.
 pub(super) fn start(scene: &Scene<'_>, target: &Target, plan: &Plan) -> ApplyStart {
@@ -123,7 +113,7 @@ pub(super) async fn apply(
     if scene.application.sync.on_error == OnError::Hold && record.holds {
         record.fail_on_failed_objects()?;
     }
-    let established = scene.lease.unless_stopped(establish(scene, &foundations));
+    let established = scene.lease.unless_stopped(usable::establish(scene, &foundations));
     record.time(Phase::Apply, established).await??;
     Ok(items)
 }
@@ -204,7 +194,7 @@ async fn write(
         Change::Rest(..) => return Written::Done,
         Change::Leave(why, seen) => return left(&checked, seen.clone(), known, commit, why),
         Change::Create => Action::Created,
-        Change::Adopt(_) | Change::Configure(_) | Change::Recreate(_) => Action::Configured,
+        Change::Adopt(_) | Change::Configure(_) | Change::Recreate(..) => Action::Configured,
     };
     let Some(access) = access else {
         let why = "not written: nobody asked for it".to_owned();
@@ -295,7 +285,7 @@ async fn put(
     let desired = &checked.desired;
     let asked = desired.directives().apply;
     match &checked.change {
-        Change::Recreate(deletion) => recreate(scene, writer, desired, deletion).await?,
+        Change::Recreate(deletion, _) => usable::recreate(scene, writer, desired, deletion).await?,
         Change::Adopt(live) => {
             return writer.adopt(desired, live).await;
         }
@@ -316,37 +306,12 @@ async fn put(
     Ok(applied.object)
 }
 
-async fn recreate(
-    scene: &Scene<'_>,
-    writer: &Writer<'_>,
-    desired: &Desired,
-    deletion: &Deletion,
-) -> Result<(), ClusterError> {
-    let deleted = writer.delete(deletion).await?;
-    failpoint("recreate:deleted");
-    let begun = Instant::now();
-    let mut pause = ESTABLISH_PAUSES[0];
-    if deleted == Deleted::Gone {
-        return Ok(());
-    }
-    while begun.elapsed() < RECREATE_TIMEOUT {
-        match scene.cluster.get(&desired.resource, &desired.key).await? {
-            Some(object) if object["metadata"]["uid"] == *deletion.uid() => {
-                scene.lease.may_write().map_err(ClusterError::Stopped)?;
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(ESTABLISH_PAUSES[1]);
-            }
-            _ => return Ok(()),
-        }
-    }
-    Err(ClusterError::Timeout { object: Box::new(desired.key.clone()), after: RECREATE_TIMEOUT })
-}
-
 /// The inventory row of an object as the API server returned it.
 fn applied_item(desired: &Desired, commit: &CommitId, seen: Seen) -> InventoryItem {
-    let Seen { uid, resource_version, generation, health, ours: _ } = seen;
+    let Seen { uid, resource_version, generation, health, terminating, ours: _ } = seen;
     InventoryItem {
-        hash: Some(desired.hash.clone()),
+        // What goes is not what was applied, however it was written: it is made when it has gone.
+        hash: (!terminating).then(|| desired.hash.clone()),
         uid,
         resource_version,
         generation,
@@ -354,37 +319,4 @@ fn applied_item(desired: &Desired, commit: &CommitId, seen: Seen) -> InventoryIt
         health_reason: health.reason,
         ..item(desired, commit)
     }
-}
-
-/// Waits until definitions are served and namespaces active, and forgets what discovery knew.
-async fn establish(scene: &Scene<'_>, foundations: &[Box<Desired>]) -> Result<(), SyncError> {
-    let begun = Instant::now();
-    let mut definitions = false;
-    for desired in foundations {
-        definitions |= desired.key.kind == "CustomResourceDefinition";
-        let mut pause = ESTABLISH_PAUSES[0];
-        loop {
-            let live = scene.cluster.get(&desired.resource, &desired.key).await;
-            let live = live.map_err(scene.cluster_error())?;
-            let usable = live.is_some_and(|object| {
-                health::assess(&object, None, Expectation::Nothing).status == HealthStatus::Healthy
-            });
-            if usable {
-                break;
-            }
-            if begun.elapsed() > ESTABLISH_TIMEOUT {
-                return Err(SyncError::NotEstablished {
-                    object: desired.key.clone(),
-                    seconds: ESTABLISH_TIMEOUT.as_secs(),
-                });
-            }
-            scene.lease.may_write()?;
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(ESTABLISH_PAUSES[1]);
-        }
-    }
-    if definitions {
-        scene.cluster.forget_discovery().await;
-    }
-    Ok(())
 }

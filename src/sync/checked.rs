@@ -46,14 +46,21 @@ impl Checked {
 
     /// The line of the object in the results of a sync that only asks.
     pub(super) fn intention(&self) -> ObjectResult {
-        let (action, message) = match &self.change {
-            Change::None(_) => (Action::Unchanged, None),
-            Change::Leave(why, _) | Change::Rest(why) => (Action::Skipped, Some(why.clone())),
-            Change::Create => (Action::Created, None),
-            Change::Adopt(_) | Change::Configure(_) => (Action::Configured, None),
-            Change::Recreate(_) => (Action::Configured, Some("it would be recreated".to_owned())),
-        };
+        let (action, message) = self.change.told();
         ObjectResult { object: self.desired.key.clone(), action, fields: self.paths(), message }
+    }
+}
+
+impl Change {
+    /// What is told of it by those who only ask.
+    pub fn told(&self) -> (Action, Option<String>) {
+        match self {
+            Self::None(_) => (Action::Unchanged, None),
+            Self::Leave(why, _) | Self::Rest(why) => (Action::Skipped, Some(why.clone())),
+            Self::Create => (Action::Created, None),
+            Self::Adopt(_) | Self::Configure(_) => (Action::Configured, None),
+            Self::Recreate(..) => (Action::Configured, Some("it would be made anew".to_owned())),
+        }
     }
 }
 
@@ -64,6 +71,8 @@ pub struct Seen {
     pub(super) resource_version: Option<String>,
     pub(super) generation: Option<i64>,
     pub(super) health: Health,
+    /// Whether it is deleted already, and not gone yet: it will have to be made again.
+    pub(super) terminating: bool,
     /// Whether its marks say that an application of this installation has applied it.
     pub(super) ours: bool,
 }
@@ -81,6 +90,7 @@ impl Seen {
             resource_version: text("resourceVersion"),
             generation,
             health: health::assess(live, generation, expectation).at(scene.context.store.now()),
+            terminating: metadata["deletionTimestamp"].is_string(),
             ours: fields::owned_by_us(live, None, instance),
         }
     }
@@ -102,14 +112,14 @@ pub enum Change {
     /// We made it, and were stopped before its fields were ours.
     Adopt(Value),
     /// It differs in what cannot be changed, and may be deleted and made anew.
-    Recreate(Deletion),
+    Recreate(Box<Deletion>, Value),
 }
 
 impl Change {
     /// The live object, if it is to be changed as it is.
     pub fn live(&self) -> Option<&Value> {
         match self {
-            Self::Adopt(live) | Self::Configure(live) => Some(live),
+            Self::Adopt(live) | Self::Configure(live) | Self::Recreate(_, live) => Some(live),
             _ => None,
         }
     }

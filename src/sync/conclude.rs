@@ -1,16 +1,17 @@
 //! What a finished run means for the sync, its application and its inventory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::health::{self, HealthStatus};
+use crate::domain::health;
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
-use crate::domain::sync::{Attempt, BlockedPlan, Failure, Look, Phase, SyncState, WaitingFor};
+use crate::domain::sync::{Attempt, Failure, Look, Phase, SyncState, WaitingFor};
 use crate::store::{ApplicationChange, Claim, Outcome, Step};
 use crate::sync::context::Context;
+use crate::sync::ended::{Applied, Ended};
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
 use crate::sync::handover;
@@ -18,43 +19,6 @@ use crate::sync::look;
 use crate::sync::prune;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
-
-/// How a sync that did not fail ended.
-pub(super) enum Ended {
-    /// It is as wanted, or was brought there: health decides the rest.
-    Applied(Applied),
-    /// It would prune beyond the limit.
-    Blocked(BlockedPlan),
-    /// It was only asked what it would do.
-    DryRun,
-    /// What Git no longer names is gone.
-    Pruned,
-    /// It was to prune for a state that Git or the configuration has left: a newer sync decides.
-    Overtaken,
-    /// It is a check that may not go further: nobody asked for this commit to be applied, or it
-    /// is known to wait for a person or a newer one. All objects were compared by these settings.
-    Held(String),
-}
-
-/// All objects of a commit are as wanted.
-pub(super) struct Applied {
-    target: Target,
-    stale: Vec<InventoryItem>,
-    /// Those of them of which something else is known now.
-    newly_kept: Vec<InventoryItem>,
-    /// The worst health of what is owned now.
-    health: HealthStatus,
-    /// What is not healthy yet.
-    waiting_for: Vec<WaitingFor>,
-    /// How long health may take.
-    timeout: std::time::Duration,
-    /// Whether it may delete: it may write at all, and nothing that is owned holds on to what was.
-    may_prune: bool,
-    /// The settings by which all objects were compared.
-    settings: String,
-    /// Whether Git and the cluster were compared in full.
-    looked: bool,
-}
 
 /// The commit's inputs are those of the last complete apply: only the revision advances.
 pub(super) async fn advance(
@@ -84,7 +48,21 @@ pub(super) async fn applied(
     mut stale: Vec<InventoryItem>,
 ) -> Result<Applied, SyncError> {
     keep(scene, &target, &mut stale);
+    name_again(scene, record, &items, &stale);
     finish(scene, record, target, items, stale).await
+}
+
+/// What Git names is not kept for any reason, although it was not written.
+fn name_again(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    items: &[InventoryItem],
+    stale: &[InventoryItem],
+) {
+    let settled: HashSet<_> = items.iter().chain(stale).map(|item| &item.object).collect();
+    let kept = scene.inventory.iter().filter(|item| item.kept.is_some());
+    let named = kept.filter(|item| !settled.contains(&item.object));
+    record.kept.extend(named.map(|item| InventoryItem { kept: None, ..item.clone() }));
 }
 
 /// Says of what Git no longer names why it is still there.
@@ -117,7 +95,7 @@ pub(super) async fn let_go(
         return Ok(());
     }
     let (store, cluster) = (&scene.context.store, &scene.application.cluster);
-    let held = store.record_applied(scene.lease.key(), cluster, &newly_kept).await?;
+    let held = store.let_go(scene.lease.key(), cluster, &newly_kept).await?;
     if held { Ok(()) } else { Err(Stop::LeaseLost.into()) }
 }
 
@@ -137,7 +115,7 @@ async fn finish(
     mut stale: Vec<InventoryItem>,
 ) -> Result<Applied, SyncError> {
     handover::let_go(scene, &target.commit.id, &mut stale).await?;
-    prune::forget_what_went(scene, record, &mut stale).await;
+    prune::forget_what_went(scene, record, &mut stale).await?;
     Ok(weigh(scene, target, items, stale))
 }
 

@@ -8,6 +8,7 @@ use crate::queue::Queue;
 use crate::source::Source;
 use crate::store::Store;
 use crate::sync::fights::Fights;
+use crate::sync::lease::Leases;
 use crate::sync::workers::Workers;
 use crate::telemetry::Metrics;
 use crate::watch::Watches;
@@ -29,6 +30,8 @@ pub struct Context {
     pub watches: Watches,
     /// How many syncs may be at work.
     pub workers: Arc<Workers>,
+    /// The claims of the syncs that run.
+    pub leases: Arc<Leases>,
     /// What is put back again and again.
     pub fights: Arc<Fights>,
     /// What is counted and timed.

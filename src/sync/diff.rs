@@ -13,6 +13,7 @@ use crate::config::{DriftMode, OnError};
 use crate::domain::commit::CommitId;
 use crate::domain::diff::changes;
 use crate::domain::directives;
+use crate::domain::error::chain;
 use crate::domain::fields;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::Desired;
@@ -20,7 +21,7 @@ use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey};
 use crate::domain::order;
 use crate::domain::plan;
 use crate::domain::prune::Deletion;
-use crate::domain::sync::{Action, BlockedPlan, FailureCause, ObjectResult, Phase};
+use crate::domain::sync::{Action, BlockedPlan, ObjectResult, Phase};
 use crate::sync::checked::{Change, Checked, Seen};
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
@@ -128,14 +129,10 @@ async fn ask(
             let other = taken.get(&desired.key);
             async move {
                 if let Some(other) = other {
-                    return Err(Refused {
-                        message: format!(
-                            "application {other} owns it already: remove it from one of the two"
-                        ),
-                        object: desired.key,
-                        cause: FailureCause::Environment,
-                        as_applied: false,
-                    });
+                    let message = format!(
+                        "application {other} owns it already: remove it from one of the two"
+                    );
+                    return Err(Refused::beside_the_cluster(desired.key, message));
                 }
                 // Each further question would hold the worker for as long, and get no answer either.
                 if silence.load(Ordering::Relaxed) {
@@ -173,29 +170,12 @@ async fn check(
         let change = leave("headstay.dev/apply: ignore", seen, as_applied);
         return Ok(Checked::new(desired, change));
     }
-    let force = force(directives.apply);
-    let (wanted, live) = if applied_before {
-        // It is there, most likely: both questions at once.
-        let (wanted, live) = tokio::join!(
-            scene.cluster.dry_run(&desired, force),
-            scene.cluster.get(&desired.resource, &desired.key)
-        );
-        (wanted, live.map_err(|error| refuse(&error))?)
-    } else {
-        let wanted = scene.cluster.dry_run(&desired, force).await;
-        let absent = matches!(&wanted, Ok(Applied { created: true, .. }));
-        let live = if absent {
-            None
-        } else {
-            scene.cluster.get(&desired.resource, &desired.key).await.map_err(|e| refuse(&e))?
-        };
-        (wanted, live)
-    };
+    let (wanted, live) = wanted_and_live(scene, &desired, applied_before).await;
+    let live = live.map_err(|error| refuse(&error))?;
     let seen = see(scene, &desired, live.as_ref()).await;
     if let Some(live) = &live {
         if let Some(message) = other_installation(scene, live, &desired.key).await {
-            let (object, cause) = (desired.key, FailureCause::Environment);
-            return Err(Refused { object, message, cause, as_applied: false });
+            return Err(Refused::beside_the_cluster(desired.key, message));
         }
         if directives.apply == directives::ApplyMode::IfNotPresent {
             let name = scene.application.name.as_str();
@@ -218,11 +198,12 @@ async fn check(
         }
         (Ok(wanted), live) => compare(desired, live.zip(seen.clone()), wanted, applied_before),
         (Err(error @ ClusterError::Immutable { .. }), Some(live)) => {
-            let Some(deletion) = Deletion::to_recreate(&desired, &live) else {
+            let Some(deletion) = to_recreate(scene, &desired, &live, item).await else {
                 return Err(refuse(&error));
             };
             let fields = changes(Some(&live), &desired.value);
-            Checked { fields, ..Checked::new(desired, Change::Recreate(deletion)) }
+            let change = Change::Recreate(Box::new(deletion), live);
+            Checked { fields, ..Checked::new(desired, change) }
         }
         // The managed fields name a version that is gone, which the apply itself puts right.
         (Err(ClusterError::StaleFields { .. }), Some(live)) => {
@@ -243,6 +224,39 @@ async fn check(
         (Err(error), _) => return Err(refuse(&error)),
     };
     Ok(mind_drift(scene, checked, item, seen))
+}
+
+/// What would come of an apply, and what is there.
+async fn wanted_and_live(
+    scene: &Scene<'_>,
+    desired: &Desired,
+    applied_before: bool,
+) -> (Result<Applied, ClusterError>, Result<Option<Value>, ClusterError>) {
+    let force = force(desired.directives().apply);
+    let wanted = scene.cluster.dry_run(desired, force);
+    if applied_before {
+        // It is there, most likely: both questions at once.
+        return tokio::join!(wanted, scene.cluster.get(&desired.resource, &desired.key));
+    }
+    let wanted = wanted.await;
+    let live = match &wanted {
+        Ok(Applied { created: true, .. }) => Ok(None),
+        _ => scene.cluster.get(&desired.resource, &desired.key).await,
+    };
+    (wanted, live)
+}
+
+/// The right to make an object anew; none if Git does not ask for it, or it is not ours to delete. A
+/// store that does not answer now is asked by the next attempt.
+async fn to_recreate(
+    scene: &Scene<'_>,
+    desired: &Desired,
+    live: &Value,
+    item: Option<&InventoryItem>,
+) -> Option<Deletion> {
+    let instances = scene.instances().await.ok()?;
+    let uid = item.and_then(|item| item.uid.as_deref());
+    Deletion::to_recreate(desired, live, &scene.application.name, uid, &instances)
 }
 
 async fn see(scene: &Scene<'_>, desired: &Desired, live: Option<&Value>) -> Option<Seen> {
@@ -304,8 +318,12 @@ fn mind_drift(
             Change::Leave("its work is done, and it was cleared away".to_owned(), None)
         }
         (Change::Create, _) if as_applied && left => Change::Leave(DRIFT_LEFT.to_owned(), None),
-        (Change::Configure(_), Some(seen)) if as_applied && left && untold => Change::None(seen),
-        (Change::Configure(_), seen) if as_applied && left => {
+        (Change::Configure(_) | Change::Recreate(..), Some(seen))
+            if as_applied && left && untold =>
+        {
+            Change::None(seen)
+        }
+        (Change::Configure(_) | Change::Recreate(..), seen) if as_applied && left => {
             Change::Leave(DRIFT_LEFT.to_owned(), seen)
         }
         (change, _) => change,
@@ -329,9 +347,10 @@ async fn other_installation(scene: &Scene<'_>, live: &Value, key: &ObjectKey) ->
     if instance == ours {
         return None;
     }
-    // A store that does not answer now is asked by the next attempt.
-    if was_applied_here(scene, live, key, instance).await.unwrap_or(false) {
-        return None;
+    match was_applied_here(scene, live, key, instance).await {
+        Ok(true) => return None,
+        Ok(false) => {}
+        Err(error) => return Some(chain(&error)),
     }
     Some(format!(
         "it belongs to application {} of the headstay instance `{instance}` (this is `{ours}`): \

@@ -11,7 +11,6 @@ use crate::domain::sync::{Failure, FailureCause, Phase};
 use crate::render::RenderError;
 use crate::source::error::SourceError;
 use crate::store::error::StoreError;
-use crate::sync::render::RENDER_TIME_MAX;
 
 /// A sync failed, or was stopped.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +30,13 @@ pub enum SyncError {
     Render(Vec<RenderError>),
     /// Reading the files takes too long.
     #[error(
-        "the manifests of path `{path}` were not read within {} s; split the application",
-        RENDER_TIME_MAX.as_secs()
+        "the manifests of path `{path}` were not read within {seconds} s; split the application"
     )]
     RenderTime {
         /// The path.
         path: String,
+        /// How long that may take.
+        seconds: u64,
     },
     /// Manifests cannot be applied as they are.
     #[error("{} cannot be applied as they are", count(.0.len(), "object"))]

@@ -8,6 +8,7 @@ use crate::config::Application;
 use crate::domain::commit::CommitId;
 use crate::domain::directives::{self, ApplyMode};
 use crate::domain::inventory::{ApplicationState, InventoryItem, Kept};
+use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::plan;
 use crate::domain::prune::Claims;
@@ -31,6 +32,13 @@ pub(super) async fn claims(
         } else {
             let why = format!("application {} takes it over", owner.application);
             claims.expected.insert(owner.object, why);
+        }
+    }
+    claims.expected.retain(|object, _| !claims.taken.contains_key(object));
+    for key in objects.iter().filter(|key| key.is("", "Namespace")) {
+        if let Some(other) = lives_in(scene, key) {
+            let why = format!("application {other} lives in it");
+            claims.expected.entry(key.clone()).or_insert(why);
         }
     }
     claims.expected.retain(|object, _| !claims.taken.contains_key(object));
@@ -70,6 +78,17 @@ pub(super) async fn claims(
         }
     }
     Ok(claims)
+}
+
+/// Another application whose objects go into a namespace: they would go with it.
+fn lives_in<'a>(scene: &'a Scene<'_>, namespace: &ObjectKey) -> Option<&'a ApplicationName> {
+    let applications = scene.config.applications.values();
+    let mut others = applications.filter(|other| {
+        other.name != scene.application.name
+            && other.cluster == scene.application.cluster
+            && other.namespace.as_deref() == Some(namespace.name.as_str())
+    });
+    others.next().map(|other| &other.name)
 }
 
 /// Lets go what waits for another application and need not any more: it is pruned next.

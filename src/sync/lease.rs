@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::call::CALL_TIMEOUT;
 use crate::config::live::Live;
+use crate::domain::name::SyncId;
 use crate::domain::stop::Stop;
 use crate::store::{Claim, ClaimKey, Held, Store};
 use crate::sync::context::Context;
@@ -95,9 +96,17 @@ impl Lease {
 /// The leases of all syncs that run, which share their heartbeats: however many they are, they cost
 /// the store one transaction.
 #[derive(Default)]
-pub(super) struct Leases(Mutex<HashMap<ClaimKey, Weak<Lease>>>);
+pub struct Leases(Mutex<HashMap<ClaimKey, Weak<Lease>>>);
 
 impl Leases {
+    /// Stops a sync that runs here, without waiting for a heartbeat to tell it.
+    pub fn cancel(&self, sync: SyncId) {
+        for lease in self.held().into_iter().filter(|lease| lease.key.sync == sync) {
+            lease.cancelled.store(true, Ordering::Relaxed);
+            lease.stop.cancel();
+        }
+    }
+
     /// Renews a lease from now on, until it is dropped.
     pub(super) fn hold(&self, lease: &Arc<Lease>) {
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@ pub mod checked;
 mod conclude;
 pub mod context;
 pub mod diff;
+mod ended;
 pub mod error;
 mod fetch;
 pub mod fights;
@@ -20,33 +21,38 @@ mod prune;
 mod record;
 mod render;
 mod scene;
+mod usable;
+mod wanted;
 pub mod worker;
 pub mod workers;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::commit::Commit;
 use crate::domain::error::chain;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::name::{ApplicationName, SyncId};
 use crate::domain::object::ObjectKey;
 use crate::domain::order;
+use crate::domain::stop::Stop;
 use crate::domain::sync::{
     Attempt, Look, Phase, Sync, SyncOptions, SyncRequest, SyncState, Trigger,
 };
 use crate::store::{Claim, ClaimKey, Outcome, Page, Step, SyncFilter};
 use crate::sync::checked::Checked;
-use crate::sync::conclude::Ended;
 use crate::sync::context::Context;
 use crate::sync::diff::Preview;
+use crate::sync::ended::Ended;
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
 use crate::sync::lease::Lease;
+use crate::sync::prune::Planned;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
+use crate::sync::wanted::Wanted;
 
 /// Asks what a sync would change now; writes nothing.
 pub async fn preview(context: &Context, name: &ApplicationName) -> Result<Preview, SyncError> {
@@ -101,6 +107,10 @@ async fn start(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncE
         answers.map_err(scene.cluster_error())?;
     }
     let _worker = scene.take_worker(record).await?;
+    if !Arc::ptr_eq(&scene.config, &scene.context.config.load()) {
+        // What was asked before the wait was asked by settings that are no longer in force.
+        return Err(Stop::Released.into());
+    }
     let scene = &scene;
     let drifted = scene.lease.unless_stopped(look::look(scene, record)).await??;
     match bring(scene, record, target, &drifted).await {
@@ -122,33 +132,29 @@ async fn start(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncE
 
 /// The second step, after health: what Git no longer names goes.
 async fn end(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncError> {
-    let now = scene.context.store.now();
-    let asked = async { tokio::join!(fetch::find(&scene, now), scene.cluster.answers()) };
+    // Hosts may hang: while they are waited for, no worker is held.
+    let asked_at = scene.context.store.now();
+    let asked = async { tokio::join!(wanted::target(&scene, asked_at), scene.cluster.answers()) };
     let asked = record.time(Phase::Prune, scene.lease.unless_stopped(asked));
     let (target, answers) = asked.await?;
-    let target = match target {
-        // Whatever this was applied from, Git or the configuration does not lead there any more.
-        Err(error) if !error.cause().admits(Attempt::Retry) => return Ok(Ended::Overtaken),
-        target => target?,
-    };
+    if target?.is_none() {
+        return Ok(Ended::Overtaken);
+    }
     answers.map_err(scene.cluster_error())?;
     let _worker = scene.take_worker(record).await?;
-    record.phase = Phase::Prune;
-    let Some(access) = scene.access().filter(|_| is_still_wanted(&scene, &target)) else {
+    // That wait may have been long, and what counts is what is so when objects are deleted.
+    let mut scene = Scene::set(scene.context, scene.claim, scene.lease).await?;
+    scene.read_inventory().await?;
+    let Some(access) = scene.access() else { return Ok(Ended::Overtaken) };
+    let wanted = Wanted::since(&scene, asked_at);
+    let target = scene.lease.unless_stopped(wanted.target());
+    let Some(target) = record.time(Phase::Prune, target).await?? else {
         return Ok(Ended::Overtaken);
     };
-    prune::prune(&scene, &access, record, &target).await
-}
-
-/// Whether what Git and the configuration say now is what this sync has applied, in full and last.
-/// Else its prune would be that of a state which nobody wants any more.
-fn is_still_wanted(scene: &Scene<'_>, target: &Target) -> bool {
-    let (sync, state) = (&scene.claim.sync, &scene.state);
-    let of_another = |wanted: &Commit| wanted.id != target.commit.id;
-    sync.inputs.as_ref() == Some(&target.inputs)
-        && state.was_made_from(&target.inputs)
-        // Whoever named a revision for one sync has it until the next one comes.
-        && !(sync.options.revision.is_some() && state.wanted.as_ref().is_some_and(of_another))
+    match prune::plan(&scene, record, &target).await? {
+        Planned::Blocked(plan) => Ok(Ended::Blocked(plan)),
+        Planned::Plan(plan) => prune::prune(&scene, &access, &wanted, record, plan).await,
+    }
 }
 
 /// Whether the sync has to ask or change anything on the cluster.
@@ -165,7 +171,10 @@ async fn bring(
 ) -> Result<Ended, SyncError> {
     let target = target.inspect_err(|_| record.phase = Phase::Fetch)?;
     if drifted.is_empty() && target.is_applied(scene) {
-        return Ok(Ended::Applied(conclude::advance(scene, record, target).await?));
+        let mut applied = conclude::advance(scene, record, target).await?;
+        // A plan that waits for a yes is not shown anew with each check.
+        applied.may_prune &= !waits_for_a_person(scene, &applied.target).await?;
+        return Ok(Ended::Applied(applied));
     }
     if waits_for_a_person(scene, &target).await? {
         heal::heal(scene, record, drifted).await?;
@@ -220,9 +229,6 @@ async fn tell(
     Ok(Ended::DryRun)
 }
 
-/// How many earlier syncs of a commit are read to find the last that was to apply it.
-const EARLIER: u32 = 10;
-
 /// Whether trying this commit again can only end as it did: it is not to be applied unasked, was
 /// refused for what its bytes are, is blocked, or was stopped by a person.
 async fn waits_for_a_person(scene: &Scene<'_>, target: &Target) -> Result<bool, SyncError> {
@@ -238,12 +244,13 @@ async fn waits_for_a_person(scene: &Scene<'_>, target: &Target) -> Result<bool, 
     let filter = SyncFilter {
         application: Some(scene.application.name.clone()),
         commit: Some(target.commit.id.clone()),
+        real: true,
         ..SyncFilter::default()
     };
-    let page = Page { cursor: None, limit: EARLIER };
+    // This one and the one before it.
+    let page = Page { cursor: None, limit: 2 };
     let earlier = scene.context.store.syncs(&filter, page).await?.items;
-    let last =
-        earlier.into_iter().find(|sync| sync.id != scene.claim.sync.id && !sync.options.dry_run);
+    let last = earlier.into_iter().find(|sync| sync.id != scene.claim.sync.id);
     Ok(last.is_some_and(|sync| {
         sync.inputs.as_ref() == Some(&target.inputs)
             && match sync.state {

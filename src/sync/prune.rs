@@ -22,13 +22,14 @@ use crate::domain::prune::{
 use crate::domain::stop::Stop;
 use crate::domain::sync::{Action, BlockedPlan, FailureCause, ObjectResult, Phase};
 use crate::failpoint::failpoint;
-use crate::sync::conclude::Ended;
+use crate::sync::ended::Ended;
 use crate::sync::error::SyncError;
 use crate::sync::fetch::Target;
 use crate::sync::handover;
 use crate::sync::record::{Record, Refused};
 use crate::sync::render;
 use crate::sync::scene::{Scene, WriteAccess};
+use crate::sync::wanted::Wanted;
 
 const NOT_PRUNED: &str = "Git no longer names it, and the application does not prune";
 
@@ -51,13 +52,26 @@ pub(super) async fn foresee(
     Ok(permit(scene, &target.commit.id, survey.deletes()))
 }
 
-/// Deletes the objects of the inventory that Git does not name, those that depend on others first.
-pub(super) async fn prune(
+/// What a prune comes to.
+pub(super) enum Planned {
+    /// It may be done.
+    Plan(Plan),
+    /// It needs a person's yes.
+    Blocked(BlockedPlan),
+}
+
+/// What becomes of each object of the inventory that Git does not name.
+pub(super) struct Plan {
+    survey: Survey,
+    stale: Vec<InventoryItem>,
+}
+
+/// Looks at what Git does not name, and decides what becomes of it.
+pub(super) async fn plan(
     scene: &Scene<'_>,
-    access: &WriteAccess<'_>,
     record: &mut Record,
     target: &Target,
-) -> Result<Ended, SyncError> {
+) -> Result<Planned, SyncError> {
     let commit = &target.commit.id;
     let rendered = scene.lease.unless_stopped(render::objects(scene, commit));
     let desired = record.time(Phase::Prune, rendered).await??;
@@ -65,10 +79,21 @@ pub(super) async fn prune(
     let stale: Vec<_> = plan::stale(&scene.inventory, &named).into_iter().cloned().collect();
     let looked = scene.lease.unless_stopped(survey(scene, commit, &stale));
     let survey = record.time(Phase::Prune, looked).await??;
-    if let Some(plan) = permit(scene, commit, survey.deletes()) {
-        return Ok(Ended::Blocked(plan));
-    }
-    let Survey { instances, claims, mut fates } = survey;
+    Ok(match permit(scene, commit, survey.deletes()) {
+        Some(plan) => Planned::Blocked(plan),
+        None => Planned::Plan(Plan { survey, stale }),
+    })
+}
+
+/// Deletes what was planned to go, what depends on others first.
+pub(super) async fn prune(
+    scene: &Scene<'_>,
+    access: &WriteAccess<'_>,
+    wanted: &Wanted<'_>,
+    record: &mut Record,
+    plan: Plan,
+) -> Result<Ended, SyncError> {
+    let Plan { survey: Survey { instances, claims, mut fates }, stale } = plan;
     let keys = stale.iter().map(|item| item.object.clone()).collect();
     let mut items: HashMap<_, _> =
         stale.into_iter().map(|item| (item.object.clone(), item)).collect();
@@ -77,15 +102,19 @@ pub(super) async fn prune(
             .into_iter()
             .filter_map(|key| Some((items.remove(&key)?, fates.remove(&key)?)))
             .collect();
-        let scope = Scope { scene, access, instances: &instances, claims: &claims };
-        let mut stopped = Ok(());
+        let scope = Scope { scene, access, wanted, instances: &instances, claims: &claims };
+        let (mut stopped, mut overtaken) = (Ok(()), false);
         for (item, verdict) in record.time(Phase::Prune, scope.carry_out(group)).await {
-            if let Verdict::Stopped(stop) = verdict {
-                stopped = Err(stop);
+            match verdict {
+                Verdict::Stopped(stop) => stopped = Err(stop),
+                Verdict::Overtaken => overtaken = true,
+                verdict => note(record, &item, verdict),
             }
-            note(record, &item, verdict);
         }
         stopped?;
+        if overtaken {
+            return Ok(Ended::Overtaken);
+        }
         // A definition or a namespace that went now would take along what was refused.
         record.fail_on_failed_objects()?;
     }
@@ -114,22 +143,47 @@ pub(super) async fn foretell(
     Ok(foretold.collect())
 }
 
-/// What is deleted already and went since leaves the inventory.
+/// What is deleted already and went since leaves the inventory. What is there under its name again is
+/// decided about anew.
 pub(super) async fn forget_what_went(
     scene: &Scene<'_>,
     record: &mut Record,
     stale: &mut Vec<InventoryItem>,
-) {
-    let mut gone = HashSet::new();
-    for item in stale.iter().filter(|item| item.kept == Some(Kept::Terminating)) {
-        let found = find(scene, item, &Instances::none()).await;
-        // Who cannot be asked now is asked by the next check.
-        if matches!(found, Ok(Live::Absent | Live::KindGone)) {
-            gone.insert(item.object.clone());
+) -> Result<(), SyncError> {
+    let going = stale.iter().filter(|item| item.kept == Some(Kept::Terminating));
+    let at_once = scene.config.server.limits.calls_per_cluster.max(1);
+    let silence = AtomicBool::new(false);
+    let found = stream::iter(going.cloned().collect::<Vec<_>>())
+        .map(|item| {
+            let silence = &silence;
+            async move {
+                // Who cannot be asked now is asked by the next check.
+                if silence.load(Ordering::Relaxed) {
+                    return None;
+                }
+                let found = find(scene, &item, &Instances::none()).await;
+                if matches!(&found, Err(NotSeen::Refused(error)) if error.is_silence()) {
+                    silence.store(true, Ordering::Relaxed);
+                }
+                Some((item.object, found.ok()?))
+            }
+        })
+        .buffer_unordered(at_once)
+        .filter_map(std::future::ready)
+        .collect::<HashMap<_, _>>();
+    let found = scene.lease.unless_stopped(found).await?;
+    stale.retain_mut(|item| match found.get(&item.object) {
+        Some(Live::Absent | Live::KindGone) => {
+            record.forget.push(item.object.clone());
+            false
         }
-    }
-    stale.retain(|item| !gone.contains(&item.object));
-    record.forget.extend(gone);
+        Some(Live::There(sight)) if !sight.is_going() => {
+            item.kept = Some(Kept::UntilHealthy);
+            true
+        }
+        _ => true,
+    });
+    Ok(())
 }
 
 fn permit(scene: &Scene<'_>, commit: &CommitId, prune: Vec<ObjectKey>) -> Option<BlockedPlan> {
@@ -241,6 +295,7 @@ async fn find(
 struct Scope<'a> {
     scene: &'a Scene<'a>,
     access: &'a WriteAccess<'a>,
+    wanted: &'a Wanted<'a>,
     instances: &'a Instances,
     claims: &'a Claims,
 }
@@ -255,8 +310,10 @@ enum Verdict {
     Terminating(Vec<String>),
     /// It could not be deleted.
     NotDone(NotSeen),
-    /// It was not begun: the sync has to stop.
+    /// It was not begun: the sync has to stop. Its next run looks at it anew.
     Stopped(Stop),
+    /// It was not begun: what it was to be deleted for is not wanted any more.
+    Overtaken,
 }
 
 impl Scope<'_> {
@@ -298,6 +355,11 @@ impl Scope<'_> {
         let writer = self.scene.cluster.writer(&gate);
         let mut looks = 1;
         loop {
+            match self.wanted.confirm().await {
+                Ok(true) => {}
+                Ok(false) => return Verdict::Overtaken,
+                Err(error) => return Verdict::NotDone(NotSeen::NotServed(chain(&error))),
+            }
             failpoint("prune:before");
             let deleted = writer.delete(&deletion).await;
             failpoint("prune:after");
@@ -339,8 +401,7 @@ fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
         }
         Verdict::NotDone(NotSeen::NotServed(why)) => return refuse(record, why),
         Verdict::NotDone(NotSeen::Unasked) => return record.refuse(Refused::unasked(object())),
-        // The sync goes back to the queue, and its next run looks at it anew.
-        Verdict::Stopped(_) => return,
+        Verdict::Stopped(_) | Verdict::Overtaken => return,
     };
     record.forget.push(object());
     record.results.push(ObjectResult { object: object(), action, fields: Vec::new(), message });

@@ -27,6 +27,11 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    /// Something else than its bytes and the cluster keeps an object from being applied.
+    pub(super) fn beside_the_cluster(object: ObjectKey, message: String) -> Self {
+        Self { object, message, cause: FailureCause::Environment, as_applied: false }
+    }
+
     /// What the cluster refused of an object, and where in Git that is.
     pub(super) fn by_cluster(desired: &Desired, error: &ClusterError, as_applied: bool) -> Self {
         Self {

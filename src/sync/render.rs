@@ -20,7 +20,7 @@ use crate::sync::scene::Scene;
 
 /// Longest time that reading the manifests of an application may take: hundred times what the
 /// largest known ones do.
-pub(super) const RENDER_TIME_MAX: Duration = Duration::from_mins(1);
+const RENDER_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// Reads the application's path at a commit.
 pub(super) async fn render(
@@ -50,10 +50,11 @@ pub(super) async fn manifests(
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     };
-    match tokio::time::timeout(RENDER_TIME_MAX, read).await {
-        Ok(manifests) => manifests,
-        Err(_) => Err(SyncError::RenderTime { path: application.path.clone() }),
-    }
+    let late = |_| {
+        let (path, seconds) = (application.path.clone(), RENDER_TIME_MAX.as_secs());
+        SyncError::RenderTime { path, seconds }
+    };
+    tokio::time::timeout(RENDER_TIME_MAX, read).await.map_err(late)?
 }
 
 /// The objects of the application at a commit.

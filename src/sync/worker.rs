@@ -18,7 +18,7 @@ use crate::failpoint::failpoint;
 use crate::store::{Claim, Outcome, Step};
 use crate::sync::conclude;
 use crate::sync::context::Context;
-use crate::sync::lease::{LEASE, Lease, Leases};
+use crate::sync::lease::{LEASE, Lease};
 
 /// Most syncs that are claimed at once: so many may wait for hosts that hang before one whose hosts
 /// are well has to wait. One that waits costs a task and a few kilobytes, and in a fetch a thread.
@@ -30,14 +30,13 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Works until `shutdown`; syncs that run then are released, each between two writes.
 pub async fn work(context: Context, shutdown: CancellationToken) {
-    let leases = Arc::new(Leases::default());
     tokio::select! {
-        () = claim_and_run(&context, &leases, &shutdown) => {}
-        never = leases.keep(&context.store) => match never {},
+        () = claim_and_run(&context, &shutdown) => {}
+        never = context.leases.keep(&context.store) => match never {},
     }
 }
 
-async fn claim_and_run(context: &Context, leases: &Arc<Leases>, shutdown: &CancellationToken) {
+async fn claim_and_run(context: &Context, shutdown: &CancellationToken) {
     let mut bell = context.queue.listen();
     let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {
@@ -55,8 +54,7 @@ async fn claim_and_run(context: &Context, leases: &Arc<Leases>, shutdown: &Cance
             if rests { Ok(None) } else { context.store.claim_beside(&crowded, LEASE).await };
         match claimed {
             Ok(Some(claim)) => {
-                let (context, leases) = (context.clone(), Arc::clone(leases));
-                running.spawn(execute(context, claim, leases, shutdown.child_token()));
+                running.spawn(execute(context.clone(), claim, shutdown.child_token()));
             }
             Ok(None) => idle(context, &mut bell, rests, &crowded, shutdown).await,
             Err(error) => {
@@ -102,10 +100,10 @@ async fn idle(
     }
 }
 
-async fn execute(context: Context, claim: Claim, leases: Arc<Leases>, stop: CancellationToken) {
+async fn execute(context: Context, claim: Claim, stop: CancellationToken) {
     failpoint("claim:after");
     let lease = Arc::new(Lease::new(&context, &claim, stop));
-    leases.hold(&lease);
+    context.leases.hold(&lease);
     let ran = AssertUnwindSafe(super::run(&context, &claim, &lease)).catch_unwind().await;
     drop(lease);
     let outcome = ran.unwrap_or_else(|_| conclude::panicked(&context, &claim, Phase::Queue));

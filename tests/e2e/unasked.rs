@@ -534,3 +534,44 @@ fn an_installation_that_gets_another_name_hands_over_what_it_holds_as_before() {
     assert_eq!(uid(), before);
     world.finish();
 }
+
+#[test]
+fn a_commit_that_was_refused_and_taken_back_leaves_all_that_git_names_in_care() {
+    let world = Setup { interval: "2s", ..Setup::default() }.start();
+    let extra = config_map("extra", "red");
+    apply(&world, &[(EXTRA, Some(&extra))]);
+    let good = world.repository.head("main").unwrap();
+
+    let bad = world.push(&[(EXTRA, None), ("apps/shop/refused.yaml", Some(REFUSED))]);
+    world.headstay.wait_for_sync("the commit to be refused", |sync| {
+        sync["commit"]["id"] == *bad.commit && sync["error"] != Value::Null
+    });
+    world.repository.force_push("main", &good);
+    world.headstay.wait_for_sync("the commit before it", |sync| {
+        sync["commit"]["id"] == good && sync["state"] == "Succeeded" && sync["rewind"] == false
+    });
+    wait_until("it to be named again", DEADLINE, || {
+        world.headstay.application()["syncState"] == "Synced" && kept(&world, "extra").is_null()
+    });
+    world.kubernetes.delete(&world.config_map_path("extra"));
+    wait_until("it to be put back", DEADLINE, || world.colour("extra").is_some());
+    world.finish();
+}
+
+#[test]
+fn what_is_not_ours_is_not_deleted_to_be_made_anew() {
+    let world = World::start();
+    let theirs =
+        json!({"metadata": {"name": "extra"}, "data": {"colour": "blue"}, "immutable": true});
+    let made = world.kubernetes.create(&world.path("v1", "configmaps"), &theirs);
+
+    let forced = annotated("extra", "headstay.dev/force: enabled");
+    let pushed = world.push(&[(EXTRA, Some(&forced))]);
+    world.headstay.wait_for_sync("it to be refused", |sync| {
+        sync["id"] == *pushed.sync && sync["error"].to_string().contains("extra")
+    });
+    let now = world.kubernetes.get(&world.config_map_path("extra")).unwrap();
+    assert_eq!(now["metadata"]["uid"], made["metadata"]["uid"]);
+    world.apply(&[(EXTRA, None)]);
+    world.finish();
+}

@@ -133,12 +133,7 @@ fn answer(application: ApplicationName, preview: Preview) -> Diff {
 fn show(checked: Checked) -> ObjectDiff {
     let new = checked.change == Change::Create;
     let fields = if new { Vec::new() } else { checked.fields };
-    let (action, message) = match checked.change {
-        Change::None(_) => (Action::Unchanged, None),
-        Change::Leave(why, _) | Change::Rest(why) => (Action::Skipped, Some(why)),
-        Change::Create => (Action::Created, None),
-        Change::Adopt(_) | Change::Configure(_) | Change::Recreate(_) => (Action::Configured, None),
-    };
+    let (action, message) = checked.change.told();
     ObjectDiff { object: checked.desired.key, action, fields: Some(fields), message }
 }
 

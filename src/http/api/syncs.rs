@@ -47,7 +47,7 @@ pub(in crate::http) async fn list(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Paged<Sync>>, Problem> {
     let FilterQuery { application, state, trigger, commit } = filter;
-    let filter = SyncFilter { application, state, trigger, commit };
+    let filter = SyncFilter { application, state, trigger, commit, real: false };
     Ok(Json(app.context.store.syncs(&filter, page.try_into()?).await?))
 }
 
@@ -100,6 +100,7 @@ pub(in crate::http) async fn cancel(
             format!("sync {id} is {} already", state.as_str()),
         )),
         Cancellation::Cancelled | Cancellation::Requested => {
+            app.context.leases.cancel(id);
             tracing::info!(sync = %id, actor, "a sync was cancelled");
             app.context.queue.ring();
             Ok(Accepted(find(&app, id).await?))
