@@ -16,7 +16,7 @@ use crate::cluster::error::ClusterError;
 use crate::domain::object::{GroupKind, ObjectKey, Resource};
 
 /// An unknown kind does not cause a new look before the last one is this old.
-const MIN_AGE: Duration = Duration::from_secs(2);
+pub(super) const MIN_AGE: Duration = Duration::from_secs(2);
 /// Longest pause between two looks for a kind that does not come; each pause is twice the one before.
 /// A definition that we apply ourselves ends all of them.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
@@ -211,6 +211,7 @@ impl Cluster {
         *known = None;
         self.shared.discovery.misses().of.clear();
         self.shared.expectations.forget();
+        self.shared.unserved.forget();
     }
 
     /// Passes an answer on, and notes when it says that a kind that was known is not served.

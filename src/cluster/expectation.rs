@@ -1,16 +1,14 @@
 //! What a cluster lets expect of an object: asked of the definition of its kind, or of its storage
 //! class, and of these only the answer is kept.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::convert::Infallible;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
+use crate::cluster::kept::Kept;
 use crate::cluster::serving::standard;
 use crate::domain::health::expectation::{self, Expectation, Source};
 use crate::domain::object::{ObjectKey, Resource};
@@ -19,36 +17,9 @@ use crate::domain::object::{ObjectKey, Resource};
 const FRESH: Duration = Duration::from_mins(5);
 /// How long nothing is expected when the cluster could not say it: each object asks.
 const UNANSWERED: Duration = Duration::from_secs(10);
-/// Kinds and classes that are remembered; beyond it all are forgotten.
-const REMEMBERED: usize = 1000;
 
 /// What is known of kinds and classes.
-#[derive(Default)]
-pub(super) struct Expectations {
-    known: Mutex<HashMap<Source, Arc<Known>>>,
-}
-
-/// Set by who asks first; the others wait for it.
-type Known = OnceCell<(Expectation, Instant)>;
-
-impl Expectations {
-    /// Makes the next question ask the cluster again.
-    pub(super) fn forget(&self) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    fn known(&self, source: &Source, now: Instant) -> Arc<Known> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED && !known.contains_key(source) {
-            known.clear();
-        }
-        let of_source = known.entry(source.clone()).or_default();
-        if of_source.get().is_some_and(|(_, until)| *until <= now) {
-            *of_source = Arc::default();
-        }
-        Arc::clone(of_source)
-    }
-}
+pub(super) type Expectations = Kept<Source, Expectation>;
 
 impl Cluster {
     /// What may be expected of a live object, so that it is judged right. What cannot be read is not
@@ -57,20 +28,18 @@ impl Cluster {
         let Some(source) = expectation::source(resource, object) else {
             return Expectation::Nothing;
         };
-        let known = self.shared.expectations.known(&source, Instant::now());
-        let ask = async {
-            match self.read_expectation(&source).await {
-                Ok(expectation) => (expectation, Instant::now() + FRESH),
-                Err(ClusterError::Forbidden { .. }) => {
-                    (Expectation::Nothing, Instant::now() + FRESH)
-                }
+        let ask = || async {
+            Ok::<_, Infallible>(match self.read_expectation(&source).await {
+                Ok(expectation) => (expectation, FRESH),
+                Err(ClusterError::Forbidden { .. }) => (Expectation::Nothing, FRESH),
                 Err(error) => {
                     tracing::debug!(%error, "what is to be expected of an object is not known");
-                    (Expectation::Nothing, Instant::now() + UNANSWERED)
+                    (Expectation::Nothing, UNANSWERED)
                 }
-            }
+            })
         };
-        known.get_or_init(|| ask).await.0
+        let Ok(expectation) = self.shared.expectations.answer(&source, ask).await;
+        expectation
     }
 
     async fn read_expectation(&self, source: &Source) -> Result<Expectation, ClusterError> {

@@ -13,6 +13,7 @@ pub mod discovery;
 pub mod error;
 mod expectation;
 mod files;
+mod kept;
 mod path;
 mod presence;
 pub mod read;
@@ -33,6 +34,7 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::expectation::Expectations;
 use crate::cluster::files::Files;
 use crate::cluster::presence::Presence;
+use crate::cluster::serving::Unserved;
 use crate::config;
 
 /// One API server. Clones share connections, bounds, counts and discovery.
@@ -45,6 +47,7 @@ struct Shared {
     caller: Caller,
     discovery: Discovery,
     expectations: Expectations,
+    unserved: Unserved,
     presence: Presence,
     /// The lists (path and query) that are known to be too large for one answer.
     paged: Mutex<HashSet<String>>,
@@ -65,8 +68,10 @@ impl Cluster {
 
     fn of(caller: Caller) -> Self {
         let (discovery, presence) = (Discovery::default(), Presence::default());
-        let (expectations, paged) = (Expectations::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { caller, discovery, expectations, presence, paged }) }
+        let (expectations, unserved) = (Expectations::default(), Unserved::default());
+        let paged = Mutex::default();
+        let shared = Shared { caller, discovery, expectations, unserved, presence, paged };
+        Self { shared: Arc::new(shared) }
     }
 
     /// The cluster for who may write to it: `gate` is asked right before each attempt of each

@@ -4,8 +4,9 @@
 //! be away. What it does not list is gone when nothing that could serve it is there either.
 
 use crate::cluster::Cluster;
-use crate::cluster::discovery::Ask;
+use crate::cluster::discovery::{Ask, Kinds, MIN_AGE};
 use crate::cluster::error::ClusterError;
+use crate::cluster::kept::Kept;
 use crate::domain::object::{GroupKind, ObjectKey, Resource};
 
 /// What a cluster says of a kind.
@@ -20,6 +21,9 @@ pub enum Serving {
     Unknown(String),
 }
 
+/// What became of the kinds that are not served. It is asked for object by object, and costs lists.
+pub(super) type Unserved = Kept<GroupKind, Serving>;
+
 impl Cluster {
     /// How objects of a kind are reached: in this version, or if it is gone in the one that the
     /// cluster prefers; or what became of them.
@@ -28,6 +32,12 @@ impl Cluster {
         if let Some(resource) = known.reach(kind, version) {
             return Ok(Serving::Served(resource.clone()));
         }
+        let ask = || async { Ok((self.unserved(kind, &known).await?, MIN_AGE)) };
+        self.shared.unserved.answer(kind, ask).await
+    }
+
+    /// What became of a kind that discovery does not know.
+    async fn unserved(&self, kind: &GroupKind, known: &Kinds) -> Result<Serving, ClusterError> {
         let group = &kind.group;
         if known.is_stale(group) {
             let why = format!("the server behind the API group `{group}` does not answer");
@@ -106,9 +116,13 @@ pub(super) fn standard(group: &str, kind: &str, plural: &str) -> Resource {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use futures::future::join_all;
     use http::{Request, Response, StatusCode};
     use kube::client::Body;
     use serde_json::{Value, json};
+    use tokio::time::advance;
 
     use super::*;
     use crate::cluster::testing::answering;
@@ -158,8 +172,9 @@ mod tests {
             }
         }
 
-        fn cluster(self) -> Cluster {
-            let (caller, _) = answering(4, move |request: &Request<Body>| {
+        /// An API server that answers so, and the paths that it was asked for.
+        fn cluster(self) -> (Cluster, Arc<Mutex<Vec<String>>>) {
+            let (caller, sent) = answering(4, move |request: &Request<Body>| {
                 let (code, body) = self.answer(request.uri().path());
                 let status = StatusCode::from_u16(code).unwrap();
                 Response::builder()
@@ -167,7 +182,7 @@ mod tests {
                     .body(Body::from(body.to_string().into_bytes()))
                     .ok()
             });
-            Cluster::of(caller)
+            (Cluster::of(caller), sent)
         }
     }
 
@@ -199,9 +214,30 @@ mod tests {
         ];
         for (case, kinds, definitions, services, expected) in cases {
             let services = services.into_iter().map(|name: &'static str| name).collect();
-            let cluster = Served { kinds, definitions, services }.cluster();
+            let (cluster, _) = Served { kinds, definitions, services }.cluster();
             let serving = cluster.serving(&gear, "v1").await.unwrap();
             assert!(format!("{serving:?}").starts_with(expected), "{case}: {serving:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_became_of_a_kind_is_looked_for_once_for_all_who_ask() {
+        let gear = GroupKind { group: "ex.org".into(), kind: "Gear".into() };
+        let (cluster, sent) =
+            Served { kinds: vec![], definitions: Some(vec![]), services: vec![] }.cluster();
+        let listed = |all| sent.lock().unwrap().iter().filter(|path| *path == all).count();
+        for looks in 1..=3 {
+            for _ in 0..2 {
+                let asked = (0..500).map(|_| cluster.serving(&gear, "v1"));
+                let told = join_all(asked).await;
+                assert!(told.into_iter().all(|serving| serving.unwrap() == Serving::Gone));
+                assert_eq!((listed(DEFINITIONS), listed(SERVICES)), (looks, looks));
+            }
+            if looks == 1 {
+                advance(MIN_AGE).await;
+            } else {
+                cluster.forget_discovery().await;
+            }
         }
     }
 }
