@@ -2,9 +2,11 @@
 //! on it, and at once when a watch breaks.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -43,6 +45,12 @@ struct Pulse {
 }
 
 impl Pulse {
+    /// Goes on from what is known: only an answer ends a silence, no other way of asking does.
+    fn going_on(silence: Option<&Silence>) -> Self {
+        let missed = silence.map_or(0, |_| MISSED);
+        Self { missed, silence: silence.cloned() }
+    }
+
     /// Takes in what came of a question that was asked then.
     fn take(&mut self, asked_at: Timestamp, answer: Result<(), String>) {
         match answer {
@@ -153,10 +161,12 @@ impl Heartbeats {
 /// Asks one cluster, again and again.
 async fn beat(clusters: Clusters, config: config::Cluster, watches: Watches) {
     let reach = Arc::clone(watches.0.lock().reaches.entry(config.name.clone()).or_default());
-    let mut pulse = Pulse::default();
+    let mut pulse = Pulse::going_on(reach.silence().as_deref());
     loop {
         let asked_at = Timestamp::now();
-        let answer = ask(&clusters, &config).await;
+        // The next question may fare better than one that a fault of ours ended.
+        let asked = AssertUnwindSafe(ask(&clusters, &config).boxed()).catch_unwind().await;
+        let answer = asked.unwrap_or_else(|_| Err("the question to it broke off".to_owned()));
         pulse.take(asked_at, answer);
         if reach.set(pulse.silence()) {
             tell(&config.name, pulse.silence());
@@ -220,6 +230,25 @@ mod tests {
                 assert_eq!(silence.unwrap().reason, "refused", "the newest is told");
             }
         }
+    }
+
+    #[test]
+    fn a_silence_lasts_until_there_is_an_answer_whoever_asks() {
+        let reach = Reach::default();
+        let silence = Silence { since: at(9), reason: "no answer".to_owned() };
+        assert!(reach.set(Some(&silence)));
+        // Its configuration has changed.
+        let mut pulse = Pulse::going_on(reach.silence().as_deref());
+        pulse.take(at(20), Err("refused".to_owned()));
+        assert!(!reach.set(pulse.silence()), "no news");
+        let now = reach.silence().unwrap();
+        assert_eq!((now.since, now.reason.as_str()), (at(9), "refused"));
+        pulse.take(at(21), Ok(()));
+        assert!(reach.set(pulse.silence()));
+
+        let mut pulse = Pulse::going_on(reach.silence().as_deref());
+        pulse.take(at(30), Err("no answer".to_owned()));
+        assert!(!reach.set(pulse.silence()), "one may be lost");
     }
 
     #[tokio::test]
