@@ -55,7 +55,7 @@ impl Observation {
 pub enum Found {
     /// Its scope is not listed yet.
     NotListed,
-    /// The API server does not let us look, for this reason.
+    /// It cannot be seen now, for this reason.
     Refused(String),
     /// It is not there.
     Absent,

@@ -1,9 +1,10 @@
 //! The task of one watch: what the API server tells, reduced at once.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, Stream, StreamExt};
 
 use crate::cluster::Cluster;
 use crate::cluster::error::ClusterError;
@@ -14,8 +15,10 @@ use crate::domain::object::{APPLICATION_LABEL, ObjectKey};
 use crate::watch::observations::Observation;
 use crate::watch::{Scope, Sink};
 
-/// Time until a watch that was refused is tried again: rights and kinds come and go.
-const REFUSED_PAUSE: Duration = Duration::from_secs(10);
+/// Time until a watch that was refused, or broke off, begins anew: rights and kinds come and go.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Why nothing is known of what such a watch has seen.
+const BROKEN: &str = "it is not watched now: its watch broke off";
 
 /// Something that a watch saw.
 #[derive(Debug)]
@@ -34,43 +37,76 @@ pub(super) enum Seen {
     Deleted(ObjectKey, Option<String>),
     /// Our rights do not reach to all namespaces.
     Forbidden,
-    /// Nothing, and why the API server does not let us.
+    /// Nothing, for this reason: the API server does not let us, or the watch broke off.
     Refused(String),
 }
 
-/// Why a watch begins anew.
+/// Why a watch begins anew, or does not.
 enum End {
+    /// Nobody wants it any more.
+    Unwanted,
     /// The API server refused it.
     Refused,
     /// The API server is silent.
     Silent,
+    /// It ended by itself, which it is not made to do.
+    Broken,
 }
 
 /// Watches until nobody wants it any more. While the cluster is silent it rests.
 pub(super) async fn watch(cluster: Cluster, scope: Scope, sink: Sink) {
+    let open = || {
+        let namespace = scope.namespace.as_deref();
+        let events = cluster.watch(&scope.resource, namespace, APPLICATION_LABEL);
+        let (cluster, scope) = (&cluster, &scope);
+        events.then(move |event| async move { Ok(Seen::of(event?, cluster, scope).await) }).boxed()
+    };
+    keep_watching(open, &scope, &sink).await;
+}
+
+async fn keep_watching<S>(open: impl Fn() -> S, scope: &Scope, sink: &Sink)
+where
+    S: Stream<Item = Result<Seen, ClusterError>>,
+{
     loop {
+        let relayed = AssertUnwindSafe(async { relay(open(), scope, sink).await });
         let end = tokio::select! {
-            relayed = relay(&cluster, &scope, &sink) => relayed.map(|()| End::Refused),
-            () = sink.reach.falls_silent() => sink.put(Seen::Lost).map(|()| End::Silent),
+            relayed = relayed.catch_unwind() => relayed.unwrap_or(End::Broken),
+            () = sink.reach.falls_silent() => End::Silent,
         };
+        let wanted = match end {
+            End::Unwanted => None,
+            End::Refused => Some(()),
+            End::Silent => sink.put(Seen::Lost),
+            End::Broken => sink.put(Seen::Refused(BROKEN.to_owned())),
+        };
+        if wanted.is_none() {
+            return;
+        }
+        if matches!(end, End::Broken) {
+            let (cluster, kind) = (&scope.cluster.name, &scope.resource.kind);
+            tracing::warn!(%cluster, kind, "a watch broke off: it begins anew in a while");
+        }
         match end {
-            None => return,
-            Some(End::Refused) => tokio::time::sleep(REFUSED_PAUSE).await,
-            Some(End::Silent) => sink.reach.answers().await,
+            End::Silent => sink.reach.answers().await,
+            _ => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-/// Passes on what is seen, until the API server refuses the watch. None: nobody wants it any more.
-async fn relay(cluster: &Cluster, scope: &Scope, sink: &Sink) -> Option<()> {
-    let stream = cluster.watch(&scope.resource, scope.namespace.as_deref(), APPLICATION_LABEL);
+/// Passes on what is seen, until the watch ends.
+async fn relay(
+    stream: impl Stream<Item = Result<Seen, ClusterError>>,
+    scope: &Scope,
+    sink: &Sink,
+) -> End {
     let mut stream = pin!(stream);
     let mut listed = false;
-    loop {
-        let (seen, refused) = match stream.next().await? {
-            Ok(event) => {
-                listed |= event == WatchEvent::InitDone;
-                (Some(Seen::of(event, cluster, scope).await), false)
+    while let Some(seen) = stream.next().await {
+        let (seen, refused) = match seen {
+            Ok(seen) => {
+                listed |= matches!(seen, Seen::Complete);
+                (Some(seen), false)
             }
             // The stream pauses and goes on by itself.
             Err(error) if error.is_transient() => {
@@ -81,13 +117,16 @@ async fn relay(cluster: &Cluster, scope: &Scope, sink: &Sink) -> Option<()> {
             // What can be listed but not watched is listed again and again.
             Err(error) => (refusal(scope, listed, &error), true),
         };
-        if let Some(seen) = seen {
-            sink.put(seen)?;
+        if let Some(seen) = seen
+            && sink.put(seen).is_none()
+        {
+            return End::Unwanted;
         }
         if refused {
-            return Some(());
+            return End::Refused;
         }
     }
+    End::Broken
 }
 
 impl Seen {
@@ -128,8 +167,41 @@ fn refusal(scope: &Scope, listed: bool, error: &ClusterError) -> Option<Seen> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::stream::{self, BoxStream};
+
     use super::*;
-    use crate::watch::tests::scope;
+    use crate::watch::Watches;
+    use crate::watch::observations::Found;
+    use crate::watch::tests::{begin, of, scope, web};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_watch_saw_that_broke_off_is_not_believed_until_it_has_listed_again() {
+        let (watches, scope) = (Watches::default(), scope(1, None));
+        let sink = begin(&watches, &scope);
+        let list = || {
+            let seen = [Seen::Restarted, Seen::Listed(web(), of("shop")), Seen::Complete];
+            stream::iter(seen.map(Ok))
+        };
+        let opened = AtomicUsize::new(0);
+        let open = || -> BoxStream<'_, Result<Seen, ClusterError>> {
+            match opened.fetch_add(1, Ordering::Relaxed) {
+                0 => list().boxed(),
+                1 => list().chain(stream::once(async { panic!("by accident") })).boxed(),
+                _ => list().chain(stream::pending()).boxed(),
+            }
+        };
+        let mut watching = pin!(keep_watching(open, &scope, &sink));
+        for time in 1..=3 {
+            assert!(watching.as_mut().now_or_never().is_none(), "it goes on");
+            assert_eq!(opened.load(Ordering::Relaxed), time);
+            let broken = Found::Refused(BROKEN.to_owned());
+            let believed = if time < 3 { broken } else { Found::Live(of("shop")) };
+            assert_eq!(watches.find(&scope, &web()), believed, "time {time}");
+            tokio::time::advance(PAUSE + Duration::from_millis(1)).await;
+        }
+    }
 
     #[test]
     fn a_refused_watch_is_narrowed_or_tells_why() {

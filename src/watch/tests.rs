@@ -19,14 +19,14 @@ pub(super) fn scope(generation: u64, namespace: Option<&str>) -> Scope {
 }
 
 /// A watch of a scope that a test speaks for.
-fn begin(watches: &Watches, scope: &Scope) -> Sink {
+pub(super) fn begin(watches: &Watches, scope: &Scope) -> Sink {
     let mut state = watches.0.lock();
     let sink = watches.sink(&mut state, scope);
     state.start(scope, std::future::pending());
     sink
 }
 
-fn web() -> ObjectKey {
+pub(super) fn web() -> ObjectKey {
     ObjectKey {
         group: String::new(),
         kind: "Service".into(),
@@ -35,7 +35,7 @@ fn web() -> ObjectKey {
     }
 }
 
-fn of(application: &str) -> Observation {
+pub(super) fn of(application: &str) -> Observation {
     Observation {
         uid: "u".into(),
         resource_version: "1".into(),
