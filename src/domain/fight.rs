@@ -11,6 +11,8 @@ const HOT: f64 = 4.0;
 const COLD: f64 = 1.2;
 /// The first rest; each is twice the one before.
 const FIRST_REST: SignedDuration = SignedDuration::from_mins(1);
+/// A fight is over when this long after a rest nothing had to be put back.
+const PEACE: SignedDuration = SignedDuration::from_hours(1);
 /// The longest rest.
 const MAX_REST: SignedDuration = SignedDuration::from_hours(1);
 
@@ -46,9 +48,9 @@ impl Heat {
         self.until.filter(|until| now < *until)
     }
 
-    /// Whether it was put back so often, and not so long ago, that it is a fight.
+    /// Whether it is left alone, or was until not long ago.
     pub fn is_fight(&self, now: Timestamp) -> bool {
-        self.rests > 0 && !self.is_cold(now)
+        self.until.is_some_and(|until| now.duration_since(until) < PEACE)
     }
 
     /// Whether nothing of it is worth to be remembered.

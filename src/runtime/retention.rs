@@ -33,6 +33,9 @@ async fn expire_once(context: &Context) {
     }
     let configured = config.repositories.keys().cloned().collect();
     context.clusters.retain(&config);
+    context.fights.retain(|application, cluster| {
+        config.applications.get(application).is_some_and(|ours| ours.cluster == *cluster)
+    });
     context.source.remove_unconfigured(&configured, context.store.now()).await;
     if let Err(error) = retain_commits(context, &config).await {
         tracing::warn!(error = %chain(&error), "could not let go of the commits of old history");
