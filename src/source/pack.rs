@@ -14,6 +14,8 @@ const OBJECTS_MAX: u64 = 2_000_000;
 const UNPACKED_BYTES_MAX: u64 = 64 << 30;
 /// Bytes of a pack before its first object.
 const HEAD_BYTES: usize = 12;
+/// Bytes of an object before its data: a size of 64 bits takes 10, what it is made from up to 20.
+const OBJECT_HEAD_BYTES_MAX: usize = 32;
 /// Bytes of a difference that are enough to tell the sizes of what it is made from and makes.
 const DELTA_HEAD_BYTES: usize = 20;
 
@@ -32,6 +34,9 @@ pub(super) struct Pack {
     commits: Vec<u64>,
     /// Where objects begin that are too large for differences to be made from them.
     large: Vec<u64>,
+    /// Whether a difference is made from an object that the mirror does not have: any blob of this
+    /// pack may be it, whichever of them comes first.
+    unknown_base: bool,
     state: State,
 }
 
@@ -73,6 +78,9 @@ const TAG: u8 = 4;
 const OFFSET_DELTA: u8 = 6;
 const NAMED_DELTA: u8 = 7;
 
+/// A blob that a difference stands for, or is made from.
+const TOLD: &str = "file that is told by a difference";
+
 impl Pack {
     /// A pack of which nothing has come.
     pub(super) fn new(size_of: SizeOf) -> Self {
@@ -83,6 +91,7 @@ impl Pack {
             unpacked: 0,
             commits: Vec::new(),
             large: Vec::new(),
+            unknown_base: false,
             state: State::Head(Vec::new()),
         }
     }
@@ -127,6 +136,9 @@ impl Pack {
                 self.state = State::Data(Box::new(Data { inflate, begins, delta }));
                 return Ok(taken + 1);
             }
+            if head.len() >= OBJECT_HEAD_BYTES_MAX {
+                return Err(damaged());
+            }
         }
         self.state = State::Head(head);
         Ok(bytes.len())
@@ -157,6 +169,8 @@ impl Pack {
                 }
             }
             match status {
+                // It never said what it makes.
+                Ok(Status::StreamEnd) if data.delta.is_some() => return Err(damaged()),
                 Ok(Status::StreamEnd) => {
                     self.objects -= 1;
                     self.state =
@@ -168,7 +182,7 @@ impl Pack {
                     self.state = State::Data(data);
                     return Ok(used);
                 }
-                Err(_) => return Err(FetchError::Remote("a pack that is damaged".to_owned())),
+                Err(_) => return Err(damaged()),
             }
         }
     }
@@ -187,7 +201,7 @@ impl Pack {
                 if head.bytes > BLOB_BYTES_MAX as u64 {
                     self.large.push(begins);
                 }
-                Ok(())
+                self.hold_unknown_base()
             }
         }
     }
@@ -209,15 +223,25 @@ impl Pack {
                 }
                 from
             }
-            Base::Named(id) => match (self.size_of)(id) {
-                Some(bytes) => bytes.max(from),
-                None if self.large.is_empty() => from,
-                // It may be any of the large ones.
-                None => u64::MAX,
-            },
+            Base::Named(id) => {
+                let known = (self.size_of)(id);
+                self.unknown_base |= known.is_none();
+                known.unwrap_or(0).max(from)
+            }
         };
-        fits("file that is told by a difference", from.max(to), BLOB_BYTES_MAX)
+        self.hold_unknown_base()?;
+        fits(TOLD, from.max(to), BLOB_BYTES_MAX)
     }
+
+    /// Refuses a pack with a difference that may be made from one of its large blobs.
+    fn hold_unknown_base(&self) -> Result<(), FetchError> {
+        let from = if self.unknown_base && !self.large.is_empty() { u64::MAX } else { 0 };
+        fits(TOLD, from, BLOB_BYTES_MAX)
+    }
+}
+
+fn damaged() -> FetchError {
+    FetchError::Remote("a pack that is damaged".to_owned())
 }
 
 fn fits(kind: &str, bytes: u64, limit: usize) -> Result<(), FetchError> {
@@ -274,118 +298,6 @@ fn delta_sizes(bytes: &[u8]) -> Option<(u64, u64)> {
 }
 
 #[cfg(test)]
+#[path = "pack_tests.rs"]
 #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
-mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::ZlibEncoder;
-
-    use super::*;
-
-    const BLOB: u8 = 3;
-    const MB: u64 = 1 << 20;
-
-    /// An object: its kind, its size, what it is made from, its data.
-    fn object(kind: u8, size: u64, base: &[u8], data: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![kind << 4 | (size & 15) as u8];
-        let mut rest = size >> 4;
-        while rest > 0 {
-            *bytes.last_mut().unwrap() |= 0x80;
-            bytes.push((rest & 0x7F) as u8);
-            rest >>= 7;
-        }
-        bytes.extend_from_slice(base);
-        let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
-        packed.write_all(data).unwrap();
-        bytes.extend(packed.finish().unwrap());
-        bytes
-    }
-
-    fn varint(mut value: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while value >= 0x80 {
-            bytes.push((value & 0x7F) as u8 | 0x80);
-            value >>= 7;
-        }
-        bytes.push(value as u8);
-        bytes
-    }
-
-    /// A difference that says that it makes so much of so much.
-    fn delta(from: u64, to: u64) -> Vec<u8> {
-        [varint(from), varint(to), vec![0x90, 1]].concat()
-    }
-
-    /// What is wrong with a pack of these objects, however it is cut.
-    fn refusal(objects: &[Vec<u8>]) -> Option<String> {
-        let mut pack = b"PACK\0\0\0\x02".to_vec();
-        pack.extend((objects.len() as u32).to_be_bytes());
-        pack.extend(objects.concat());
-        pack.extend([7; 20]);
-        let look = |cut: usize| {
-            let known: SizeOf = Box::new(|id| (id.as_bytes()[0] == 1).then_some(60 * MB));
-            let mut looker = Pack::new(known);
-            let mut parts = pack.chunks(cut);
-            parts.find_map(|part| looker.look_at(part).err()).map(|error| error.to_string())
-        };
-        let whole = look(pack.len());
-        for cut in [1, 3, 64] {
-            assert_eq!(look(cut), whole);
-        }
-        whole
-    }
-
-    #[test]
-    fn what_would_take_too_much_is_refused_before_it_is_made() {
-        let small = object(BLOB, 5, &[], b"hello");
-        let back = vec![small.len() as u8];
-        let said = |bytes: u64| object(COMMIT, bytes, &[], b"tree");
-        let change = |base: &[u8], from: u64, to: u64| {
-            let data = delta(from, to);
-            let kind = if base.len() == 20 { NAMED_DELTA } else { OFFSET_DELTA };
-            object(kind, data.len() as u64, base, &data)
-        };
-        let large = object(BLOB, 900 * MB, &[], b"as it comes");
-        let commit = said(100);
-        let refused = "the repository is not taken: a";
-        for (objects, expected) in [
-            (vec![], None),
-            (vec![small.clone(), large.clone(), small.clone()], None),
-            (vec![small.clone(), change(&back, 5, 30)], None),
-            (vec![said(2 * MB)], Some("commit or tag of 2097152 bytes; at most 1048576 are taken")),
-            (vec![object(TREE, 17 * MB, &[], b"")], Some("folder of 17825792 bytes")),
-            (
-                vec![small.clone(), change(&back, 5, 900 * MB)],
-                Some("file that is told by a difference of 943718400 bytes"),
-            ),
-            (
-                vec![large.clone(), change(&[large.len() as u8], 5, 30)],
-                Some("file that is told by a difference of far too many"),
-            ),
-            (
-                vec![commit.clone(), change(&[commit.len() as u8], 100, 2 * MB)],
-                Some("commit or tag of 2097152 bytes"),
-            ),
-            (
-                vec![change(&[1; 20], 5, 30)],
-                Some("file that is told by a difference of 62914560 bytes"),
-            ),
-            (vec![change(&[2; 20], 5, 30)], None),
-            (
-                vec![large.clone(), change(&[2; 20], 5, 30)],
-                Some("file that is told by a difference of far too many"),
-            ),
-        ] {
-            let found = refusal(&objects);
-            let right = match (&found, expected) {
-                (None, None) => true,
-                (Some(found), Some(expected)) => {
-                    found.starts_with(&format!("{refused} {expected}"))
-                }
-                _ => false,
-            };
-            assert!(right, "expected {expected:?}, found {found:?}");
-        }
-    }
-}
+mod tests;
