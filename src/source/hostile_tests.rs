@@ -67,6 +67,46 @@ async fn symlinks_in_a_row_are_followed_once_and_end_with_who_waits() {
     assert!(left.to_string().contains("nobody waits for it any longer"), "{left}");
 }
 
+/// What a link brought must not count as deleted because the link is broken.
+#[tokio::test]
+async fn a_symlink_of_no_use_is_an_error_unless_its_name_is_that_of_some_other_file() {
+    let world = World::new();
+    let leaves = |path: &str, target: &str| {
+        Some(TreeProblem::SymlinkLeaves { path: path.to_owned(), target: target.to_owned() })
+    };
+    let dangles = |path: &str, target: &str| {
+        Some(TreeProblem::SymlinkDangles { path: path.to_owned(), target: target.to_owned() })
+    };
+    let loops = |path: &str| Some(TreeProblem::SymlinkLoop { path: path.to_owned() });
+    for (name, target, expected) in [
+        ("x.yaml", "/etc", leaves("app/x.yaml", "/etc")),
+        ("x.yaml", "../../x", leaves("app/x.yaml", "../../x")),
+        ("x.json", "y", dangles("app/x.json", "y")),
+        ("x.yml", "x.yml", loops("app/x.yml")),
+        ("base", "/shared", leaves("app/base", "/shared")),
+        ("base", "../../shared", leaves("app/base", "../../shared")),
+        ("base", "../shared", dangles("app/base", "../shared")),
+        ("base", "base", loops("app/base")),
+        ("v1.2", "/shared", leaves("app/v1.2", "/shared")),
+        ("base", ".", loops("app/base")),
+        ("base", "..", loops("app/base/app")),
+        ("conf.d", ".", loops("app/conf.d")),
+        ("README.md", "../missing.md", None),
+        ("README.md", "/missing.md", None),
+        ("README.md", "README.md", None),
+    ] {
+        let link = (&*format!("app/{name}"), &*format!("-> {target}"));
+        let files = [link, ("app/a.yaml", "a: 1")];
+        if let Some(problem) = expected {
+            assert_eq!(world.problem(&files, "app").await, problem, "{name} {target}");
+            continue;
+        }
+        let commit = world.remote.force_push("main", &files);
+        world.follow("main").await;
+        assert_eq!(world.read(&commit, "app").await.unwrap(), ["app/a.yaml=a: 1"], "{target}");
+    }
+}
+
 #[tokio::test]
 async fn a_path_that_grows_without_end_is_refused() {
     let world = World::new();

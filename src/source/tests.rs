@@ -312,41 +312,6 @@ async fn symlinks_are_followed_inside_the_tree_only() {
         assert_eq!(world.read(&commit, path).await.unwrap(), expected);
     }
     let own = str::to_owned;
-    for (name, content, expected) in [
-        (
-            "x.yaml",
-            "-> /etc",
-            Some(TreeProblem::SymlinkLeaves { path: own("app/x.yaml"), target: own("/etc") }),
-        ),
-        (
-            "x.yaml",
-            "-> ../../x",
-            Some(TreeProblem::SymlinkLeaves { path: own("app/x.yaml"), target: own("../../x") }),
-        ),
-        (
-            "x.json",
-            "-> y",
-            Some(TreeProblem::SymlinkDangles { path: own("app/x.json"), target: own("y") }),
-        ),
-        ("x.yml", "-> x.yml", Some(TreeProblem::SymlinkLoop { path: own("app/x.yml") })),
-        // It may have led to a folder of manifests, which must not count as deleted.
-        ("x", "-> y", Some(TreeProblem::SymlinkDangles { path: own("app/x"), target: own("y") })),
-        ("README.md", "-> ../missing.md", None),
-        ("result", "-> /nix/store/x", None),
-        ("up", "-> ../../x", None),
-        ("x", "-> x", None),
-        ("here", "-> .", None),
-        ("above", "-> ..", None),
-    ] {
-        let files = [(&*format!("app/{name}"), content), ("app/a.yaml", "a: 1")];
-        if let Some(problem) = expected {
-            assert_eq!(world.problem(&files, "app").await, problem, "{content}");
-            continue;
-        }
-        let commit = world.remote.force_push("main", &files);
-        world.follow("main").await;
-        assert_eq!(world.read(&commit, "app").await.unwrap(), ["app/a.yaml=a: 1"], "{name}");
-    }
     let absent = TreeProblem::PathNotFound { path: own("nope") };
     assert_eq!(world.problem(SHOP, "nope").await, absent);
     assert_eq!(world.problem(SHOP, "../x").await, TreeProblem::PathNotFound { path: own("../x") });

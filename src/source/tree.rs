@@ -51,7 +51,7 @@ pub(super) struct Listing {
     pub(super) files: Vec<(String, Oid)>,
     /// What the symlinks on the way led to.
     pub(super) links: Vec<(String, Oid)>,
-    /// The symlinks that lead nowhere, and that no manifest needs.
+    /// The symlinks of no use that can only have been other files.
     pub(super) passed_over: Vec<TreeProblem>,
 }
 
@@ -165,7 +165,7 @@ impl<'g> Walk<'g> {
         above: &mut Vec<Rc<Place>>,
     ) -> Result<(), Failure> {
         if above.iter().any(|place| place.path == folder.path) {
-            return self.pass_over(TreeProblem::SymlinkLoop { path: shown.to_owned() });
+            return Err(TreeProblem::SymlinkLoop { path: shown.to_owned() }.into());
         }
         let refused = |refusal| too_much(shown, refusal);
         self.account.hold(Bound::Folders, above.len()).map_err(refused)?;
@@ -209,8 +209,8 @@ impl<'g> Walk<'g> {
         Ok(())
     }
 
-    /// What a symlink in a folder leads to; none if it may be passed over. One that a manifest needs
-    /// must lead somewhere: what it was meant to bring would count as deleted.
+    /// What a symlink in a folder leads to; none if it is of no use and may be passed over. One that
+    /// may have brought manifests must lead somewhere, or they would count as deleted.
     fn follow(
         &mut self,
         folder: &Rc<Place>,
@@ -230,19 +230,12 @@ impl<'g> Walk<'g> {
             }
             Located::Nowhere(problem) => problem,
         };
-        // A name without an extension may have been a folder of manifests.
-        let may_be_folder = !name.contains('.');
-        let needed = match problem {
-            TreeProblem::SymlinkDangles { .. } => may_be_folder || is_manifest(name.as_bytes()),
-            _ => is_manifest(name.as_bytes()),
-        };
-        if needed { Err(problem.into()) } else { self.pass_over(problem).map(|()| None) }
-    }
-
-    fn pass_over(&mut self, problem: TreeProblem) -> Result<(), Failure> {
+        if may_bring_manifests(name) {
+            return Err(problem.into());
+        }
         self.listed(&problem.to_string())?;
         self.passed_over.push(problem);
-        Ok(())
+        Ok(None)
     }
 
     /// Finds what is at a path that begins in a folder, following symlinks; `links` of them led
@@ -377,6 +370,14 @@ fn too_much(path: &str, refusal: Refusal) -> Failure {
 
 fn is_manifest(name: &[u8]) -> bool {
     EXTENSIONS.iter().any(|extension| name.ends_with(extension.as_bytes()))
+}
+
+/// Whether a symlink of this name may have been a manifest, or a folder of them: any that does not
+/// have the extension of some other file. A version (`v1.2`) has none.
+fn may_bring_manifests(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    is_manifest(name.as_bytes())
+        || !extension.starts_with(|first: char| first.is_ascii_alphabetic())
 }
 
 fn joined(folder: &str, name: &str) -> Result<String, Failure> {
