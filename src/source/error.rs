@@ -91,6 +91,20 @@ pub enum SourceError {
         /// What is too large.
         object: TooLarge,
     },
+    /// A commit was looked for in a history that is longer than is read.
+    #[error(
+        "whether repository `{repository}` has the commit in its history is not known: of that, \
+         {limit} {bound} are searched at most; ask for a branch or tag, or configure the commit as \
+         `revision`"
+    )]
+    TooMuchHistory {
+        /// The repository.
+        repository: RepositoryName,
+        /// Of what, with its unit.
+        bound: &'static str,
+        /// How much is read.
+        limit: usize,
+    },
     /// The mirror is damaged or gone.
     #[error(
         "the mirror of repository `{repository}` cannot be read: the next fetch makes it anew: {reason}"
@@ -113,7 +127,10 @@ impl SourceError {
     /// Whether Git's bytes alone decide it, so that only a new commit (or another configuration)
     /// can help. Hosts, credentials and refs can change without one.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Tree { .. } | Self::ObjectTooLarge { .. })
+        matches!(
+            self,
+            Self::Tree { .. } | Self::ObjectTooLarge { .. } | Self::TooMuchHistory { .. }
+        )
     }
 
     /// Whether the repository was read, and has no commit by the name that was asked for.

@@ -18,8 +18,18 @@ pub(super) const BLOB_BYTES_MAX: usize = 48 << 20;
 const LEFT_OUT: &str = "headstay-large";
 /// Most tags in a row that lead to a commit.
 const TAGS_MAX: usize = 16;
-/// Most bytes of commits that are unpacked in search of an ancestor.
-const HISTORY_BYTES_MAX: usize = 2 << 30;
+/// How much of a history is searched for an ancestor: the commits are a bound on memory, which keeps
+/// some 80 bytes of each, the bytes one on time.
+const HISTORY_MAX: History = History { commits: 1_000_000, bytes: 2 << 30 };
+
+/// How much of a history is searched.
+#[derive(Clone, Copy)]
+struct History {
+    /// Most commits.
+    commits: usize,
+    /// Most bytes of commits that are unpacked.
+    bytes: usize,
+}
 
 /// Why an object cannot be had.
 #[derive(Debug)]
@@ -35,6 +45,26 @@ pub(super) enum Unusable {
 impl From<git2::Error> for Unusable {
     fn from(error: git2::Error) -> Self {
         Self::Mirror(error)
+    }
+}
+
+/// Why a history cannot be searched.
+#[derive(Debug)]
+pub(super) enum Unsearched {
+    /// It is longer than is searched.
+    TooMuch {
+        /// Of what, with its unit.
+        bound: &'static str,
+        /// How much is searched.
+        limit: usize,
+    },
+    /// One of its commits cannot be had.
+    Unusable(Unusable),
+}
+
+impl From<Unusable> for Unsearched {
+    fn from(error: Unusable) -> Self {
+        Self::Unusable(error)
     }
 }
 
@@ -82,29 +112,40 @@ pub(super) fn peel(git: &Git, mut id: Oid) -> Result<Commit<'_>, Unusable> {
 }
 
 /// Whether one of these commits has another in its history, or is it. The youngest are looked at first, since the one
-/// that is looked for mostly is among them.
-pub(super) fn descend(git: &Git, from: &[Oid], ancestor: Oid) -> Result<bool, Unusable> {
+/// that is looked for mostly is among them. What is not found within the bounds may still be there, so that is an error.
+pub(super) fn descend(git: &Git, from: &[Oid], ancestor: Oid) -> Result<bool, Unsearched> {
+    descend_within(git, from, ancestor, HISTORY_MAX)
+}
+
+fn descend_within(
+    git: &Git,
+    from: &[Oid],
+    ancestor: Oid,
+    most: History,
+) -> Result<bool, Unsearched> {
     if from.contains(&ancestor) {
         return Ok(true);
     }
+    let too_much = |bound, limit| Err(Unsearched::TooMuch { bound, limit });
     let mut bytes = 0;
-    let mut visit = |id: Oid| {
-        bytes += measure(git, id)?.1;
-        let commit = commit(git, id)?;
-        Ok::<_, Unusable>((commit.time().seconds(), commit.parent_ids().collect::<Vec<_>>(), bytes))
-    };
     let mut seen: HashSet<Oid> = from.iter().copied().collect();
-    let mut next = seen.iter().map(|id| visit(*id)).collect::<Result<BinaryHeap<_>, _>>()?;
-    while let Some((_, parents, bytes)) = next.pop() {
-        if parents.contains(&ancestor) {
-            return Ok(true);
+    // A commit is looked at in the order of its child's time: it need not be unpacked to wait.
+    let mut next: BinaryHeap<(i64, Oid)> = seen.iter().map(|id| (i64::MAX, *id)).collect();
+    while let Some((_, id)) = next.pop() {
+        bytes += measure(git, id)?.1;
+        if bytes > most.bytes {
+            return too_much("bytes of commits", most.bytes);
         }
-        if bytes > HISTORY_BYTES_MAX {
-            return Ok(false);
-        }
-        for parent in parents {
+        let commit = commit(git, id)?;
+        for parent in commit.parent_ids() {
+            if parent == ancestor {
+                return Ok(true);
+            }
             if seen.insert(parent) {
-                next.push(visit(parent)?);
+                if seen.len() > most.commits {
+                    return too_much("commits", most.commits);
+                }
+                next.push((commit.time().seconds(), parent));
             }
         }
     }
@@ -127,4 +168,45 @@ pub(super) fn note_left_out(git: &Git, id: Oid, bytes: usize) -> Result<(), Fetc
     let file = OpenOptions::new().create(true).append(true).open(&path);
     file.and_then(|mut file| writeln!(file, "{id} {bytes}"))
         .map_err(|source| FetchError::Disk { path, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use git2::Signature;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_history_that_is_too_long_to_search_is_no_answer() {
+        let folder = TempDir::new().unwrap();
+        let git = Git::init_bare(folder.path()).unwrap();
+        let tree = git.find_tree(git.treebuilder(None).unwrap().write().unwrap()).unwrap();
+        let ada = Signature::now("Ada", "ada@example.org").unwrap();
+        let mut line: Vec<Oid> = Vec::new();
+        for message in ["1", "2", "3", "4", "5"] {
+            let parent = line.last().map(|id| git.find_commit(*id).unwrap());
+            let parents: Vec<_> = parent.iter().collect();
+            line.push(git.commit(None, &ada, &ada, message, &tree, &parents).unwrap());
+        }
+        let other = git.commit(None, &ada, &ada, "other", &tree, &[]).unwrap();
+        let (tip, bytes) = (line[4], measure(&git, line[0]).unwrap().1);
+        let all = History { commits: 5, bytes: 10 * bytes };
+        for (most, ancestor, expected) in [
+            (all, line[0], Ok(true)),
+            (all, other, Ok(false)),
+            (History { commits: 4, ..all }, line[0], Ok(true)),
+            (History { commits: 4, ..all }, other, Err("commits")),
+            (History { commits: 3, ..all }, line[0], Err("commits")),
+            (History { commits: 1, bytes: 0 }, tip, Ok(true)),
+            (History { bytes: 2 * bytes, ..all }, line[0], Err("bytes of commits")),
+        ] {
+            let found = match descend_within(&git, &[tip], ancestor, most) {
+                Ok(found) => Ok(found),
+                Err(Unsearched::TooMuch { bound, .. }) => Err(bound),
+                Err(other) => panic!("{other:?}"),
+            };
+            assert_eq!(found, expected, "{} commits, {} bytes", most.commits, most.bytes);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::name::RepositoryName;
 use crate::domain::visible;
 use crate::source::error::SourceError;
-use crate::source::objects::{self, Unusable};
+use crate::source::objects::{self, Unsearched, Unusable};
 use crate::source::refs::{HEADS, TAGS, refs, vanished};
 use crate::source::wanted::candidates;
 
@@ -65,9 +65,7 @@ pub(super) fn contains(
     match commit(git, repository, ancestor) {
         Err(SourceError::CommitNotFound { .. }) => Ok(false),
         Err(error) => Err(error),
-        Ok(to) => {
-            objects::descend(git, &[from], to.id()).map_err(|error| unusable(repository, error))
-        }
+        Ok(to) => descend(git, repository, &[from], to.id()),
     }
 }
 
@@ -88,7 +86,22 @@ pub(super) fn is_published(
             Err(Unusable::Mirror(error)) => return Err(damaged(repository, &error)),
         }
     }
-    objects::descend(git, &tips, wanted).map_err(|error| unusable(repository, error))
+    descend(git, repository, &tips, wanted)
+}
+
+/// Whether one of these commits has another in its history, or is it.
+fn descend(
+    git: &Git,
+    repository: &RepositoryName,
+    from: &[Oid],
+    ancestor: Oid,
+) -> Result<bool, SourceError> {
+    objects::descend(git, from, ancestor).map_err(|error| match error {
+        Unsearched::TooMuch { bound, limit } => {
+            SourceError::TooMuchHistory { repository: repository.clone(), bound, limit }
+        }
+        Unsearched::Unusable(error) => unusable(repository, error),
+    })
 }
 
 /// A commit by its id.
