@@ -264,12 +264,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn item(&mut self) -> Result<(), YamlError> {
-        if !self.is_flow() {
-            if !self.key_allowed {
-                return Err(self.error("a list cannot begin here: put it on a line of its own"));
-            }
-            self.enter(self.at, self.waiting.len(), Token::SequenceStart);
-        }
+        self.begin(Token::SequenceStart, "a list cannot begin here: put it on a line of its own")?;
         self.forget_key()?;
         self.key_allowed = true;
         self.indicator(Token::Item, 1);
@@ -278,12 +273,7 @@ impl<'a> Scanner<'a> {
 
     /// `?`, which begins a key of any length.
     fn key(&mut self) -> Result<(), YamlError> {
-        if !self.is_flow() {
-            if !self.key_allowed {
-                return Err(self.error("a key cannot begin here"));
-            }
-            self.enter(self.at, self.waiting.len(), Token::MappingStart);
-        }
+        self.begin(Token::MappingStart, "a key cannot begin here")?;
         self.forget_key()?;
         self.key_allowed = !self.is_flow();
         self.indicator(Token::Key, 1);
@@ -302,18 +292,27 @@ impl<'a> Scanner<'a> {
             self.enter(key.at, place, Token::MappingStart);
             self.key_allowed = false;
         } else {
-            if !self.is_flow() {
-                if !self.key_allowed {
-                    return Err(self.error(
-                        "a `:` cannot stand here: quote the text that it is in, or begin the key on \
-                         a line of its own",
-                    ));
-                }
-                self.enter(self.at, self.waiting.len(), Token::MappingStart);
-            }
+            self.begin(
+                Token::MappingStart,
+                "a `:` cannot stand here: quote the text that it is in, or begin the key on a line \
+                 of its own",
+            )?;
             self.key_allowed = !self.is_flow();
         }
         self.indicator(Token::Colon, 1);
+        Ok(())
+    }
+
+    /// Begins a list or mapping here, unless the text is in brackets; `refusal` is what to say where
+    /// none can begin.
+    fn begin(&mut self, start: Token<'a>, refusal: &str) -> Result<(), YamlError> {
+        if self.is_flow() {
+            return Ok(());
+        }
+        if !self.key_allowed {
+            return Err(self.error(refusal));
+        }
+        self.enter(self.at, self.waiting.len(), start);
         Ok(())
     }
 
