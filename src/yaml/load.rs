@@ -6,15 +6,15 @@ use std::mem::{replace, size_of};
 
 use crate::domain::account::{Account, Bound};
 use crate::yaml::mapping::Key;
-use crate::yaml::scalar::{Scalar, Tag, resolve};
+use crate::yaml::scalar::{CORE, Scalar, Tag, resolve};
 use crate::yaml::scan::{Placed, Scanner, Token};
 use crate::yaml::split::Chunk;
 use crate::yaml::{Content, Entry, Node, YamlError, error, refused, shown};
 
-/// Prefix of YAML's own tags.
-const CORE: &str = "tag:yaml.org,2002:";
 /// The key behind which mappings stand that are merged in.
 const MERGE: &str = "<<";
+/// Most `%TAG` of a document: each is compared with those before it. Nobody is known to write one.
+const HANDLES_MAX: usize = 16;
 
 /// Reads one document; none if it is empty or null.
 pub(super) fn load(chunk: Chunk<'_>, account: &Account) -> Result<Option<Node>, YamlError> {
@@ -56,8 +56,7 @@ struct Anchored {
 #[derive(Default)]
 pub(super) struct Properties<'a> {
     anchor: Option<&'a str>,
-    /// A tag in full.
-    tag: Option<String>,
+    tag: Option<Tag>,
 }
 
 impl Properties<'_> {
@@ -87,12 +86,16 @@ impl<'a> Loader<'a> {
         let (mut version, mut handles) = (false, Vec::new());
         loop {
             match self.peek()? {
+                Token::Handle { .. } if handles.len() == HANDLES_MAX => {
+                    return self.refuse(&format!("more than {HANDLES_MAX} %TAG in one document"));
+                }
                 Token::Version if !version => {
                     version = true;
                     self.take()?;
                 }
                 Token::Handle { handle, .. } if !handles.contains(handle) => {
-                    if let Placed { token: Token::Handle { handle, prefix }, .. } = self.take()? {
+                    if let Placed { token: Token::Handle { handle, prefix }, line } = self.take()? {
+                        self.charge(Bound::Memory, size_of::<String>() + prefix.len(), line)?;
                         handles.push(handle);
                         self.handles.insert(handle, prefix);
                     }
@@ -203,7 +206,7 @@ impl<'a> Loader<'a> {
                             return Err(error(line, format!("no %TAG says what `{handle}` is")));
                         }
                     };
-                    properties.tag = Some(format!("{prefix}{suffix}"));
+                    properties.tag = Some(Tag::named(&format!("{prefix}{suffix}")));
                 }
                 _ => return Ok(properties),
             }
@@ -308,17 +311,55 @@ impl<'a> Loader<'a> {
 }
 
 fn meaning(properties: &Properties<'_>, text: &str, plain: bool) -> Result<Scalar, String> {
-    let tag = match &properties.tag {
-        None => Tag::None { plain },
-        Some(name) => name.strip_prefix(CORE).map_or(Tag::Foreign, Tag::Core),
-    };
-    resolve(tag, text)
+    resolve(properties.tag.unwrap_or(Tag::None { plain }), text)
 }
 
 fn is_merge(properties: &Properties<'_>, text: &str, plain: bool) -> bool {
     text == MERGE
-        && match properties.tag.as_deref() {
+        && match properties.tag {
             None => plain,
-            Some(name) => name == "!" || name.strip_prefix(CORE) == Some("merge"),
+            Some(tag) => matches!(tag, Tag::Bare | Tag::Core("merge")),
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> Option<String> {
+        let chunk = Chunk { lines_before: 0, text };
+        load(chunk, &Account::default()).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_tags_are_written_with_has_bounds() {
+        let long = "a".repeat(257);
+        let short = "a".repeat(256);
+        let too_long =
+            "line 1: a tag longer than 256 bytes: quote a text that begins with `!`".to_owned();
+        for text in [
+            format!("%TAG ! {long}\r---\rx: {}y{}", "!a [".repeat(90), "]".repeat(90)),
+            format!("%TAG ! {}\r---\rx: 1", "%61".repeat(257)),
+            format!("%TAG !{long}! a\r---\rx: 1"),
+            format!("!{long} y"),
+            format!("!<{long}> y"),
+            format!("!{long}!x y"),
+            format!("!a.{long} y"),
+        ] {
+            assert_eq!(refusal(&text), Some(too_long.clone()), "{text:.60}");
+        }
+        assert_eq!(refusal(&format!("%TAG ! {short}\r---\rx: !{} y", &short[1..])), None);
+        let directives: Vec<_> = (0..17).map(|n| format!("%TAG !h{n}! x\n")).collect();
+        let expected = "line 17: more than 16 %TAG in one document".to_owned();
+        assert_eq!(refusal(&directives.concat()), Some(expected));
+    }
+
+    #[test]
+    fn a_tag_keeps_its_meaning_however_it_is_written() {
+        let text = "%TAG !c! tag:yaml.org,2002:i\r---\r\
+            [!!int 1, !c!nt 1, !<tag:yaml.org,2002:int> 1, !!str 1, ! 1, !int 1]";
+        let chunk = Chunk { lines_before: 0, text };
+        let root = load(chunk, &Account::default()).unwrap().unwrap();
+        assert_eq!(root.to_json(), serde_json::json!([1, 1, 1, "1", "1", "1"]));
+    }
 }

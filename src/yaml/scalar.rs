@@ -18,15 +18,35 @@ pub(super) enum Scalar {
     Text(String),
 }
 
-/// Tags of YAML's own, `tag:yaml.org,2002:` left away.
+/// Prefix of YAML's own tags.
+pub(super) const CORE: &str = "tag:yaml.org,2002:";
+
+/// YAML's own tags that mean something here, [`CORE`] left away.
+const CORE_TAGS: [&str; 7] = ["binary", "null", "bool", "int", "float", "timestamp", "merge"];
+
+/// What a tag means, without its text: how long that is, is up to who writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tag<'a> {
+pub(super) enum Tag {
     /// None is written: the text decides if it is plain, else it is a text.
     None { plain: bool },
     /// `!!int` and the like.
-    Core(&'a str),
-    /// `!`, `!name`, a tag of somebody else's: the value is taken as it is written.
+    Core(&'static str),
+    /// `!`.
+    Bare,
+    /// `!name`, a tag of somebody else's: the value is taken as it is written.
     Foreign,
+}
+
+impl Tag {
+    /// The meaning of a tag in full.
+    pub(super) fn named(name: &str) -> Self {
+        if name == "!" {
+            return Self::Bare;
+        }
+        let core = name.strip_prefix(CORE);
+        let known = CORE_TAGS.iter().find(|tag| core == Some(**tag));
+        known.map_or(Self::Foreign, |tag| Self::Core(tag))
+    }
 }
 
 /// Go's decoder does not mind unused bits in the last character.
@@ -36,10 +56,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The meaning of a scalar.
-pub(super) fn resolve(tag: Tag<'_>, text: &str) -> Result<Scalar, String> {
+pub(super) fn resolve(tag: Tag, text: &str) -> Result<Scalar, String> {
     let name = match tag {
         Tag::None { plain: true } => return Ok(implicit(text)),
-        Tag::None { plain: false } | Tag::Foreign => return Ok(Scalar::Text(text.to_owned())),
+        Tag::None { plain: false } | Tag::Bare | Tag::Foreign => {
+            return Ok(Scalar::Text(text.to_owned()));
+        }
         Tag::Core(name) => name,
     };
     let value = match (name, implicit(text)) {

@@ -1,5 +1,6 @@
 //! Cuts a file into documents where kubectl's `YAMLReader` does.
 
+use crate::yaml::scan::BREAKS;
 use crate::yaml::{YamlError, error};
 
 /// What begins a line that parts two documents.
@@ -31,14 +32,35 @@ pub(super) fn split(file: &str) -> impl Iterator<Item = Result<Chunk<'_>, YamlEr
             if line.starts_with(SEPARATOR) {
                 rest = Some(&text[end + line.len()..]);
                 let chunk = Chunk { lines_before, text: &text[..end] };
-                return Some(std::iter::once(Ok(chunk)).chain(behind(line, lines)));
+                return Some(std::iter::once(whole(chunk)).chain(behind(line, lines)));
             }
             end += line.len();
         }
         rest = None;
-        Some(std::iter::once(Ok(Chunk { lines_before, text })).chain(None))
+        Some(std::iter::once(whole(Chunk { lines_before, text })).chain(None))
     })
     .flatten()
+}
+
+/// Refuses a `---` behind a break that ends a line for YAML only: for kubectl it parts nothing, and what
+/// the documents are would depend on whom one asks.
+fn whole(chunk: Chunk<'_>) -> Result<Chunk<'_>, YamlError> {
+    let text = chunk.text;
+    let begins_a_line = |at: usize| {
+        let behind = &text[at + SEPARATOR.len()..];
+        let is_mark = behind.is_empty() || behind.starts_with([' ', '\t']);
+        text[..at].ends_with(BREAKS) && (is_mark || behind.starts_with(BREAKS))
+    };
+    match text.match_indices(SEPARATOR).find(|(at, _)| begins_a_line(*at)) {
+        None => Ok(chunk),
+        Some((at, _)) => {
+            let line = chunk.lines_before + 1 + text[..at].matches('\n').count();
+            Err(error(
+                line,
+                "`---` is on a line of its own only behind a line feed: convert the file",
+            ))
+        }
+    }
 }
 
 /// What is wrong with a separator, which stands on this line.
@@ -65,6 +87,17 @@ mod tests {
         assert_eq!(texts("--- # first\r\na\n---  \nb"), [(0, ""), (1, "a\n"), (3, "b")]);
         assert_eq!(texts(" ---\na: '\n---\n'"), [(0, " ---\na: '\n"), (3, "'")]);
         assert_eq!(texts(""), [(0, "")]);
+    }
+
+    #[test]
+    fn what_parts_documents_for_yaml_only_is_an_error() {
+        for line_break in BREAKS {
+            let file = format!("# a\n%TAG ! b{line_break}---{line_break}x: 1");
+            let lines: Vec<_> = split(&file).filter_map(Result::err).map(|e| e.line).collect();
+            let expected: &[usize] = if line_break == '\n' { &[] } else { &[2] };
+            assert_eq!(lines, expected, "{line_break:?}");
+        }
+        assert_eq!(texts("a: 1\rb: x---\r\rc: ----\r").len(), 1);
     }
 
     #[test]

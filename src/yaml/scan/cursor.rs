@@ -1,5 +1,8 @@
 //! A place in a text, and what stands there.
 
+/// What ends a line in YAML 1.1; for everybody else only a line feed does.
+pub(in crate::yaml) const BREAKS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+
 /// A place in a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
@@ -127,5 +130,19 @@ impl<'a> Cursor<'a> {
         self.column = 0;
         self.breaks += 1;
         meaning
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn breaks_are_what_ends_a_line() {
+        for char in char::MIN..=char::MAX {
+            let text = char.to_string();
+            let is_break = Cursor::new(&text, 0).is_break();
+            assert_eq!(is_break, BREAKS.contains(&char), "{char:?}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use crate::yaml::YamlError;
+pub(super) use crate::yaml::scan::cursor::BREAKS;
 use crate::yaml::scan::cursor::Cursor;
 
 /// Longest key without a `?`, in characters, as in YAML.

@@ -4,6 +4,10 @@ use crate::yaml::YamlError;
 use crate::yaml::scan::cursor::Cursor;
 use crate::yaml::scan::{Scanner, Token};
 
+/// Longest handle, name or prefix of a tag, in bytes: a prefix counts again at each tag that has it.
+/// Those that mean something have less than 40.
+const TAG_BYTES_MAX: usize = 256;
+
 impl<'a> Scanner<'a> {
     /// `&name` or `*name`.
     pub(super) fn anchor(&mut self, alias: bool) -> Result<(), YamlError> {
@@ -34,7 +38,7 @@ impl<'a> Scanner<'a> {
             self.at.skip();
             ("", suffix)
         } else {
-            let head = self.handle();
+            let head = self.handle()?;
             let rest = self.uri()?;
             match head {
                 "!" if rest.is_empty() => ("", "!".to_owned()),
@@ -67,7 +71,7 @@ impl<'a> Scanner<'a> {
             }
             "TAG" if self.at.is_blank() => {
                 self.at.skip_while(Cursor::is_blank);
-                let handle = if self.at.byte(0) == b'!' { self.handle() } else { "" };
+                let handle = if self.at.byte(0) == b'!' { self.handle()? } else { "" };
                 let parted = self.at.is_blank() && handle.ends_with('!');
                 self.at.skip_while(Cursor::is_blank);
                 let prefix = self.uri()?;
@@ -94,14 +98,15 @@ impl<'a> Scanner<'a> {
     }
 
     /// `!`, `!name` or `!name!`.
-    fn handle(&mut self) -> &'a str {
+    fn handle(&mut self) -> Result<&'a str, YamlError> {
         let start = self.at;
         self.at.skip();
         self.word();
         if self.at.byte(0) == b'!' {
             self.at.skip();
         }
-        self.at.since(&start)
+        let handle = self.at.since(&start);
+        if handle.len() > TAG_BYTES_MAX { Err(self.too_long()) } else { Ok(handle) }
     }
 
     /// Letters, digits, `-` and `_`.
@@ -115,6 +120,9 @@ impl<'a> Scanner<'a> {
     fn uri(&mut self) -> Result<String, YamlError> {
         let mut bytes = Vec::new();
         loop {
+            if bytes.len() > TAG_BYTES_MAX {
+                return Err(self.too_long());
+            }
             match self.at.byte(0) {
                 b'%' => {
                     let digit = |ahead| char::from(self.at.byte(ahead)).to_digit(16);
@@ -134,6 +142,12 @@ impl<'a> Scanner<'a> {
             }
         }
         String::from_utf8(bytes).map_err(|_| self.error("a tag that is not UTF-8"))
+    }
+
+    fn too_long(&self) -> YamlError {
+        self.error(&format!(
+            "a tag longer than {TAG_BYTES_MAX} bytes: quote a text that begins with `!`"
+        ))
     }
 }
 
