@@ -37,7 +37,7 @@ const NOT_PRUNED: &str = "Git no longer names it, and the application does not p
 const LOOKS: usize = 4;
 
 /// The plan that a person is asked about before anything of a commit is written; none: nobody needs
-/// to be. What is deleted in the end is decided anew by [`prune`].
+/// to be. What is deleted in the end is decided anew by [`prune()`].
 pub(super) async fn foresee(
     scene: &Scene<'_>,
     target: &Target,

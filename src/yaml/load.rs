@@ -9,7 +9,7 @@ use crate::yaml::mapping::Key;
 use crate::yaml::scalar::{CORE, Scalar, Tag, resolve};
 use crate::yaml::scan::{Placed, Scanner, Token};
 use crate::yaml::split::Chunk;
-use crate::yaml::{Content, Entry, Node, YamlError, error, refused, shown};
+use crate::yaml::{Content, Entry, Node, YamlError, error, refused};
 
 /// The key behind which mappings stand that are merged in.
 const MERGE: &str = "<<";
@@ -171,7 +171,8 @@ impl<'a> Loader<'a> {
 
     fn alias(&mut self, name: &str, line: usize) -> Result<Node, YamlError> {
         let Some(anchored) = self.anchors.get(name) else {
-            return Err(error(line, format!("no anchor `&{}` before this", shown(name))));
+            // Whatever follows a `*` may be a secret that should have been quoted.
+            return Err(error(line, "an alias, which begins with `*`, has no anchor before it"));
         };
         let Some(Anchored { node, values, depth }) = anchored else {
             return Err(error(line, "an alias must not stand inside of what it names"));
@@ -203,7 +204,7 @@ impl<'a> Loader<'a> {
                         Some(prefix) => prefix,
                         None if handle.is_empty() => "",
                         None => {
-                            return Err(error(line, format!("no %TAG says what `{handle}` is")));
+                            return Err(error(line, "no %TAG says what the tag, between `!`, is"));
                         }
                     };
                     properties.tag = Some(Tag::named(&format!("{prefix}{suffix}")));
