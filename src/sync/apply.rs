@@ -309,9 +309,11 @@ async fn put(
 /// The inventory row of an object as the API server returned it.
 fn applied_item(desired: &Desired, commit: &CommitId, seen: Seen) -> InventoryItem {
     let Seen { uid, resource_version, generation, health, terminating, ours: _ } = seen;
+    // What goes is not what was applied, however it was written: it is made when it has gone. Not so a
+    // Job, which may go because it is done: whether it is, its watch sees.
+    let lost = terminating && !desired.key.is("batch", "Job");
     InventoryItem {
-        // What goes is not what was applied, however it was written: it is made when it has gone.
-        hash: (!terminating).then(|| desired.hash.clone()),
+        hash: (!lost).then(|| desired.hash.clone()),
         uid,
         resource_version,
         generation,
