@@ -64,7 +64,8 @@ fn the_api_server_keeps_what_it_has_while_it_is_down() {
     assert!(admin.call("GET", &deployments, None).is_err());
     server.start();
     server.hang();
-    assert!(!answers(&server), "while it hangs");
+    // A signal takes a moment to stop all threads.
+    wait_until("it to hang", DEADLINE, || !answers(&server));
     server.go_on();
     assert!(answers(&server));
     admin.create(
