@@ -228,10 +228,9 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
 }
 
 fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp) {
-    let commit = applied.target.commit;
+    let prunes_next = applied.prunes_next();
     let works = applied.health.is_good();
-    let waits = |item: &InventoryItem| item.kept.is_some_and(Kept::is_due);
-    let prunes_next = applied.may_prune && applied.stale.iter().any(waits);
+    let commit = applied.target.commit;
     // What could not be pruned yet is no news while health does not come.
     let quiet = claim.sync.trigger.is_check()
         && outcome.results.is_empty()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::health::HealthStatus;
-use crate::domain::inventory::InventoryItem;
+use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::sync::{BlockedPlan, WaitingFor};
 use crate::sync::fetch::Target;
 
@@ -42,4 +42,12 @@ pub(super) struct Applied {
     pub(super) settings: String,
     /// Whether Git and the cluster were compared in full.
     pub(super) looked: bool,
+}
+
+impl Applied {
+    /// Whether something is deleted as soon as all is healthy.
+    pub(super) fn prunes_next(&self) -> bool {
+        let is_due = |item: &InventoryItem| item.kept.is_some_and(Kept::is_due);
+        self.may_prune && self.stale.iter().any(is_due)
+    }
 }

@@ -173,7 +173,9 @@ async fn bring(
     if drifted.is_empty() && target.is_applied(scene) {
         let mut applied = conclude::advance(scene, record, target).await?;
         // A plan that waits for a yes is not shown anew with each check.
-        applied.may_prune &= !waits_for_a_person(scene, &applied.target).await?;
+        if applied.prunes_next() {
+            applied.may_prune = !waits_for_a_person(scene, &applied.target).await?;
+        }
         return Ok(Ended::Applied(applied));
     }
     if waits_for_a_person(scene, &target).await? {
