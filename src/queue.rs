@@ -1,4 +1,5 @@
-//! The queue: the row in the store is the truth, a tokio channel only wakes the workers.
+//! The queue: the row in the store is the truth; a bell, which rings with the events of the store, only
+//! wakes the workers.
 
 use tokio::sync::watch;
 
@@ -11,14 +12,12 @@ use crate::store::{Enqueued, NewDelivery, Store};
 #[derive(Clone)]
 pub struct Queue {
     store: Store,
-    work: watch::Sender<u64>,
-    waiting: watch::Sender<u64>,
 }
 
 impl Queue {
     /// A queue over a store.
     pub fn new(store: Store) -> Self {
-        Self { store, work: watch::Sender::new(0), waiting: watch::Sender::new(0) }
+        Self { store }
     }
 
     /// Journals a delivery with the wishes that follow from it; both are durable when this returns.
@@ -27,53 +26,37 @@ impl Queue {
         delivery: NewDelivery,
         requests: Vec<SyncRequest>,
     ) -> Result<Delivery, StoreError> {
-        let wakes = !requests.is_empty();
-        let delivery = self.store.accept(delivery, requests).await?;
-        if wakes {
-            self.ring();
-        }
-        Ok(delivery)
+        self.store.accept(delivery, requests).await
     }
 
     /// Adds a wish; it joins a queued sync that serves it as well.
     pub async fn enqueue(&self, request: SyncRequest) -> Result<Enqueued, StoreError> {
-        let enqueued = self.store.enqueue(request).await?;
-        self.ring();
-        Ok(enqueued)
+        self.store.enqueue(request).await
     }
 
     /// Adds many wishes, which share transactions.
     pub async fn enqueue_all(&self, requests: Vec<SyncRequest>) -> Result<(), StoreError> {
-        if requests.is_empty() {
-            return Ok(());
-        }
         let all = requests.into_iter().map(|request| self.store.enqueue(request));
-        futures::future::try_join_all(all).await?;
-        self.ring();
-        Ok(())
+        futures::future::try_join_all(all).await.map(drop)
     }
 
-    /// Wakes the workers: a row may have become claimable.
+    /// Wakes the workers for what no event of the store tells: a row may be claimable that was not.
     pub fn ring(&self) {
-        ring(&self.work);
+        self.store.work_bell().ring();
     }
 
     /// Listens to the bell. Listen before looking for work, or a ring in between is missed.
     pub fn listen(&self) -> watch::Receiver<u64> {
-        self.work.subscribe()
+        self.store.work_bell().listen()
     }
 
-    /// Wakes the observer: a sync may have begun to wait for health.
+    /// Wakes the observer.
     pub fn ring_waiting(&self) {
-        ring(&self.waiting);
+        self.store.waits_bell().ring();
     }
 
     /// Listens for syncs that begin to wait.
     pub fn listen_waiting(&self) -> watch::Receiver<u64> {
-        self.waiting.subscribe()
+        self.store.waits_bell().listen()
     }
-}
-
-fn ring(bell: &watch::Sender<u64>) {
-    bell.send_modify(|rung| *rung = rung.wrapping_add(1));
 }

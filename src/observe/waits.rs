@@ -47,11 +47,7 @@ pub(super) async fn end_well(
     } else {
         WaitingEnd::Healthy { commit: commit.id.clone(), phases }
     };
-    let ended = end(context, sync, well).await?;
-    if ended {
-        context.queue.ring();
-    }
-    Ok(ended)
+    end(context, sync, well).await
 }
 
 /// Ends the wait of a sync for an object that has failed for good, the first of what it waits for.

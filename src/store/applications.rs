@@ -67,7 +67,7 @@ impl Store {
         let checks: Vec<_> = checks.iter().map(|(name, at)| (name, micros(*at))).collect();
         let work = async {
             let query = sqlx::query(SCHEDULE_CHECKS).bind(json(&checks)?);
-            query.execute(&self.0.writer).await.map(drop)
+            query.execute(self.writer()).await.map(drop)
         };
         work.await.map_err(failed("schedule the checks of applications"))
     }

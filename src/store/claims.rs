@@ -110,7 +110,7 @@ impl Store {
             let renewed = sqlx::query(RENEW)
                 .bind(json(&keys)?)
                 .bind(micros(lease_until))
-                .fetch_all(&self.0.writer)
+                .fetch_all(self.writer())
                 .await?;
             let held = renewed.iter().map(|row| {
                 let key = ClaimKey { sync: parsed(row, "id")?, fence: row.try_get("fence")? };

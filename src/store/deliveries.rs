@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::{Value, json as value};
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::domain::delivery::Delivery;
@@ -15,6 +15,7 @@ use crate::store::coalesce::{
     Arrival, Arrived, Batch, Joined, Known, OpenSync, coalesce, host_key,
 };
 use crate::store::error::{StoreError, failed};
+use crate::store::events::Writer;
 use crate::store::rows::{self, json, micros, parsed, word};
 use crate::store::syncs::{cursor_of, paged};
 use crate::store::{Enqueued, NewDelivery, Page, Paged, Store};
@@ -67,11 +68,11 @@ impl Store {
 
 /// Writes a batch in one transaction, and answers for each arrival.
 pub(super) async fn write(
-    writer: &SqlitePool,
+    writer: &Writer,
     arrivals: &[Arrival],
 ) -> Result<Vec<Arrived>, StoreError> {
     let work = async {
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut tx = writer.begin().await?;
         let known = look_up(&mut tx, arrivals).await?;
         let batch = coalesce(arrivals, known, Uuid::now_v7);
         insert(&mut tx, &batch, super::now()).await?;

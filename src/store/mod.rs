@@ -28,6 +28,7 @@ mod coalesce;
 mod decisions;
 mod deliveries;
 pub mod error;
+pub mod events;
 mod finish;
 mod inventory;
 mod open;
@@ -45,8 +46,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::{Sqlite, SqlitePool, Transaction};
-use tokio::sync::Mutex;
+use sqlx::SqlitePool;
+use tokio::sync::{Mutex, broadcast};
 use tokio::task::JoinHandle;
 
 use crate::domain::commit::{Commit, CommitId};
@@ -58,6 +59,7 @@ use crate::domain::object::ObjectKey;
 use crate::domain::sync::{
     BlockedPlan, Failure, ObjectResult, PhaseDuration, Sync, SyncState, Trigger, WaitingFor,
 };
+use crate::store::events::{Bell, Change, Event, Writer};
 use crate::store::writable::Writable;
 use crate::store::writer::Arrivals;
 
@@ -66,8 +68,7 @@ use crate::store::writer::Arrivals;
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    /// One connection.
-    writer: SqlitePool,
+    writer: Writer,
     readers: SqlitePool,
     arrivals: Arrivals,
     writable: Writable,
@@ -85,8 +86,29 @@ impl Store {
 
     /// Begins to write: waits for the one writing connection. What is dropped without a commit
     /// never happened.
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.0.writer.begin_with("BEGIN IMMEDIATE").await
+    async fn begin(&self) -> Result<Change, sqlx::Error> {
+        self.0.writer.begin().await
+    }
+
+    /// The connection that writes, for a single statement that changes no state.
+    fn writer(&self) -> &SqlitePool {
+        &self.0.writer.pool
+    }
+
+    /// Every change of state from now on, told once it is durable. A listener that is late by more than a
+    /// thousand is told how many it missed.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.0.writer.events.subscribe()
+    }
+
+    /// Rings when a sync may have become one that can be claimed.
+    pub fn work_bell(&self) -> &Bell {
+        self.0.writer.events.work()
+    }
+
+    /// Rings when a sync may have begun to wait for health.
+    pub fn waits_bell(&self) -> &Bell {
+        self.0.writer.events.waits()
     }
 
     fn readers(&self) -> &SqlitePool {

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, SqlitePool};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 
 use crate::store::error::StoreError;
+use crate::store::events::{self, Events, Writer};
 use crate::store::writable::Writable;
 use crate::store::writer::Arrivals;
 use crate::store::{Inner, Store};
@@ -38,14 +39,17 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("journal_size_limit", LOG_BYTES_KEPT)
+            .pragma("temp_store", "memory")
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let writer = writer(options)
-            .await
-            .map_err(|source| StoreError::Open { path: path.into(), source: Arc::new(source) })?;
-        sqlx::migrate!("src/store/migrations").run(&writer).await.map_err(|source| {
+        let unopened = |source| StoreError::Open { path: path.into(), source: Arc::new(source) };
+        let mut first = SqliteConnection::connect_with(&options).await.map_err(unopened)?;
+        sqlx::migrate!("src/store/migrations").run(&mut first).await.map_err(|source| {
             StoreError::Migrate { path: path.into(), source: Arc::new(source) }
         })?;
+        first.close().await.map_err(unopened)?;
+        let pool = writer(options).await.map_err(unopened)?;
+        let writer = Writer { pool, events: Events::new() };
         let (arrivals, task) = Arrivals::spawn(writer.clone());
         let task = Mutex::new(Some(task));
         Ok(Self(Arc::new(Inner {
@@ -68,7 +72,7 @@ impl Store {
             tracing::error!(%error, "the task that writes deliveries did not end by itself");
         }
         self.0.readers.close().await;
-        self.0.writer.close().await;
+        self.writer().close().await;
     }
 }
 
@@ -116,6 +120,7 @@ async fn writer(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_connect(|connection, _| events::note_changes(connection).boxed())
         // On a full disk SQLite may roll back by itself, which sqlx does not notice: it would
         // refuse every later transaction on this connection. So such a connection is closed.
         .after_release(|connection, _| {

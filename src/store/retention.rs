@@ -43,7 +43,7 @@ impl Store {
         let mut deleted = 0;
         for chunk in ids.chunks(CHUNK) {
             let query = sqlx::query(statement).bind(json(chunk)?);
-            deleted += query.execute(&self.0.writer).await?.rows_affected();
+            deleted += query.execute(self.writer()).await?.rows_affected();
         }
         Ok(deleted)
     }

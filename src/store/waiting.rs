@@ -47,7 +47,7 @@ impl Store {
                 .bind(id.to_string())
                 .bind(json(named)?)
                 .bind(more)
-                .execute(&self.0.writer)
+                .execute(self.writer())
                 .await?;
             Ok(recorded.rows_affected() > 0)
         };
@@ -119,8 +119,10 @@ impl Store {
         commit: &CommitId,
     ) -> Result<(), StoreError> {
         let work = async {
+            let mut tx = self.begin().await?;
             let query = sqlx::query(RECORD_HEALTHY).bind(application.as_str());
-            query.bind(commit.as_str()).execute(&self.0.writer).await.map(drop)
+            query.bind(commit.as_str()).execute(&mut *tx).await?;
+            tx.commit().await
         };
         work.await.map_err(failed("record the healthy commit of an application"))
     }

@@ -27,7 +27,7 @@ impl Store {
         {
             return outcome.clone();
         }
-        let tried = sqlx::query(TRY).execute(&self.0.writer).await;
+        let tried = sqlx::query(TRY).execute(self.writer()).await;
         let outcome = tried.map(drop).map_err(failed("write to the store"));
         *last = Some((Instant::now(), outcome.clone()));
         outcome

@@ -1,7 +1,6 @@
 //! The task that writes what arrives: deliveries and wishes that come together share one
 //! transaction, so that many webhooks cost few waits for the disk.
 
-use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -9,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::store::coalesce::{Arrival, Arrived};
 use crate::store::deliveries;
 use crate::store::error::StoreError;
+use crate::store::events::Writer;
 
 /// Arrivals in one transaction.
 const BATCH_MAX: usize = 256;
@@ -25,7 +25,7 @@ pub(super) struct Arrivals {
 
 impl Arrivals {
     /// Starts the task. It ends when the door is closed or dropped, and all that came in is written.
-    pub(super) fn spawn(writer: SqlitePool) -> (Self, JoinHandle<()>) {
+    pub(super) fn spawn(writer: Writer) -> (Self, JoinHandle<()>) {
         let (pending, queue) = mpsc::channel(PENDING_MAX);
         let closing = CancellationToken::new();
         let task = tokio::spawn(write(writer, queue, closing.clone()));
@@ -47,7 +47,7 @@ impl Arrivals {
 }
 
 async fn write(
-    writer: SqlitePool,
+    writer: Writer,
     mut queue: mpsc::Receiver<(Arrival, Answer)>,
     closing: CancellationToken,
 ) {
@@ -71,10 +71,7 @@ async fn write(
 }
 
 /// Writes them together, or one by one if what one of them holds fails the others.
-async fn write_all(
-    writer: &SqlitePool,
-    arrivals: Vec<Arrival>,
-) -> Vec<Result<Arrived, StoreError>> {
+async fn write_all(writer: &Writer, arrivals: Vec<Arrival>) -> Vec<Result<Arrived, StoreError>> {
     match deliveries::write(writer, &arrivals).await {
         Ok(arrived) => arrived.into_iter().map(Ok).collect(),
         Err(error) if arrivals.len() > 1 && error.is_of_one_item() => {
@@ -121,7 +118,7 @@ mod tests {
     }
 
     async fn limit_pages(store: &Store, pragma: &'static str) {
-        sqlx::query(pragma).execute(&store.0.writer).await.unwrap();
+        sqlx::query(pragma).execute(store.writer()).await.unwrap();
     }
 
     #[tokio::test]
@@ -146,7 +143,7 @@ mod tests {
         // on a full disk.
         let rule = "CREATE TRIGGER bad BEFORE INSERT ON deliveries WHEN NEW.event = 'bad'
                     BEGIN SELECT RAISE(ROLLBACK, 'bad'); END";
-        sqlx::query(rule).execute(&store.0.writer).await.unwrap();
+        sqlx::query(rule).execute(store.writer()).await.unwrap();
         let events = ["push", "bad", "tag"];
         let batch = events.into_iter().map(|event| arrival(event.into())).collect();
         let written = write_all(&store.0.writer, batch).await;

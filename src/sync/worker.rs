@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::error::chain;
 use crate::domain::name::ClusterName;
-use crate::domain::sync::{Phase, Summary, SyncState};
+use crate::domain::sync::{Phase, Summary};
 use crate::failpoint::failpoint;
 use crate::store::{Claim, Outcome, Step};
 use crate::sync::conclude;
@@ -108,15 +108,9 @@ async fn execute(context: Context, claim: Claim, stop: CancellationToken) {
     drop(lease);
     let outcome = ran.unwrap_or_else(|_| conclude::panicked(&context, &claim, Phase::Queue));
     tell(&context, &claim, &outcome);
-    let waits = outcome.state == SyncState::Waiting;
     failpoint("finish:before");
     settle(&context, &claim, outcome).await;
     failpoint("finish:after");
-    if waits {
-        context.queue.ring_waiting();
-    }
-    // The application has no sync that runs: its next one may be claimable now.
-    context.queue.ring();
 }
 
 /// Records the outcome; while the store is away it tries on, until the claim has run out and the

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod deliveries;
+mod events;
 mod history;
 mod inventory;
 mod queue;

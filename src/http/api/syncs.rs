@@ -76,7 +76,6 @@ pub(in crate::http) async fn approve(
     match approval {
         Approval::Approved => {
             tracing::info!(sync = %id, actor, "the plan of a blocked sync was approved");
-            app.context.queue.ring();
             Ok(Accepted(find(&app, id).await?))
         }
         Approval::NotFound => Err(Problem::not_found(format!("sync {id}"))),
@@ -102,7 +101,6 @@ pub(in crate::http) async fn cancel(
         Cancellation::Cancelled | Cancellation::Requested => {
             app.context.leases.cancel(id);
             tracing::info!(sync = %id, actor, "a sync was cancelled");
-            app.context.queue.ring();
             Ok(Accepted(find(&app, id).await?))
         }
     }
