@@ -2,9 +2,13 @@
 //! before it is taken. All files, documents and objects of a render share one, and so do the room
 //! that reads Git and the room that reads YAML.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// The memory of a [small](Limits::small) render, in bytes: some hundred objects have room in it.
+const SMALL_MEMORY: usize = 4 << 20;
 
 /// What one render may take. The largest applications that are known have a tenth of it.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +35,7 @@ pub struct Limits {
     pub values: usize,
     /// Deepest nesting of values.
     pub depth: usize,
-    /// Most bytes of memory for all values.
+    /// Most bytes of memory for all files and values.
     pub memory: usize,
     /// Most objects.
     pub objects: usize,
@@ -54,6 +58,13 @@ impl Default for Limits {
             memory: 64 << 20,
             objects: 50_000,
         }
+    }
+}
+
+impl Limits {
+    /// What a render may take beside others: nearly all need no more.
+    pub fn small() -> Self {
+        Self { memory: SMALL_MEMORY, ..Self::default() }
     }
 }
 
@@ -125,7 +136,7 @@ impl fmt::Display for Bound {
             Self::Bytes => "bytes in all files",
             Self::Values => "values, aliases expanded",
             Self::Depth => "levels deep",
-            Self::Memory => "bytes of memory for all values",
+            Self::Memory => "bytes of memory for all files and values",
             Self::Objects => "objects",
         })
     }
@@ -163,10 +174,15 @@ pub enum Refusal {
 pub struct Account {
     limits: Limits,
     taken: [AtomicUsize; SUMS],
-    /// Nothing more is given: a bound was reached, or nobody waits any longer.
-    closed: AtomicBool,
+    /// The bound that was reached first.
+    reached: OnceLock<Bound>,
     abandoned: AtomicBool,
+    /// The turn to take so much, which ends with the last who takes.
+    _turn: Option<Turn>,
 }
+
+/// Something that ends when it is dropped.
+pub type Turn = Box<dyn Any + Send + Sync>;
 
 impl Account {
     /// An account from which nothing is taken yet.
@@ -190,7 +206,7 @@ impl Account {
         }
         let limit = self.limits.of(bound);
         if amount > limit {
-            self.closed.store(true, Ordering::Relaxed);
+            self.reached.get_or_init(|| bound);
             return Err(Refusal::Beyond { bound, limit });
         }
         Ok(())
@@ -210,12 +226,16 @@ impl Account {
     /// Gives nothing more, whoever still asks.
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
-        self.closed.store(true, Ordering::Relaxed);
     }
 
     /// Whether something was refused, so that going on is of no use.
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.reached.get().is_some() || self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// The bound that was reached, if one was.
+    pub fn reached(&self) -> Option<Bound> {
+        self.reached.get().copied()
     }
 }
 
@@ -229,6 +249,12 @@ impl Waiter {
     /// Somebody who waits for a render that may take this.
     pub fn new(limits: Limits) -> Self {
         Self { account: Arc::new(Account::new(limits)) }
+    }
+
+    /// The same in a turn, which lasts until nothing is taken any longer, whoever has gone.
+    pub fn in_turn(limits: Limits, turn: Turn) -> Self {
+        let account = Account { _turn: Some(turn), ..Account::new(limits) };
+        Self { account: Arc::new(account) }
     }
 
     /// The account of the render.

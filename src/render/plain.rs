@@ -35,12 +35,20 @@ const OBJECT_BYTES: usize = 1024;
 const ERRORS_MAX: usize = 100;
 
 /// Reads the manifests among the files, lists flattened, or says what is wrong with them. Files of
-/// other kinds are passed over. What it takes is charged to the account of the render.
+/// other kinds are passed over. What it takes is charged to the account of the render, and what the
+/// files took is given back to it.
 pub fn render(mut files: Vec<File>, account: &Account) -> Result<Vec<Manifest>, Vec<RenderError>> {
     let mut output = Output { file: "".into(), account, manifests: Vec::new(), errors: Vec::new() };
     let markers: Vec<(Arc<str>, &str)> =
         files.iter().filter_map(|file| Some((file.path.clone(), marker(file)?))).collect();
-    files.retain(|file| is_manifest(file) && !markers.iter().any(|(m, _)| is_beside(file, m)));
+    let given_back = |file: &File| account.give_back(Bound::Memory, file.bytes.len());
+    files.retain(|file| {
+        let retained = is_manifest(file) && !markers.iter().any(|(m, _)| is_beside(file, m));
+        if !retained {
+            given_back(file);
+        }
+        retained
+    });
     files.sort_by(|a, b| a.path.cmp(&b.path));
     for (file, tool) in markers {
         output.fail(RenderError::OtherTool { origin: Origin { file, line: 1 }, tool });
@@ -51,6 +59,7 @@ pub fn render(mut files: Vec<File>, account: &Account) -> Result<Vec<Manifest>, 
             break;
         }
         output.read(&file);
+        given_back(&file);
     }
     if output.errors.is_empty() && account.is_closed() {
         // What is there is not all: nobody may take the rest for gone.

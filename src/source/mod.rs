@@ -23,6 +23,7 @@ mod rounds;
 mod ssh;
 mod transport;
 pub mod tree;
+mod turns;
 mod unconfigured;
 mod wanted;
 
@@ -49,7 +50,7 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use crate::config::Repository;
-use crate::domain::account::{Account, Limits, Waiter};
+use crate::domain::account::Account;
 use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::file::File;
 use crate::domain::name::RepositoryName;
@@ -63,6 +64,7 @@ use crate::source::mirror::Mirror;
 use crate::source::pins::Recent;
 use crate::source::rounds::{Question, Rounds};
 use crate::source::tree::{Failure, Listing};
+use crate::source::turns::Turns;
 
 /// Packs (one per fetch) that a mirror may have before they are made one.
 const PACKS_MAX: usize = 50;
@@ -79,6 +81,7 @@ struct Inner {
     /// What is known of each repository, until it has left the configuration and nobody needs it.
     places: Mutex<HashMap<RepositoryName, Arc<Place>>>,
     tokens: Tokens,
+    turns: Turns,
 }
 
 /// One repository.
@@ -121,6 +124,7 @@ impl Source {
                 folder: data.join("repositories"),
                 places: Mutex::default(),
                 tokens: Tokens::default(),
+                turns: Turns::default(),
             }),
         }
     }
@@ -186,9 +190,11 @@ impl Source {
         commit: &CommitId,
         path: &str,
     ) -> Result<String, SourceError> {
-        let waiter = Waiter::new(Limits::default());
-        let listing =
-            self.list(repository, commit, path, waiter.account(), |_, listing| Ok(listing)).await?;
+        let listing = self
+            .account(async |account| {
+                self.list(repository, commit, path, &account, |_, listing| Ok(listing)).await
+            })
+            .await?;
         if listing.links.is_empty() {
             return Ok(listing.id.to_string());
         }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::RepositoryAuth;
-use crate::domain::account::{Bound, Refusal};
+use crate::domain::account::{Bound, Limits, Refusal, Waiter};
 use crate::source::error::TreeProblem;
 use crate::source::testing::{Remote, repository};
 

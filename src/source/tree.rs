@@ -338,8 +338,11 @@ impl<'g> Walk<'g> {
     }
 
     fn listed(&self, path: &str) -> Result<(), Failure> {
-        let charged = self.account.charge(Bound::Paths, LISTED_BYTES + path.len());
-        charged.map_err(|refusal| too_much(path, refusal))
+        let bytes = LISTED_BYTES + path.len();
+        let charged = self.account.charge(Bound::Paths, bytes);
+        charged
+            .and_then(|()| self.account.charge(Bound::Memory, bytes))
+            .map_err(|refusal| too_much(path, refusal))
     }
 }
 
@@ -349,7 +352,8 @@ fn below(folder: &Rc<Place>, name: &str, id: Oid) -> Result<Rc<Place>, Failure> 
     Ok(Rc::new(Place { path, id, above: Some(folder.clone()) }))
 }
 
-/// Reads a manifest, within what the account has to give.
+/// Reads a manifest, within what the account has to give. The memory of its bytes is to be given back
+/// by who reads them.
 pub(super) fn read(git: &Git, path: &str, id: Oid, account: &Account) -> Result<Vec<u8>, Failure> {
     // The size is looked at first, so that nothing is unpacked that would not be taken.
     let bytes = match git.odb()?.read_header(id) {
@@ -360,8 +364,12 @@ pub(super) fn read(git: &Git, path: &str, id: Oid, account: &Account) -> Result<
         .hold(Bound::FileBytes, bytes)
         .and_then(|()| account.charge(Bound::Bytes, bytes))
         .and_then(|()| account.charge(Bound::Unpacked, bytes))
+        // Git hands out a copy.
+        .and_then(|()| account.charge(Bound::Memory, 2 * bytes))
         .map_err(|refusal| too_much(path, refusal))?;
-    Ok(git.find_blob(id)?.content().to_vec())
+    let read = git.find_blob(id)?.content().to_vec();
+    account.give_back(Bound::Memory, bytes);
+    Ok(read)
 }
 
 fn too_much(path: &str, refusal: Refusal) -> Failure {

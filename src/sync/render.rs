@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::config::Application;
-use crate::domain::account::{Limits, Waiter};
+use crate::domain::account::Account;
 use crate::domain::commit::CommitId;
 use crate::domain::manifest::{Desired, Manifest, Origin};
 use crate::domain::object::{GroupVersionKind, ObjectKey};
@@ -38,12 +38,9 @@ pub(super) async fn manifests(
     application: &Application,
     commit: &CommitId,
 ) -> Result<Vec<Manifest>, SyncError> {
-    let waiter = Waiter::new(Limits::default());
-    let read = async {
-        let source = &scene.context.source;
-        let files =
-            source.read(&scene.repository, commit, &application.path, waiter.account()).await?;
-        let account = waiter.account().clone();
+    let source = &scene.context.source;
+    let read = async |account: Arc<Account>| {
+        let files = source.read(&scene.repository, commit, &application.path, &account).await?;
         // Parsing is work for a core, not for the tasks that wait.
         match tokio::task::spawn_blocking(move || plain::render(files, &account)).await {
             Ok(manifests) => manifests.map_err(SyncError::Render),
@@ -54,7 +51,10 @@ pub(super) async fn manifests(
         let (path, seconds) = (application.path.clone(), RENDER_TIME_MAX.as_secs());
         SyncError::RenderTime { path, seconds }
     };
-    tokio::time::timeout(RENDER_TIME_MAX, read).await.map_err(late)?
+    // Where others are read first, the time begins after that.
+    let in_time =
+        async |account| tokio::time::timeout(RENDER_TIME_MAX, read(account)).await.map_err(late)?;
+    source.account(in_time).await
 }
 
 /// The objects of the application at a commit.

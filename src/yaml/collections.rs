@@ -5,13 +5,18 @@ use std::sync::Arc;
 use crate::yaml::load::{Loader, Properties};
 use crate::yaml::mapping::Mapping;
 use crate::yaml::scan::Token;
-use crate::yaml::{Content, Node, YamlError};
+use crate::yaml::{Content, Node, YamlError, push, refused};
 
 impl<'a> Loader<'a> {
     /// The value where nothing stands.
     fn nothing(&self, line: usize) -> Result<Node, YamlError> {
         let content = self.scalar(&Properties::default(), "", true, line)?;
         Ok(Node { line, content })
+    }
+
+    fn push(&self, nodes: &mut Vec<Node>, node: Node) -> Result<(), YamlError> {
+        let line = node.line;
+        push(nodes, node, self.account).map_err(|refusal| refused(line, &refusal))
     }
 
     pub(super) fn list(
@@ -34,17 +39,18 @@ impl<'a> Loader<'a> {
         let mut mapping = Mapping::new(self.account);
         entries(self, &mut mapping)?;
         self.depth -= 1;
-        Ok(Content::Mapping(Arc::new(mapping.finish())))
+        Ok(Content::Mapping(Arc::new(mapping.finish()?)))
     }
 
     pub(super) fn block_items(&mut self, nodes: &mut Vec<Node>) -> Result<(), YamlError> {
         self.take()?;
         while matches!(self.peek()?, Token::Item) {
             let line = self.take()?.line;
-            nodes.push(match self.peek()? {
+            let node = match self.peek()? {
                 Token::Item | Token::BlockEnd => self.nothing(line)?,
                 _ => self.node(true, false)?,
-            });
+            };
+            self.push(nodes, node)?;
         }
         self.expect(&Token::BlockEnd, "the next item of the list, with its `-`, is expected here")
     }
@@ -55,10 +61,11 @@ impl<'a> Loader<'a> {
     ) -> Result<(), YamlError> {
         while matches!(self.peek()?, Token::Item) {
             let line = self.take()?.line;
-            nodes.push(match self.peek()? {
+            let node = match self.peek()? {
                 Token::Item | Token::Key | Token::Colon | Token::BlockEnd => self.nothing(line)?,
                 _ => self.node(true, false)?,
-            });
+            };
+            self.push(nodes, node)?;
         }
         Ok(())
     }
@@ -85,7 +92,7 @@ impl<'a> Loader<'a> {
     pub(super) fn bracket_items(&mut self, nodes: &mut Vec<Node>) -> Result<(), YamlError> {
         self.take()?;
         while !matches!(self.peek()?, Token::BracketClose) {
-            nodes.push(match self.peek()? {
+            let node = match self.peek()? {
                 Token::Key => {
                     let line = self.scanner.peek()?.line;
                     let content = self.map(|loader, mapping| {
@@ -94,7 +101,8 @@ impl<'a> Loader<'a> {
                     Node { line, content }
                 }
                 _ => self.node(false, false)?,
-            });
+            };
+            self.push(nodes, node)?;
             self.comma(&Token::BracketClose, "`,` or `]` is expected here")?;
         }
         self.take().map(drop)

@@ -4,7 +4,6 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
-use std::mem::size_of;
 use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -13,7 +12,9 @@ use crate::domain::account::{Account, Bound, Refusal};
 use crate::yaml::mapping::ENTRY_BYTES;
 use crate::yaml::scalar::Scalar;
 use crate::yaml::split::Chunk;
-use crate::yaml::{Content, Entry, Node, YamlError, refused};
+use crate::yaml::{
+    Content, Entry, LIST_BYTES, NODE_BYTES, Node, YamlError, allocated, push, refused,
+};
 
 /// Whether a text begins as JSON does for kubectl.
 pub(super) fn is_likely(text: &str) -> bool {
@@ -60,7 +61,7 @@ impl Value<'_> {
         let charged = self
             .account
             .charge(Bound::Values, 1)
-            .and_then(|()| self.account.charge(Bound::Memory, size_of::<Node>() + bytes));
+            .and_then(|()| self.account.charge(Bound::Memory, NODE_BYTES + allocated(bytes)));
         self.noted(charged)
     }
 
@@ -125,28 +126,30 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Content, A::Error> {
-        self.charge(size_of::<Vec<Node>>())?;
+        self.charge(LIST_BYTES)?;
         let below = self.below()?;
         let mut nodes = Vec::new();
         while let Some(content) = items.next_element_seed(below)? {
-            nodes.push(Node { line: self.line, content });
+            let pushed = push(&mut nodes, Node { line: self.line, content }, self.account);
+            self.noted(pushed)?;
         }
         nodes.shrink_to_fit();
         Ok(Content::Sequence(Arc::new(nodes)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content, A::Error> {
-        self.charge(size_of::<Vec<Entry>>())?;
+        self.charge(LIST_BYTES)?;
         let below = self.below()?;
         let mut entries = Vec::new();
         let mut keys = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            self.charge(ENTRY_BYTES + 2 * key.len())?;
+            self.charge(ENTRY_BYTES + 2 * allocated(key.len()))?;
             if !keys.insert(key.clone()) {
                 return Err(A::Error::custom("duplicate key"));
             }
             let content = map.next_value_seed(below)?;
-            entries.push(Entry { key, line: self.line, value: Node { line: self.line, content } });
+            let entry = Entry { key, line: self.line, value: Node { line: self.line, content } };
+            self.noted(push(&mut entries, entry, self.account))?;
         }
         entries.shrink_to_fit();
         Ok(Content::Mapping(Arc::new(entries)))

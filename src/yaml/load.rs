@@ -9,7 +9,7 @@ use crate::yaml::mapping::Key;
 use crate::yaml::scalar::{CORE, Scalar, Tag, resolve};
 use crate::yaml::scan::{Placed, Scanner, Token};
 use crate::yaml::split::Chunk;
-use crate::yaml::{Content, Entry, Node, YamlError, error, refused};
+use crate::yaml::{Content, LIST_BYTES, NODE_BYTES, Node, YamlError, allocated, error, refused};
 
 /// The key behind which mappings stand that are merged in.
 const MERGE: &str = "<<";
@@ -180,7 +180,7 @@ impl<'a> Loader<'a> {
         let refusal = |refusal| refused(line, &refusal);
         self.account.charge(Bound::Values, *values).map_err(refusal)?;
         self.account.hold(Bound::Depth, self.depth + depth).map_err(refusal)?;
-        let bytes = size_of::<Node>() + node.content.text_bytes();
+        let bytes = NODE_BYTES + node.content.text_bytes();
         self.account.charge(Bound::Memory, bytes).map_err(refusal)?;
         self.deepest = self.deepest.max(self.depth + depth);
         Ok(Node { line, content: node.content.clone() })
@@ -262,7 +262,7 @@ impl<'a> Loader<'a> {
         if let (Some(name), Ok(value)) = (properties.anchor, key.clone().into_json()) {
             let node = Node { line, content: Content::Scalar(value) };
             let values = self.account.taken(Bound::Values) - before;
-            self.charge(Bound::Memory, size_of::<Anchored>() + text.len(), line)?;
+            self.charge(Bound::Memory, size_of::<Anchored>() + allocated(text.len()), line)?;
             self.name(name, Anchored { node, values, depth: 0 });
         }
         key.into_key().map(Key::Text).map_err(refusal)
@@ -278,7 +278,7 @@ impl<'a> Loader<'a> {
     /// Charges one value with so many bytes of text.
     fn value(&self, bytes: usize, line: usize) -> Result<(), YamlError> {
         self.charge(Bound::Values, 1, line)?;
-        self.charge(Bound::Memory, size_of::<Node>() + bytes, line)
+        self.charge(Bound::Memory, NODE_BYTES + allocated(bytes), line)
     }
 
     pub(super) fn enter(&mut self) -> Result<(), YamlError> {
@@ -286,7 +286,7 @@ impl<'a> Loader<'a> {
         self.depth += 1;
         self.deepest = self.deepest.max(self.depth);
         self.account.hold(Bound::Depth, self.depth).map_err(|refusal| refused(line, &refusal))?;
-        self.value(size_of::<Vec<Entry>>(), line)
+        self.value(LIST_BYTES, line)
     }
 
     fn charge(&self, bound: Bound, amount: usize, line: usize) -> Result<(), YamlError> {

@@ -75,6 +75,9 @@ fn read(chunk: Chunk<'_>, account: &Account) -> Result<Vec<Node>, YamlError> {
     // Files that were joined have marks in the middle, too.
     let text = chunk.text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(chunk.text);
     let chunk = Chunk { text, ..chunk };
+    // What the scanner makes of a text, and what is made of that, is about as long as the text.
+    let copies = 2 * chunk.text.len();
+    account.charge(Bound::Memory, copies).map_err(|refusal| refused(line, &refusal))?;
     let before = [Bound::Values, Bound::Memory].map(|bound| (bound, account.taken(bound)));
     let error = match load(chunk, account) {
         Ok(root) => return Ok(root.into_iter().collect()),
@@ -181,10 +184,10 @@ pub struct Entry {
 }
 
 impl Content {
-    /// The bytes of the text that this is.
+    /// What the text takes that this is, in bytes.
     fn text_bytes(&self) -> usize {
         match self {
-            Self::Scalar(Value::String(text)) => text.len(),
+            Self::Scalar(Value::String(text)) => allocated(text.len()),
             _ => 0,
         }
     }
@@ -209,6 +212,23 @@ fn refused(line: usize, refusal: &Refusal) -> YamlError {
     error(line, refusal.to_string())
 }
 
+/// What a node takes in a list, in bytes; with what is lost where lists get a size that is above theirs.
+const NODE_BYTES: usize = size_of::<Node>() / 4 * 5;
+/// What a list or mapping takes beside what is in it.
+const LIST_BYTES: usize = size_of::<(usize, usize, Vec<Node>)>() + 8;
+
+/// Adds to a list. While that moves to a larger place, it is there twice.
+fn push<T>(list: &mut Vec<T>, item: T, account: &Account) -> Result<(), Refusal> {
+    if list.len() == list.capacity() {
+        let bytes = size_of_val(list.as_slice());
+        account.charge(Bound::Memory, bytes)?;
+        list.reserve(1);
+        account.give_back(Bound::Memory, bytes);
+    }
+    list.push(item);
+    Ok(())
+}
+
 /// As much of a key or name as an error should show.
 pub fn shown(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(SHOWN_CHARACTERS_MAX) {
@@ -217,22 +237,39 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What an entry of a JSON object takes beside its value, its place in the table of keys included.
-const JSON_ENTRY_BYTES: usize = size_of::<(u64, String)>() + 32;
+/// What an entry of a JSON object takes in the table of keys, in bytes.
+const JSON_TABLE_BYTES: usize = 16;
+
+/// What is taken for something of so many bytes: allocators have sizes, jemalloc four between two powers
+/// of two.
+const fn allocated(bytes: usize) -> usize {
+    match bytes {
+        0 => 0,
+        1..=8 => 8,
+        9..=128 => bytes.next_multiple_of(16),
+        _ => bytes.next_multiple_of(bytes.next_power_of_two() / 8),
+    }
+}
 
 impl Node {
     /// The memory that the value takes without its lines, in bytes, aliases expanded.
     pub fn json_bytes(&self) -> usize {
-        match &self.content {
-            Content::Scalar(_) => size_of::<Value>() + self.content.text_bytes(),
+        let beside = match &self.content {
+            Content::Scalar(_) => self.content.text_bytes(),
             Content::Sequence(items) => {
-                size_of::<Value>() + items.iter().map(Self::json_bytes).sum::<usize>()
+                let items = items.iter().map(|item| item.json_bytes() - size_of::<Value>());
+                allocated(items.len() * size_of::<Value>()) + items.sum::<usize>()
             }
             Content::Mapping(entries) => {
-                let bytes = |e: &Entry| JSON_ENTRY_BYTES + e.key.len() + e.value.json_bytes();
-                size_of::<Value>() + entries.iter().map(bytes).sum::<usize>()
+                let of = |e: &Entry| {
+                    JSON_TABLE_BYTES + allocated(e.key.len()) + e.value.json_bytes()
+                        - size_of::<Value>()
+                };
+                let entry = size_of::<(u64, String, Value)>();
+                allocated(entries.len() * entry) + entries.iter().map(of).sum::<usize>()
             }
-        }
+        };
+        size_of::<Value>() + beside
     }
 
     /// The value without its lines.
