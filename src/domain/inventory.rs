@@ -43,6 +43,9 @@ pub struct InventoryItem {
     pub health_reason: Option<String>,
     /// Git no longer names it, and it is not pruned: why not. Null: Git names it.
     pub kept: Option<Kept>,
+    /// Whether Git said, when it last named it, that it is never to be pruned. The object itself may not
+    /// say so: of what is left alone, or was refused, nothing is written.
+    pub prune_disabled: bool,
 }
 
 impl InventoryItem {
@@ -76,7 +79,7 @@ pub enum Kept {
     UntilHealthy,
     /// Pruning is switched off for the application.
     ByPolicy,
-    /// Its own annotations say that it is not to be pruned.
+    /// Its annotations say that it is not to be pruned, or Git said so when it last named it.
     ByAnnotation,
     /// Another application takes it over, or may, as soon as it comes to the same commit.
     ForNeighbour,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::domain::commit::CommitId;
-use crate::domain::directives;
+use crate::domain::directives::{self, PRUNE_ANNOTATION};
 use crate::domain::fields;
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::manifest::Desired;
@@ -214,11 +214,16 @@ pub fn fate(item: &InventoryItem, live: Live, claims: &Claims) -> Fate {
     if let Some(finalizers) = sight.finalizers {
         return Fate::Keep(Kept::Terminating, terminating(&finalizers));
     }
-    if let Some(why) = sight.kept {
+    if let Some(why) = sight.kept.or_else(|| item.prune_disabled.then(git_keeps)) {
         return Fate::Keep(Kept::ByAnnotation, why);
     }
     let Sight { resource, uid, resource_version, .. } = sight;
     Fate::Delete(Box::new(Deletion { key: key.clone(), resource, uid, resource_version }))
+}
+
+/// What is told of an object that Git said is never to be pruned, and that does not say so itself.
+fn git_keeps() -> String {
+    format!("Git said `{PRUNE_ANNOTATION}: disabled` when it last named it: delete it by hand")
 }
 
 /// What is told of an object that is deleted and not gone yet.
@@ -340,6 +345,7 @@ mod tests {
             health: HealthStatus::Healthy,
             health_reason: None,
             kept: Some(Kept::UntilHealthy),
+            prune_disabled: false,
         }
     }
 
@@ -422,6 +428,14 @@ mod tests {
         for (live, expected) in cases {
             assert_eq!(told(&fate(&item(), live, &Claims::default())), expected);
         }
+    }
+
+    #[test]
+    fn what_git_said_last_keeps_an_object_that_does_not_say_so() {
+        let item = InventoryItem { prune_disabled: true, ..item() };
+        let kept = told(&fate(&item, live(|_| ()), &Claims::default()));
+        assert!(kept.starts_with("byAnnotation: Git said `headstay.dev/prune: disabled`"), "{kept}");
+        assert_eq!(told(&fate(&item, Live::Absent, &Claims::default())), "gone");
     }
 
     #[test]

@@ -316,6 +316,7 @@ mod tests {
             health: HealthStatus::Progressing,
             health_reason: None,
             kept: None,
+            prune_disabled: false,
         }
     }
 }

@@ -203,7 +203,7 @@ impl Step {
 }
 
 /// The application of a claim that still holds.
-async fn held(
+pub(super) async fn held(
     connection: &mut SqliteConnection,
     key: ClaimKey,
 ) -> Result<Option<ApplicationName>, sqlx::Error> {

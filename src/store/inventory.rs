@@ -10,18 +10,20 @@ use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::domain::object::ObjectKey;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, parsed};
-use crate::store::{Owner, Store};
+use crate::store::{ClaimKey, Owner, Store, claims};
 
 /// Inserts items, as serde writes them, with what is to be done about those that are there.
 macro_rules! insert {
     ($conflict:literal) => {
         concat!(
             "INSERT INTO inventory (application, cluster, api_group, kind, namespace, name, version,
-                hash, git_commit, uid, resource_version, generation, health, health_reason, kept)
+                hash, git_commit, uid, resource_version, generation, health, health_reason, kept,
+                prune_disabled)
              SELECT ?1, ?2, value ->> 'group', value ->> 'kind', ifnull(value ->> 'namespace', ''),
                 value ->> 'name', value ->> 'version', value ->> 'hash', value ->> 'commit',
                 value ->> 'uid', value ->> 'resourceVersion', value ->> 'generation',
-                value ->> 'health', value ->> 'healthReason', value ->> 'kept'
+                value ->> 'health', value ->> 'healthReason', value ->> 'kept',
+                value ->> 'pruneDisabled'
              FROM json_each(?3) WHERE true
              ON CONFLICT (application, cluster, api_group, kind, namespace, name) ",
             $conflict
@@ -63,6 +65,24 @@ impl Store {
         work.await.map_err(failed("read whether an object is held"))
     }
 
+    /// Records of objects that an application owns whether Git says that they are never to be pruned.
+    /// False: the claim is lost, and nothing is recorded.
+    pub async fn remember_what_stays(
+        &self,
+        key: ClaimKey,
+        cluster: &ClusterName,
+        said: &[(ObjectKey, bool)],
+    ) -> Result<bool, StoreError> {
+        let work = async {
+            let mut tx = self.begin().await?;
+            let Some(application) = claims::held(&mut tx, key).await? else { return Ok(false) };
+            write(&mut tx, &application, cluster, said, REMEMBER_WHAT_STAYS).await?;
+            tx.commit().await?;
+            Ok(true)
+        };
+        work.await.map_err(failed("record what Git says of objects"))
+    }
+
     /// Other applications that hold these objects of a cluster, or are about to write them. Those
     /// that have moved away from it, or left the configuration, own nothing there any more.
     pub async fn owners(
@@ -97,7 +117,8 @@ pub(super) async fn intend(
     write(connection, application, cluster, items, insert!("DO NOTHING")).await
 }
 
-/// Enters objects, or replaces what is there.
+/// Enters objects, or replaces what is there; but what Git said of them is only ever told by
+/// [`Store::remember_what_stays`].
 pub(super) async fn put(
     connection: &mut SqliteConnection,
     application: &ApplicationName,
@@ -193,6 +214,12 @@ WHERE (application, cluster, api_group, kind, namespace, name) IN (
     SELECT ?1, ?2, value ->> 'group', value ->> 'kind', ifnull(value ->> 'namespace', ''),
         value ->> 'name'
     FROM json_each(?3))";
+
+const REMEMBER_WHAT_STAYS: &str = "
+UPDATE inventory SET prune_disabled = value ->> 1 FROM json_each(?3)
+WHERE application = ?1 AND cluster = ?2
+  AND api_group = value ->> '$[0].group' AND kind = value ->> '$[0].kind'
+  AND namespace = ifnull(value ->> '$[0].namespace', '') AND name = value ->> '$[0].name'";
 
 /// Materialized, or SQLite would read the whole list again for every row.
 const JUDGE: &str = "

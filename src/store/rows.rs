@@ -277,6 +277,7 @@ pub(super) fn item(row: &SqliteRow) -> Result<InventoryItem> {
         health: from_word(row, "health")?,
         health_reason: row.try_get("health_reason")?,
         kept: from_word_or_none(row, "kept")?,
+        prune_disabled: row.try_get("prune_disabled")?,
     })
 }
 

@@ -63,6 +63,7 @@ fn item(desired: &Desired, commit: &CommitId) -> InventoryItem {
         health: HealthStatus::Unknown,
         health_reason: None,
         kept: None,
+        prune_disabled: desired.directives().prune_disabled,
     }
 }
 

@@ -21,6 +21,7 @@ use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey};
 use crate::domain::order;
 use crate::domain::plan;
 use crate::domain::prune::Deletion;
+use crate::domain::stop::Stop;
 use crate::domain::sync::{Action, BlockedPlan, ObjectResult, Phase};
 use crate::sync::checked::{Change, Checked, Seen};
 use crate::sync::error::SyncError;
@@ -52,14 +53,43 @@ pub(super) async fn plan(
 ) -> Result<Plan, SyncError> {
     let named: HashSet<_> = desired.iter().map(|object| object.key.clone()).collect();
     let stale: Vec<_> = plan::stale(&scene.inventory, &named).into_iter().cloned().collect();
+    let said = said_anew(scene, &desired);
     let selection = plan::select(desired, &scene.owned(), drifted);
     record.unchanged = selection.unchanged;
     let blocked = match scene.access() {
-        Some(_) => prune::foresee(scene, target, &stale).await?,
+        Some(_) => {
+            remember_what_stays(scene, said).await?;
+            prune::foresee(scene, target, &stale).await?
+        }
         None => None,
     };
     let taken = find_taken(scene, &selection.candidates).await?;
     Ok(Plan { candidates: selection.candidates, taken, stale, blocked })
+}
+
+/// The objects of the inventory of which Git says something else about their prune than it did.
+fn said_anew(scene: &Scene<'_>, desired: &[Desired]) -> Vec<(ObjectKey, bool)> {
+    let owned = scene.owned();
+    let said = desired.iter().filter_map(|desired| {
+        let stays = desired.directives().prune_disabled;
+        let known = owned.get(&desired.key)?;
+        (known.prune_disabled != stays).then(|| (desired.key.clone(), stays))
+    });
+    said.collect()
+}
+
+/// Writes down what Git says before anything else comes of its commit: that one may be refused, or not
+/// written, and the next one may not name the object any more.
+async fn remember_what_stays(
+    scene: &Scene<'_>,
+    said: Vec<(ObjectKey, bool)>,
+) -> Result<(), SyncError> {
+    if said.is_empty() {
+        return Ok(());
+    }
+    let (store, cluster) = (&scene.context.store, &scene.application.cluster);
+    let held = store.remember_what_stays(scene.lease.key(), cluster, &said).await?;
+    if held { Ok(()) } else { Err(Stop::LeaseLost.into()) }
 }
 
 /// Asks about every object of a stage, in parallel, and reports every refusal. With

@@ -399,6 +399,7 @@ fn seen(desired: &Desired, uid: &str, version: Option<&str>) -> Deletion {
         health: HealthStatus::Unknown,
         health_reason: None,
         kept: None,
+        prune_disabled: false,
     };
     let instances = Instances { current: "headstay".into(), former: Vec::new() };
     let sight = Sight::of(&live, desired.resource.clone(), &item, &application, &instances);

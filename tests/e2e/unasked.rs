@@ -136,19 +136,68 @@ fn what_a_neighbour_does_not_take_after_all_is_still_much_to_prune() {
 fn an_annotation_that_was_taken_away_is_not_believed_any_more() {
     let sync = "prune: true, pruneLimit: {kinds: [ConfigMap]}";
     let world = Setup { sync, ..Setup::default() }.start();
-    let text = annotated("extra", "headstay.dev/prune: disabled");
-    world.apply(&[(EXTRA, Some(&text))]);
+    world.apply(&[(EXTRA, Some(&config_map("extra", "red")))]);
+    let annotate = |value: Value| {
+        let change = json!({"metadata": {"annotations": {"headstay.dev/prune": value}}});
+        world.kubernetes.edit(&world.config_map_path("extra"), &change);
+    };
+    annotate(json!("disabled"));
     world.apply(&[(EXTRA, None)]);
     assert_eq!(kept(&world, "extra"), "byAnnotation");
 
-    let path = world.config_map_path("extra");
-    world
-        .kubernetes
-        .edit(&path, &json!({"metadata": {"annotations": {"headstay.dev/prune": null}}}));
+    annotate(Value::Null);
     let pushed = world.push(&[(SETTINGS, Some(&config_map("settings", "green")))]);
 
     let blocked = world.headstay.wait_for_state(&pushed.sync, "Blocked");
     assert_eq!(blocked["plan"]["prune"][0]["name"], "extra", "{blocked:#}");
+    assert_eq!(world.colour("extra").as_deref(), Some("red"));
+    world.finish();
+}
+
+#[test]
+fn what_git_said_is_never_to_be_pruned_stays_although_the_object_does_not_say_so() {
+    let world = World::start();
+    let paths = ["left", "once", "bare"].map(|name| format!("apps/shop/{name}.yaml"));
+    let says = |annotations: [&str; 3]| {
+        [0, 1, 2].map(|n| annotated(["left", "once", "bare"][n], annotations[n]))
+    };
+    let apply = |texts: [String; 3]| {
+        world.apply(&[0, 1, 2].map(|n| (&*paths[n], Some(&*texts[n]))));
+    };
+    let stays = "headstay.dev/prune: disabled";
+    let (ignore, once) = ("headstay.dev/apply: ignore", "headstay.dev/apply: if-not-present");
+    apply(says(["a: b", once, stays]));
+    apply(says([&format!("{ignore}, {stays}"), &format!("{once}, {stays}"), stays]));
+    let taken_off = json!({"metadata": {"annotations": {"headstay.dev/prune": null}}});
+    world.kubernetes.edit(&world.config_map_path("bare"), &taken_off);
+
+    world.apply(&[0, 1, 2].map(|n| (&*paths[n], None)));
+    for name in ["left", "once", "bare"] {
+        assert_eq!(kept(&world, name), "byAnnotation", "{name}");
+        assert_eq!(world.colour(name).as_deref(), Some("red"), "{name}");
+    }
+    apply(says(["a: b"; 3]));
+    world.apply(&[0, 1, 2].map(|n| (&*paths[n], None)));
+    wait_until("what Git says no more of to go", DEADLINE, || {
+        ["left", "once", "bare"].iter().all(|name| world.colour(name).is_none())
+    });
+    world.finish();
+}
+
+#[test]
+fn what_a_refused_commit_said_is_never_to_be_pruned_stays() {
+    let world = World::start();
+    world.apply(&[(EXTRA, Some(&config_map("extra", "red")))]);
+    let refused = world.push(&[
+        (EXTRA, Some(&annotated("extra", "headstay.dev/prune: disabled"))),
+        ("apps/shop/refused.yaml", Some(REFUSED)),
+    ]);
+    world.headstay.wait_for_sync("the commit to be refused", |sync| {
+        sync["id"] == *refused.sync && sync["error"] != Value::Null
+    });
+
+    world.apply(&[(EXTRA, None), ("apps/shop/refused.yaml", None)]);
+    assert_eq!(kept(&world, "extra"), "byAnnotation");
     assert_eq!(world.colour("extra").as_deref(), Some("red"));
     world.finish();
 }

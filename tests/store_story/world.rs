@@ -153,6 +153,7 @@ pub(crate) fn item(object: &str, digit: char) -> InventoryItem {
         health: HealthStatus::Progressing,
         health_reason: Some("1 of 2 replicas".into()),
         kept: Some(Kept::ByAnnotation),
+        prune_disabled: true,
     }
 }
 

@@ -170,6 +170,7 @@ mod tests {
             "group": group, "kind": kind, "namespace": namespace, "name": name, "version": "v1",
             "hash": null, "commit": "0".repeat(40), "uid": null, "resourceVersion": null,
             "generation": null, "health": "Healthy", "healthReason": null, "kept": null,
+            "pruneDisabled": false,
         });
         serde_json::from_value(item).unwrap()
     }
