@@ -129,8 +129,12 @@ fn of_syncs() -> Vec<Operation> {
             route: post("/api/v1/syncs/{id}/approve", syncs::approve),
             access: CHANGE,
             summary: "Lets a blocked sync do what its plan shows",
-            description: "The approval holds for exactly that plan, by its hash.",
-            problems: &[(StatusCode::CONFLICT, "there is nothing to approve"), NO_STORE],
+            description: "The approval holds for exactly that plan, by its hash. Who sends the hash \
+                that was looked at approves no plan that came since.",
+            problems: &[
+                (StatusCode::CONFLICT, "there is nothing to approve, or the plan is another one"),
+                NO_STORE,
+            ],
         },
         Operation {
             id: "cancelSync",

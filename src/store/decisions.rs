@@ -3,22 +3,34 @@
 use sqlx::SqliteConnection;
 
 use crate::domain::name::SyncId;
-use crate::domain::sync::SyncState;
+use crate::domain::sync::{BlockedPlan, SyncState};
 use crate::store::claims::give_way;
 use crate::store::error::{StoreError, failed};
-use crate::store::rows::{from_word, micros, parsed_or_none};
+use crate::store::rows::{from_json_or_null, from_word, micros, parsed_or_none};
 use crate::store::{Approval, Cancellation, Store, inventory};
 
 impl Store {
     /// Lets a blocked sync do what its plan shows, and nothing else: it is queued with the hash of
-    /// that plan. What was queued in its slot meanwhile gives way to it.
-    pub async fn approve(&self, id: SyncId, actor: &str) -> Result<Approval, StoreError> {
+    /// that plan. `seen` is the hash of the plan that the person saw; none: whichever is stored now.
+    /// What was queued in its slot meanwhile gives way to it.
+    pub async fn approve(
+        &self,
+        id: SyncId,
+        actor: &str,
+        seen: Option<&str>,
+    ) -> Result<Approval, StoreError> {
         let now = self.now();
         let work = async {
             let mut tx = self.begin().await?;
             let Some(decided) = read(&mut tx, id).await? else { return Ok(Approval::NotFound) };
             if decided.state != SyncState::Blocked {
                 return Ok(Approval::NotBlocked(decided.state));
+            }
+            // It may have been planned anew since the person looked.
+            if let (Some(seen), Some(plan)) = (seen, decided.plan)
+                && seen != plan.hash
+            {
+                return Ok(Approval::AnotherPlan(plan));
             }
             if let Some(rival) = decided.rival {
                 give_way(&mut tx, rival, id, now).await?;
@@ -65,6 +77,8 @@ impl Store {
 /// A sync that a person decides about.
 struct Decided {
     state: SyncState,
+    /// What it is to be allowed.
+    plan: Option<BlockedPlan>,
     /// The sync that was queued in its slot meanwhile.
     rival: Option<SyncId>,
 }
@@ -75,12 +89,16 @@ async fn read(
 ) -> Result<Option<Decided>, sqlx::Error> {
     let row = sqlx::query(DECIDED).bind(id.to_string()).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(None) };
-    let (state, rival) = (from_word(&row, "state")?, parsed_or_none(&row, "rival")?);
-    Ok(Some(Decided { state, rival }))
+    Ok(Some(Decided {
+        state: from_word(&row, "state")?,
+        // What cannot be read can be stopped all the same.
+        plan: from_json_or_null(&row, "plan").unwrap_or_default(),
+        rival: parsed_or_none(&row, "rival")?,
+    }))
 }
 
 const DECIDED: &str = "
-SELECT s.state,
+SELECT s.state, s.plan,
     (SELECT r.id FROM syncs AS r
      WHERE r.application = s.application AND r.slot = s.slot AND s.step = 'Start'
        AND r.state IN ('Queued', 'Retrying') AND r.step = 'Start' AND r.id <> s.id) AS rival

@@ -314,10 +314,12 @@ pub enum WaitingEnd {
 }
 
 /// What became of a person's yes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Approval {
     /// The sync is queued, and may do what its plan shows.
     Approved,
+    /// Its plan is not the one that was seen: it is this.
+    AnotherPlan(BlockedPlan),
     /// There is nothing to approve.
     NotBlocked(SyncState),
     /// There is no such sync.

@@ -67,6 +67,38 @@ fn a_commit_that_would_prune_much_waits_for_a_yes() {
 }
 
 #[test]
+fn a_yes_is_for_the_plan_that_was_seen() {
+    let world = Setup { sync: "prune: true, pruneLimit: {objects: 1}", ..Setup::default() }.start();
+    let names = ["one", "two", "three"];
+    let paths = names.map(|name| format!("apps/shop/{name}.yaml"));
+    let texts = names.map(|name| config_map(name, "red"));
+    world.apply(&[0, 1, 2].map(|n| (&*paths[n], Some(&*texts[n]))));
+    let pushed = world.push(&[0, 1].map(|n| (&*paths[n], None)));
+    let blocked = world.headstay.wait_for_state(&pushed.sync, "Blocked");
+    let seen = blocked["plan"]["hash"].as_str().unwrap();
+    let approve = |plan: &str| {
+        let path = format!("/api/v1/syncs/{}/approve", pushed.sync);
+        world.headstay.api("POST", &path, Some(&json!({"plan": plan})))
+    };
+
+    // The yes comes when Git has gone on, so it is asked anew, for more.
+    world.repository.commit(&[(&*paths[2], None)]);
+    assert_eq!(approve(seen).status, 202);
+    let grown = world.headstay.wait_for_sync("another plan", |sync| {
+        sync["id"] == *pushed.sync && sync["state"] == "Blocked" && sync["plan"]["hash"] != seen
+    });
+    let again = approve(seen);
+    assert_eq!(again.status, 409, "{again:?}");
+    assert!(again.body["detail"].as_str().unwrap().contains("prunes 3 objects"), "{again:?}");
+    assert!(names.iter().all(|name| world.colour(name).is_some()), "nobody said yes to that");
+
+    assert_eq!(approve(grown["plan"]["hash"].as_str().unwrap()).status, 202);
+    world.headstay.wait_for_state(&pushed.sync, "Succeeded");
+    assert!(names.iter().all(|name| world.colour(name).is_none()));
+    world.finish();
+}
+
+#[test]
 fn nothing_is_pruned_when_nothing_is_left_in_git() {
     let world = World::start();
 

@@ -125,7 +125,8 @@ impl World {
     pub async fn approve(&mut self, app: App) -> bool {
         let Some(sync) = self.open(app, Some(SyncState::Blocked)).await else { return false };
         let id = sync.id;
-        self.engine().context.store.approve(id, "eve").await.unwrap();
+        let seen = sync.plan.as_ref().map(|plan| plan.hash.as_str());
+        self.engine().context.store.approve(id, "eve", seen).await.unwrap();
         let plan = sync.plan.map(|plan| plan.prune).unwrap_or_default();
         self.rules.approved(app, id, plan.iter().map(ToString::to_string).collect());
         true

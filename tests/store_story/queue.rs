@@ -259,13 +259,16 @@ async fn an_approval_names_one_plan() {
     let blocked = || Outcome { plan: Some(plan("h1")), ..outcome(SyncState::Blocked) };
     let id = world.enqueue("shop", Trigger::Webhook).await;
     assert_eq!(
-        world.store.approve(id, "ada").await.unwrap(),
+        world.store.approve(id, "ada", None).await.unwrap(),
         Approval::NotBlocked(SyncState::Queued)
     );
     world.run(blocked()).await;
     let newer = world.enqueue("shop", Trigger::Timer).await;
 
-    assert_eq!(world.store.approve(id, "ada").await.unwrap(), Approval::Approved);
+    let approve = async |seen| world.store.approve(id, "ada", Some(seen)).await.unwrap();
+    assert_eq!(approve("h0").await, Approval::AnotherPlan(plan("h1")));
+    assert_eq!(world.state(id).await, SyncState::Blocked);
+    assert_eq!(approve("h1").await, Approval::Approved);
     assert_eq!(world.state(newer).await, SyncState::Superseded);
     let claim = world.claim().await.unwrap();
     assert_eq!((claim.key.sync, claim.sync.approved.as_deref()), (id, Some("h1")));

@@ -300,10 +300,13 @@ fn conditions(config: &Config, known: &Known) -> Vec<Condition> {
     if let Some(plan) = &sync.plan
         && sync.state == SyncState::Blocked
     {
-        let id = sync.id;
+        let (id, hash) = (sync.id, &plan.hash);
         tell(
             ConditionType::Blocked,
-            format!("{}: approve with POST /api/v1/syncs/{id}/approve", plan.reason),
+            format!(
+                "{}: approve with POST /api/v1/syncs/{id}/approve {{\"plan\": \"{hash}\"}}",
+                plan.reason
+            ),
         );
     }
     if let Some(error) = &sync.error

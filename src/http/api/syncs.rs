@@ -66,19 +66,39 @@ pub(in crate::http) async fn one(
     Ok(Json(SyncDetail { sync, objects }))
 }
 
+/// What a person says yes to.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "SyncApproval")]
+pub(in crate::http) struct ApprovalBody {
+    /// The `plan.hash` of the sync as it was seen. If its plan is another one by now, nothing is
+    /// approved. Null: the plan is approved that the sync has now.
+    plan: Option<String>,
+}
+
 /// `POST /api/v1/syncs/{id}/approve`: lets a blocked sync do exactly what it showed.
 pub(in crate::http) async fn approve(
     State(app): State<App>,
     Segment(id): Segment<SyncId>,
     Extension(Caller(actor)): Extension<Caller>,
+    Payload(body): Payload<ApprovalBody>,
 ) -> Result<Accepted<Sync>, Problem> {
-    let approval = app.context.store.approve(id, &actor).await?;
+    let approval = app.context.store.approve(id, &actor, body.plan.as_deref()).await?;
     match approval {
         Approval::Approved => {
             tracing::info!(sync = %id, actor, "the plan of a blocked sync was approved");
             Ok(Accepted(find(&app, id).await?))
         }
         Approval::NotFound => Err(Problem::not_found(format!("sync {id}"))),
+        Approval::AnotherPlan(plan) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            format!(
+                "sync {id} has another plan by now: `{}`, which prunes {} objects: look at it, and \
+                 approve that",
+                plan.hash,
+                plan.prune.len()
+            ),
+        )),
         Approval::NotBlocked(state) => Err(Problem::new(
             StatusCode::CONFLICT,
             format!("sync {id} is {}, not Blocked: there is nothing to approve", state.as_str()),
