@@ -40,7 +40,7 @@ pub(super) fn run(args: &SyncArgs, out: &mut Terminal<'_>) -> Result<u8, Command
     let body = json!({"revision": args.revision, "dryRun": args.dry_run, "prune": args.prune});
     let mut sync = client.post(&format!("/applications/{}/sync", args.application), &body, "id")?;
     let id = table::text(&sync["id"]);
-    if args.wait && client.get("/status", "applications")?["suspended"] == true {
+    if args.wait && !args.dry_run && client.get("/status", "applications")?["suspended"] == true {
         let why = "because server.suspend is set: nothing is written until it is unset";
         say_beside(&format!("sync {id} waits, {why}"), []);
     }

@@ -154,7 +154,8 @@ pub struct ApplicationState {
 pub struct Finding {
     /// What asked for the sync.
     pub trigger: Trigger,
-    /// Whether it found another commit than the one that was wanted before.
+    /// Whether the configured revision led to another commit than it did before. To come back from a
+    /// commit that a person named for one sync is no such move.
     pub moved: bool,
     /// Whether it covers a delivery, or one came for its application since it was asked for: the
     /// timer may see a commit a moment before its webhook arrives.

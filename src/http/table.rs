@@ -99,7 +99,6 @@ fn of_applications() -> Vec<Operation> {
                 with that one.",
             problems: &[
                 NO_APPLICATION,
-                (StatusCode::CONFLICT, "`server.suspend` is set, under which no dry run runs"),
                 NO_STORE,
             ],
         },

@@ -167,6 +167,7 @@ pub(super) async fn change(
         .bind(micros(now))
         .bind(change.settings.as_deref())
         .bind(change.wrote)
+        .bind(change.followed.as_ref().map(CommitId::as_str))
         .execute(connection)
         .await
         .map(drop)
@@ -242,9 +243,9 @@ ON CONFLICT (name) DO UPDATE SET wanted = excluded.wanted, inputs = NULL";
 
 const CHANGE: &str = "
 INSERT INTO applications (name, wanted, applied, applied_at, inputs, healthy, health,
-    health_changed_at, checked_at, settings)
+    health_changed_at, checked_at, settings, followed)
 VALUES (?1, ?2, ?3, ?4, iif(?9, NULL, ?5), ?6, ifnull(?7, 'Unknown'), iif(?7 IS NULL, NULL, ?10),
-    ?8, ?11)
+    ?8, ?11, ?13)
 ON CONFLICT (name) DO UPDATE SET
     wanted = ifnull(?2, wanted),
     applied = ifnull(?3, applied),
@@ -254,7 +255,8 @@ ON CONFLICT (name) DO UPDATE SET
     health_changed_at = iif(ifnull(?7, health) = health, health_changed_at, ?10),
     health = ifnull(?7, health),
     checked_at = ifnull(?8, checked_at),
-    settings = ifnull(?11, settings)";
+    settings = ifnull(?11, settings),
+    followed = ifnull(?13, followed)";
 
 const COMMITS: &str = "
 SELECT git_commit ->> 'id' AS id FROM syncs WHERE git_commit IS NOT NULL

@@ -15,7 +15,7 @@ use crate::failpoint::failpoint;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, from_word, json, micros, parsed, select_sync};
 use crate::store::{
-    ApplicationChange, ApplyStart, Claim, ClaimKey, Held, Step, Store, applications, inventory,
+    ApplicationChange, ApplyStart, Claim, ClaimKey, Claimable, Held, Step, Store, applications, inventory,
 };
 
 impl Store {
@@ -47,13 +47,13 @@ impl Store {
     /// Prunes come first: they end what was begun. A sync whose holder let the lease end is taken
     /// from it. One that cannot be read fails, and holds up no other.
     pub async fn claim(&self, lease: Duration) -> Result<Option<Claim>, StoreError> {
-        self.claim_beside(&[], lease).await
+        self.claim_of(Claimable::default(), lease).await
     }
 
-    /// As [`claim`](Self::claim), but of no application that is kept on one of these clusters.
-    pub async fn claim_beside(
+    /// As [`claim`](Self::claim), of these.
+    pub async fn claim_of(
         &self,
-        clusters: &[ClusterName],
+        which: Claimable<'_>,
         lease: Duration,
     ) -> Result<Option<Claim>, StoreError> {
         let now = self.now();
@@ -61,8 +61,7 @@ impl Store {
         let work = async {
             let mut tx = self.begin().await?;
             let mut claim = None;
-            let clusters = json(clusters)?;
-            while let Some(row) = take(&mut tx, now, lease_until, &clusters).await? {
+            while let Some(row) = take(&mut tx, now, lease_until, which).await? {
                 match read_claim(&row, now, lease_until) {
                     Ok(read) => {
                         claim = Some(read);
@@ -81,16 +80,16 @@ impl Store {
     /// The earliest time at which [`claim`](Self::claim) may find something: a sync is due whose
     /// application nobody is at, or a lease ends. None when there is nothing to wait for.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.next_due_beside(&[]).await
+        self.next_due_of(Claimable::default()).await
     }
 
-    /// As [`next_due`](Self::next_due), for [`claim_beside`](Self::claim_beside).
-    pub async fn next_due_beside(
+    /// As [`next_due`](Self::next_due), for [`claim_of`](Self::claim_of).
+    pub async fn next_due_of(
         &self,
-        clusters: &[ClusterName],
+        which: Claimable<'_>,
     ) -> Result<Option<Timestamp>, StoreError> {
         let work = async {
-            let query = sqlx::query(NEXT_DUE).bind(json(clusters)?);
+            let query = sqlx::query(NEXT_DUE).bind(json(which.beside)?).bind(which.dry_runs_only);
             let row = query.fetch_one(self.readers()).await?;
             rows::time_or_none(&row, "due_at")
         };
@@ -217,9 +216,10 @@ async fn take(
     connection: &mut SqliteConnection,
     now: Timestamp,
     lease_until: Timestamp,
-    except: &str,
+    which: Claimable<'_>,
 ) -> Result<Option<SqliteRow>, sqlx::Error> {
-    let query = sqlx::query(CLAIM).bind(micros(now)).bind(micros(lease_until)).bind(except);
+    let query = sqlx::query(CLAIM).bind(micros(now)).bind(micros(lease_until));
+    let query = query.bind(json(which.beside)?).bind(which.dry_runs_only);
     let taken = query.fetch_all(&mut *connection).await?;
     let Some(taken) = taken.first() else { return Ok(None) };
     let query = sqlx::query(select_sync!("WHERE s.id = ?1")).bind(taken.try_get::<&str, _>("id")?);
@@ -354,6 +354,7 @@ WHERE id = (
                           WHERE r.application = s.application AND r.state = 'Running') END
       AND NOT EXISTS (SELECT 1 FROM applications AS a WHERE a.name = s.application
                       AND a.cluster IN (SELECT value FROM json_each(?3)))
+      AND (NOT ?4 OR s.options ->> 'dryRun')
     ORDER BY s.step = 'Prune' DESC, s.due_at, s.id LIMIT 1)
 RETURNING id";
 
@@ -374,7 +375,8 @@ WHERE s.state IN ('Queued', 'Retrying', 'Running')
        OR NOT EXISTS (SELECT 1 FROM syncs AS r
                       WHERE r.application = s.application AND r.state = 'Running'))
   AND NOT EXISTS (SELECT 1 FROM applications AS a WHERE a.name = s.application
-                  AND a.cluster IN (SELECT value FROM json_each(?1)))";
+                  AND a.cluster IN (SELECT value FROM json_each(?1)))
+  AND (NOT ?2 OR s.options ->> 'dryRun')";
 
 const RENEW: &str = "
 UPDATE syncs SET lease_until = ?2 FROM json_each(?1) AS claim

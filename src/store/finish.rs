@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
+use crate::domain::commit::CommitId;
 use crate::domain::inventory::{Finding, unannounced};
 use crate::domain::name::{ApplicationName, SyncId};
 use crate::domain::sync::{
@@ -53,7 +54,7 @@ impl Store {
                 }
             }
             applications::change(&mut tx, application, &outcome.application, now).await?;
-            let unannounced = held.unannounced_after(outcome.application.moved);
+            let unannounced = held.unannounced_after(outcome.application.followed.as_ref());
             if unannounced != held.unannounced {
                 applications::count_unannounced(&mut tx, application, unannounced).await?;
             }
@@ -86,6 +87,8 @@ struct Held {
     told_since: bool,
     /// Commits in a row that no webhook announced, before it.
     unannounced: u32,
+    /// The commit that the configured revision of its application led to when it was last looked at.
+    followed: Option<CommitId>,
     /// Where its application is kept now.
     place: Place,
     /// The sync that was queued in its slot meanwhile.
@@ -106,12 +109,15 @@ impl Held {
             announced: row.try_get("announced")?,
             told_since: row.try_get("told_since")?,
             unannounced: row.try_get("unannounced")?,
+            followed: rows::parsed_or_none(row, "followed")?,
             place: Place::read(row)?,
             rival: rows::parsed_or_none(row, "rival")?,
         })
     }
 
-    fn unannounced_after(&self, moved: bool) -> u32 {
+    fn unannounced_after(&self, followed: Option<&CommitId>) -> u32 {
+        let before_and_now = self.followed.as_ref().zip(followed);
+        let moved = before_and_now.is_some_and(|(before, now)| before != now);
         let announced = self.announced || self.told_since;
         unannounced(self.unannounced, Finding { trigger: self.trigger, moved, announced })
     }
@@ -284,7 +290,7 @@ SELECT s.application, s.trigger, s.step, s.cancel_requested, s.phases, s.summary
     iif(s.step = 'Prune', (SELECT results FROM sync_results WHERE sync = s.id), NULL) AS results,
     EXISTS (SELECT 1 FROM sync_deliveries WHERE sync = s.id) AS announced,
     a.cluster, a.cluster_since, ifnull(a.announced_at >= s.queued_at, 0) AS told_since,
-    ifnull(a.unannounced, 0) AS unannounced,
+    ifnull(a.unannounced, 0) AS unannounced, a.followed,
     (SELECT r.id FROM syncs AS r
      WHERE r.application = s.application AND r.slot = s.slot
        AND r.state IN ('Queued', 'Retrying') AND r.step = 'Start') AS rival

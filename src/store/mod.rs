@@ -147,6 +147,15 @@ pub struct Enqueued {
     pub coalesced: bool,
 }
 
+/// Which syncs may be claimed; by default all that are due.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Claimable<'a> {
+    /// None of an application that is kept on one of these clusters.
+    pub beside: &'a [ClusterName],
+    /// Only dry runs, which write nothing.
+    pub dry_runs_only: bool,
+}
+
 /// A sync that a worker holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -275,8 +284,8 @@ pub struct ApplicationChange {
     pub checked_at: Option<Timestamp>,
     /// The settings by which all objects were compared.
     pub settings: Option<String>,
-    /// Whether `wanted` is another commit than before the sync.
-    pub moved: bool,
+    /// The commit that its configured revision leads to, where the sync has looked.
+    pub followed: Option<CommitId>,
     /// Forget what the last complete apply was made from, so that the next sync skips nothing.
     /// Wins over `applied`.
     pub revoke_inputs: bool,

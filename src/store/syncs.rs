@@ -11,6 +11,19 @@ use crate::store::rows::{self, from_json, select_sync};
 use crate::store::{Page, Paged, QueueDepth, Store, SyncFilter};
 
 impl Store {
+    /// What the newest sync of an application was made from that a person asked to prune, and that has
+    /// yet to do so: it waits for health, or for its turn.
+    pub async fn prune_to_come(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Option<String>, StoreError> {
+        let work = async {
+            let query = sqlx::query_scalar(PRUNE_TO_COME).bind(application.as_str());
+            query.fetch_optional(self.readers()).await.map(Option::flatten)
+        };
+        work.await.map_err(failed("read whether a prune is to come"))
+    }
+
     /// One sync; of its deliveries the newest hundred.
     pub async fn sync(&self, id: SyncId) -> Result<Option<Sync>, StoreError> {
         let work = async {
@@ -111,3 +124,9 @@ pub(super) fn paged<T>(mut items: Vec<T>, page: &Page, id: impl Fn(&T) -> String
     let next = items.last().filter(|_| more).map(id);
     Paged { items, next }
 }
+
+const PRUNE_TO_COME: &str = "
+SELECT inputs FROM syncs
+WHERE application = ?1 AND options ->> 'prune' AND NOT options ->> 'dryRun'
+  AND (state = 'Waiting' OR (state IN ('Queued', 'Retrying') AND step = 'Prune'))
+ORDER BY id DESC LIMIT 1";

@@ -164,9 +164,10 @@ pub(super) fn outcome(
 ) -> Outcome {
     let now = context.store.now();
     let phase = record.phase;
+    let moved = record.moved();
     let mut outcome = blank(claim, record);
     match ended {
-        Ok(Ended::Applied(applied)) => settle(&mut outcome, claim, applied, now),
+        Ok(Ended::Applied(applied)) => settle(&mut outcome, claim, applied, moved, now),
         Ok(Ended::Blocked(plan)) => {
             outcome.state = SyncState::Blocked;
             outcome.application.wanted.clone_from(&outcome.commit);
@@ -178,15 +179,20 @@ pub(super) fn outcome(
             outcome.application.healthy = outcome.commit.as_ref().map(|commit| commit.id.clone());
         }
         Ok(Ended::Overtaken) => outcome.state = SyncState::Superseded,
-        Ok(Ended::Held(settings)) => {
+        Ok(Ended::Held { settings, at_its_commit }) => {
             outcome.state = SyncState::Succeeded;
             outcome.discard_if_quiet = outcome.results.is_empty();
             outcome.application.checked_at = Some(now);
             outcome.application.settings = Some(settings);
-            // It brought nothing to this commit: it only held what was applied before.
-            outcome.application.wanted = outcome.commit.take();
+            outcome.application.wanted.clone_from(&outcome.commit);
+            // What was put back is what was applied, from whatever that was made.
+            outcome.application.revoke_inputs = false;
+            if !at_its_commit {
+                // It brought nothing to this commit: it only held what was applied before.
+                outcome.commit = None;
+            }
             // An application that is not automated has no webhook ask for it.
-            outcome.application.moved = false;
+            outcome.application.followed = None;
         }
         Err(error) => fail(context, &mut outcome, claim, &error.failure(phase), &error),
     }
@@ -198,7 +204,9 @@ pub(super) fn outcome(
 
 fn blank(claim: &Claim, record: Record) -> Outcome {
     let wrote = record.wrote();
-    let moved = record.moved();
+    // What was found out in this claim, and not what a person named for once.
+    let followed = record.inputs.is_some() && claim.sync.options.revision.is_none();
+    let followed = record.commit.as_ref().filter(|_| followed).map(|commit| commit.id.clone());
     Outcome {
         state: SyncState::Failed,
         step: claim.step,
@@ -217,7 +225,7 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
         application: ApplicationChange {
             // What was applied is no longer made from one commit; a complete apply sets it anew.
             revoke_inputs: wrote,
-            moved,
+            followed,
             ..ApplicationChange::default()
         },
         cluster: record.cluster,
@@ -227,7 +235,13 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
     }
 }
 
-fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp) {
+fn settle(
+    outcome: &mut Outcome,
+    claim: &Claim,
+    applied: Applied,
+    moved: bool,
+    now: Timestamp,
+) {
     let prunes_next = applied.prunes_next();
     let works = applied.health.is_good();
     let commit = applied.target.commit;
@@ -235,14 +249,14 @@ fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, now: Timestamp
     let quiet = claim.sync.trigger.is_check()
         && outcome.results.is_empty()
         && !(prunes_next && works)
-        && !outcome.application.moved;
+        && !moved;
     outcome.applied_at.get_or_insert(now);
     outcome.application = ApplicationChange {
         wanted: Some(commit.clone()),
         applied: Some((commit.clone(), now, applied.target.inputs)),
         wrote: outcome.application.revoke_inputs,
         checked_at: applied.looked.then_some(now),
-        moved: outcome.application.moved,
+        followed: outcome.application.followed.take(),
         health: Some(applied.health),
         settings: Some(applied.settings),
         healthy: (works && !prunes_next).then(|| commit.id.clone()),

@@ -19,9 +19,14 @@ pub(super) enum Ended {
     Pruned,
     /// It was to prune for a state that Git or the configuration has left: a newer sync decides.
     Overtaken,
-    /// It is a check that may not go further: nobody asked for this commit to be applied, or it
-    /// is known to wait for a person or a newer one. All objects were compared by these settings.
-    Held(String),
+    /// It may not go further: nobody asked for this commit to be applied, or it is known to wait for a
+    /// person or a newer one, or another sync has yet to end its work. What is applied was held.
+    Held {
+        /// All objects were compared by these settings.
+        settings: String,
+        /// Whether what is applied is what this commit says.
+        at_its_commit: bool,
+    },
 }
 
 /// All objects of a commit are as wanted.

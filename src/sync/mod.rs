@@ -170,6 +170,10 @@ async fn bring(
     drifted: &HashSet<ObjectKey>,
 ) -> Result<Ended, SyncError> {
     let target = target.inspect_err(|_| record.phase = Phase::Fetch)?;
+    if leaves_it_to_a_prune(scene, &target).await? {
+        heal::heal(scene, record, drifted).await?;
+        return Ok(Ended::Held { settings: scene.settings(), at_its_commit: true });
+    }
     if drifted.is_empty() && target.is_applied(scene) {
         let mut applied = conclude::advance(scene, record, target).await?;
         // A plan that waits for a yes is not shown anew with each check.
@@ -180,7 +184,7 @@ async fn bring(
     }
     if waits_for_a_person(scene, &target).await? {
         heal::heal(scene, record, drifted).await?;
-        return Ok(Ended::Held(scene.settings()));
+        return Ok(Ended::Held { settings: scene.settings(), at_its_commit: false });
     }
     let rendered = scene.lease.unless_stopped(render::render(scene, record, &target.commit.id));
     let desired = rendered.await??;
@@ -229,6 +233,20 @@ async fn tell(
     let foretold = record.time(Phase::Prune, foretold).await??;
     record.results.extend(foretold);
     Ok(Ended::DryRun)
+}
+
+/// Whether a person has asked for a prune of this very commit, which the configuration does not do, and it
+/// is still to come. Whoever else comes to the commit holds what is applied, and leaves the rest to it.
+async fn leaves_it_to_a_prune(scene: &Scene<'_>, target: &Target) -> Result<bool, SyncError> {
+    if scene.trigger().is_person() || scene.prunes() {
+        return Ok(false);
+    }
+    let made_from = scene.context.store.prune_to_come(&scene.application.name).await?;
+    let Some(made_from) = made_from.filter(|inputs| scene.state.was_made_from(inputs)) else {
+        return Ok(false);
+    };
+    let inputs = fetch::inputs(scene, &scene.application, true, &target.commit.id).await?;
+    Ok(inputs == made_from)
 }
 
 /// Whether trying this commit again can only end as it did: it is not to be applied unasked, was

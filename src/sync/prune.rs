@@ -358,6 +358,7 @@ impl Scope<'_> {
             match self.wanted.confirm().await {
                 Ok(true) => {}
                 Ok(false) => return Verdict::Overtaken,
+                Err(SyncError::Stopped(stop)) => return Verdict::Stopped(stop),
                 Err(error) => return Verdict::NotDone(NotSeen::NotServed(chain(&error))),
             }
             failpoint("prune:before");

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::domain::commit::Commit;
+use crate::domain::stop::Stop;
 use crate::domain::sync::Attempt;
 use crate::sync::error::SyncError;
 use crate::sync::fetch::{self, Target};
@@ -38,7 +39,7 @@ impl<'a> Wanted<'a> {
     pub(super) async fn confirm(&self) -> Result<bool, SyncError> {
         // Whatever has changed in it, the next claim decides by the one that is in force.
         if !Arc::ptr_eq(&self.scene.config, &self.scene.context.config.load()) {
-            return Ok(false);
+            return Err(Stop::Released.into());
         }
         let mut asked_at = self.asked_at.lock().await;
         if !self.renew(&mut asked_at) {

@@ -12,10 +12,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::error::chain;
-use crate::domain::name::ClusterName;
 use crate::domain::sync::{Phase, Summary};
 use crate::failpoint::failpoint;
-use crate::store::{Claim, Outcome, Step};
+use crate::store::{Claim, Claimable, Outcome, Step};
 use crate::sync::conclude;
 use crate::sync::context::Context;
 use crate::sync::lease::{LEASE, Lease};
@@ -44,19 +43,18 @@ async fn claim_and_run(context: &Context, shutdown: &CancellationToken) {
         while let Some(ended) = running.try_join_next() {
             must_have_ended_well(ended);
         }
-        let suspended = context.config.load().server.suspend;
         let full = running.len() >= CLAIMS_MAX;
         // A sync that gets its worker rings.
         let crowded = context.workers.crowded();
+        let dry_runs_only = context.config.load().server.suspend;
+        let which = Claimable { beside: &crowded, dry_runs_only };
         // A sync that ends, or gets its worker, rings.
-        let rests = suspended || full;
-        let claimed =
-            if rests { Ok(None) } else { context.store.claim_beside(&crowded, LEASE).await };
+        let claimed = if full { Ok(None) } else { context.store.claim_of(which, LEASE).await };
         match claimed {
             Ok(Some(claim)) => {
                 running.spawn(execute(context.clone(), claim, shutdown.child_token()));
             }
-            Ok(None) => idle(context, &mut bell, rests, &crowded, shutdown).await,
+            Ok(None) => idle(context, &mut bell, (!full).then_some(which), shutdown).await,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "the store gives no work");
                 tokio::time::sleep(STORE_PAUSE).await;
@@ -82,13 +80,14 @@ fn must_have_ended_well(ended: Result<(), JoinError>) {
 async fn idle(
     context: &Context,
     bell: &mut watch::Receiver<u64>,
-    rests: bool,
-    crowded: &[ClusterName],
+    which: Option<Claimable<'_>>,
     shutdown: &CancellationToken,
 ) {
-    // Then nothing is due, however long it has waited.
-    let due =
-        if rests { None } else { context.store.next_due_beside(crowded).await.ok().flatten() };
+    let due = match which {
+        Some(which) => context.store.next_due_of(which).await.ok().flatten(),
+        // Then nothing is due, however long it has waited.
+        None => None,
+    };
     let pause = due.map_or(POLL, |due| {
         let left: SignedDuration = due.duration_since(context.store.now());
         Duration::try_from(left).unwrap_or_default().clamp(Duration::from_millis(5), POLL)

@@ -49,6 +49,9 @@ fn nothing_is_written_while_suspended_and_all_that_was_pushed_is_applied_after()
     world.headstay.wait_until("another round of the reload", |status| {
         status["suspended"] == true && status["applications"] == applications
     });
+    let dry_run = json!({"dryRun": true});
+    let dry_run = world.headstay.post("/api/v1/applications/shop/sync", &dry_run);
+    world.headstay.wait_for_state(dry_run["id"].as_str().unwrap(), "Succeeded");
     for sync in [&pushed.sync, &asked] {
         assert_eq!(world.headstay.sync(sync)["state"], "Queued");
     }

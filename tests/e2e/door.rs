@@ -158,11 +158,6 @@ fn a_person_syncs_what_a_branch_or_tag_has_and_nothing_of_a_fork() {
     assert_tells(&refused, &fork);
     assert_eq!(world.colour("settings").as_deref(), Some("green"));
 
-    world.headstay.reconfigure("server:\n", "server:\n  suspend: true\n");
-    world.headstay.wait_until("the suspension", |status| status["suspended"] == true);
-    let body = json!({"dryRun": true});
-    let answer = world.headstay.api("POST", "/api/v1/applications/shop/sync", Some(&body));
-    assert_eq!(answer.status, 409, "{answer:?}");
     let unknown = world.headstay.command(&["history", "nobody"]);
     assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("no application nobody"));

@@ -349,6 +349,32 @@ fn a_prune_that_a_person_stopped_does_not_come_back_by_itself() {
 }
 
 #[test]
+fn a_prune_that_a_person_asked_for_is_not_lost_to_a_check() {
+    let sync = "prune: false";
+    let world = Setup { sync, interval: "2s", ..Setup::default() }.start();
+    apply(&world, &[(EXTRA, Some(&config_map("extra", "red")))]);
+    let web = deployment("web", "web:1");
+    let dropped = world.push(&[(EXTRA, None), ("apps/shop/web.yaml", Some(&web))]);
+    world.headstay.wait_for_sync("the commit to be applied", |sync| {
+        sync["commit"]["id"] == *dropped.commit && sync["appliedAt"] != Value::Null
+    });
+    let asked = world.headstay.post("/api/v1/applications/shop/sync", &json!({"prune": true}));
+    let asked = asked["id"].as_str().unwrap();
+    world.headstay.wait_for_state(asked, "Waiting");
+
+    wait_for_checks(&world);
+    world.kubernetes.edit(&world.config_map_path("settings"), &json!({"data": {"colour": "red"}}));
+    wait_until("a check to put it back", DEADLINE, || {
+        world.colour("settings").as_deref() == Some("blue")
+    });
+    wait_for_checks(&world);
+    world.kubernetes.run_pod(&world.path("v1", "pods"));
+    world.headstay.wait_for_state(asked, "Succeeded");
+    assert_eq!(world.colour("extra"), None);
+    world.finish();
+}
+
+#[test]
 fn what_was_made_once_is_ours_although_the_program_died_right_after() {
     let world = World::start();
     world.headstay.terminate();

@@ -57,35 +57,42 @@ async fn a_repeated_delivery_joins_what_is_unfinished() {
 #[tokio::test]
 async fn commits_count_as_unannounced_until_a_delivery_comes() {
     let world = World::new().await;
-    let moved = || Outcome {
-        application: ApplicationChange { moved: true, ..Default::default() },
+    let led_to = |digit| Outcome {
+        application: ApplicationChange { followed: Some(commit_id(digit)), ..Default::default() },
         ..outcome(SyncState::Succeeded)
     };
+    let nowhere = || outcome(SyncState::Succeeded);
     let count = async || world.store.application(&name("shop")).await.unwrap().unwrap().unannounced;
     let announce = async |id: &str| {
         let requests = vec![wish("shop", Trigger::Webhook)];
         world.store.accept(delivery(id), requests).await.unwrap();
     };
-    for expected in [1, 2] {
+    for (found, expected) in [('a', 0), ('b', 1), ('b', 1), ('c', 2)] {
         world.enqueue("shop", Trigger::Timer).await;
-        world.run(moved()).await;
+        world.run(led_to(found)).await;
         assert_eq!(count().await, expected);
     }
+    // A person names a commit for one sync, and the next check comes back from it.
+    world.enqueue("shop", Trigger::Manual).await;
+    world.run(nowhere()).await;
+    world.enqueue("shop", Trigger::Timer).await;
+    world.run(led_to('c')).await;
+    assert_eq!(count().await, 2);
     // The timer has found the commit when the delivery of it comes.
     world.enqueue("shop", Trigger::Timer).await;
     let claim = world.claim().await.unwrap();
     announce("d-1").await;
     assert_eq!(count().await, 0);
-    assert!(world.store.finish(claim.key, moved()).await.unwrap());
+    assert!(world.store.finish(claim.key, led_to('d')).await.unwrap());
     assert_eq!(count().await, 0);
-    world.run(moved()).await;
+    world.run(led_to('d')).await;
 
     world.enqueue("shop", Trigger::Timer).await;
     announce("d-2").await;
-    world.run(moved()).await;
+    world.run(led_to('e')).await;
     assert_eq!(count().await, 0, "the delivery joined the check");
     world.enqueue("shop", Trigger::Timer).await;
-    world.run(moved()).await;
+    world.run(led_to('f')).await;
     assert_eq!(count().await, 1);
 }
 

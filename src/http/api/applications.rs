@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,12 +99,6 @@ pub(in crate::http) async fn sync(
     let application = find(&config, &name)?;
     if let Some(revision) = &body.revision {
         named_revision(revision).map_err(Problem::bad_request)?;
-    }
-    if body.dry_run && config.server.suspend {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "server.suspend is set, so no sync runs: a diff shows what one would change",
-        ));
     }
     let options = SyncOptions { revision: body.revision, dry_run: body.dry_run, prune: body.prune };
     let request = SyncRequest {

@@ -12,7 +12,7 @@ use crate::domain::sync::{ObjectResult, Sync, SyncState, Trigger};
 use crate::http::App;
 use crate::http::api::PageQuery;
 use crate::http::auth::Caller;
-use crate::http::extract::{Accepted, Query, Segment};
+use crate::http::extract::{Accepted, Payload, Query, Segment};
 use crate::http::problem::Problem;
 use crate::store::{Approval, Cancellation, Paged, SyncFilter};
 
