@@ -27,6 +27,9 @@ pub(super) struct SyncArgs {
     /// Prune (or not), whatever the configuration says
     #[arg(long)]
     prune: Option<bool>,
+    /// Take over what another installation of Headstay holds of what Git names
+    #[arg(long)]
+    adopt: bool,
     /// Wait until the sync has ended; exit code 1 unless it succeeded
     #[arg(long)]
     wait: bool,
@@ -37,7 +40,12 @@ pub(super) struct SyncArgs {
 /// Asks for a sync, and waits for its end where that is wanted.
 pub(super) fn run(args: &SyncArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
     let client = Client::new(&args.client)?;
-    let body = json!({"revision": args.revision, "dryRun": args.dry_run, "prune": args.prune});
+    let body = json!({
+        "revision": args.revision,
+        "dryRun": args.dry_run,
+        "prune": args.prune,
+        "adopt": args.adopt,
+    });
     let mut sync = client.post(&format!("/applications/{}/sync", args.application), &body, "id")?;
     let id = table::text(&sync["id"]);
     if args.wait && !args.dry_run && client.get("/status", "applications")?["suspended"] == true {

@@ -15,7 +15,9 @@ use crate::cluster::read::JSON;
 use crate::cluster::{Cluster, Writer};
 use crate::domain::fields;
 use crate::domain::manifest::Desired;
-use crate::domain::object::{APPLICATION_LABEL, FIELD_MANAGER, INSTANCE_ANNOTATION};
+use crate::domain::object::{
+    APPLICATION_LABEL, FIELD_MANAGER, INSTALLATION_ANNOTATION, INSTANCE_ANNOTATION,
+};
 use crate::domain::obstacle::{self, Obstacle};
 use crate::failpoint::failpoint;
 
@@ -125,17 +127,20 @@ impl Writer<'_> {
     pub async fn adopt(&self, desired: &Desired, live: &Value) -> Result<Value, ClusterError> {
         let marks_of = |object: &Value| {
             let metadata = &object["metadata"];
-            let label = metadata["labels"][APPLICATION_LABEL].clone();
-            (label, metadata["annotations"][INSTANCE_ANNOTATION].clone())
+            let annotations = &metadata["annotations"];
+            json!({
+                "labels": {APPLICATION_LABEL: metadata["labels"][APPLICATION_LABEL]},
+                "annotations": {
+                    INSTANCE_ANNOTATION: annotations[INSTANCE_ANNOTATION],
+                    INSTALLATION_ANNOTATION: annotations[INSTALLATION_ANNOTATION],
+                },
+            })
         };
-        let (label, instance) = marks_of(&desired.value);
+        let mut marks = marks_of(&desired.value);
         let mut live = live.clone();
-        if marks_of(&live) != (label.clone(), instance.clone()) {
-            let marks = json!({"metadata": {
-                "resourceVersion": live["metadata"]["resourceVersion"],
-                "labels": {APPLICATION_LABEL: label},
-                "annotations": {INSTANCE_ANNOTATION: instance},
-            }});
+        if marks_of(&live) != marks {
+            marks["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
+            let marks = json!({"metadata": marks});
             let path = path::object(&desired.resource, &desired.key)?;
             let purpose = Purpose::Write(self.gate);
             let mut call = write(desired, Method::PATCH, &path, MERGE_PATCH, &marks, purpose, None);

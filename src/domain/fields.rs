@@ -17,14 +17,12 @@ pub fn our_entry(live: &Value) -> Option<&Value> {
     entries(live).find(|entry| is_ours(entry))
 }
 
-/// Whether we applied this object: it has the label of the application (none: of any), the
-/// annotation of this instance, and our Apply entry. The label alone proves nothing, because
-/// controllers copy labels.
-pub fn owned_by_us(live: &Value, application: Option<&str>, instance: &str) -> bool {
-    let metadata = &live["metadata"];
-    let label = metadata["labels"][APPLICATION_LABEL].as_str();
+/// Whether Headstay applied this object: it has the label of the application (none: of any), and our
+/// Apply entry. The label alone proves nothing, because controllers copy labels. Which installation it
+/// was, its annotations say (see [`Installation`](crate::domain::installation::Installation)).
+pub fn is_applied(live: &Value, application: Option<&str>) -> bool {
+    let label = live["metadata"]["labels"][APPLICATION_LABEL].as_str();
     label.is_some_and(|label| application.is_none_or(|application| application == label))
-        && metadata["annotations"][INSTANCE_ANNOTATION].as_str() == Some(instance)
         && our_entry(live).is_some()
 }
 
@@ -33,15 +31,15 @@ pub fn owned_by_us(live: &Value, application: Option<&str>, instance: &str) -> b
 /// installation that its annotation names is this one.
 pub fn can_be_adopted(live: &Value, application: &str) -> bool {
     let metadata = &live["metadata"];
-    let Some(instance) = metadata["annotations"][INSTANCE_ANNOTATION].as_str() else {
+    if !metadata["annotations"][INSTANCE_ANNOTATION].is_string() {
         return false;
-    };
+    }
     let created = |entry: &Value| {
         entry["manager"] == FIELD_MANAGER && entry["operation"] == "Update" && is_whole(entry)
     };
     let labelled = metadata["labels"][APPLICATION_LABEL] == application;
     let made = labelled && our_entry(live).is_none() && entries(live).any(created);
-    made || (!labelled && owned_by_us(live, None, instance))
+    made || (!labelled && is_applied(live, None))
 }
 
 /// The manager, other than ours, that wrote to an object last, as far as that is known.
@@ -98,6 +96,15 @@ pub fn take_over(live: &Value, serves: impl Fn(&str) -> bool) -> Option<Value> {
         patch.push(json!({"op": "add", "path": "/metadata/annotations", "value": annotations}));
     }
     Some(Value::Array(patch))
+}
+
+/// Takes an annotation out of our own entry.
+pub(super) fn disown_annotation(object: &mut Value, annotation: &str) {
+    let entries = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+    let ours = entries.into_iter().flatten().find(|entry| is_ours(entry));
+    if let Some(fields) = ours.and_then(|entry| entry["fieldsV1"].as_object_mut()) {
+        forget(fields, &["f:metadata", "f:annotations", &format!("f:{annotation}")]);
+    }
 }
 
 /// A key as a segment of a JSON pointer.
@@ -227,18 +234,17 @@ mod tests {
     }
 
     #[test]
-    fn ours_is_label_and_instance_and_apply_entry() {
+    fn what_is_applied_has_label_and_apply_entry() {
         let ours = live(&[entry("headstay", "Apply", json!({"f:spec": {}}))]);
-        assert!(owned_by_us(&ours, Some("shop"), "headstay"));
-        assert!(owned_by_us(&ours, None, "headstay"));
-        assert!(!owned_by_us(&ours, Some("blog"), "headstay"));
-        assert!(!owned_by_us(&ours, Some("shop"), "staging"));
+        assert!(is_applied(&ours, Some("shop")));
+        assert!(is_applied(&ours, None));
+        assert!(!is_applied(&ours, Some("blog")));
 
         let copied_label = live(&[entry("endpointslice-controller", "Update", json!({}))]);
-        assert!(!owned_by_us(&copied_label, Some("shop"), "headstay"));
+        assert!(!is_applied(&copied_label, Some("shop")));
         let mut status = entry("headstay", "Apply", json!({}));
         status["subresource"] = json!("status");
-        assert!(!owned_by_us(&live(&[status]), None, "headstay"));
+        assert!(!is_applied(&live(&[status]), None));
     }
 
     #[test]

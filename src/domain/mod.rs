@@ -12,6 +12,7 @@ pub mod fields;
 pub mod fight;
 pub mod file;
 pub mod health;
+pub mod installation;
 pub mod inventory;
 pub mod manifest;
 pub mod matching;

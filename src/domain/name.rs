@@ -147,6 +147,11 @@ id!(
     DeliveryId
 );
 
+id!(
+    /// Identifies this installation among all that may apply to a cluster. Its store makes it once.
+    InstallationId
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,9 @@ use serde_json::Value;
 pub const FIELD_MANAGER: &str = "headstay";
 /// Label on every object that is applied: the application that owns it.
 pub const APPLICATION_LABEL: &str = "headstay.dev/application";
-/// Annotation on every object that is applied: the installation that owns it.
+/// Annotation on every object that is applied: the id of the installation that owns it.
+pub const INSTALLATION_ANNOTATION: &str = "headstay.dev/installation";
+/// Annotation on every object that is applied: the name of that installation.
 pub const INSTANCE_ANNOTATION: &str = "headstay.dev/instance";
 
 /// The API groups of Kubernetes itself. A suffix does not tell: definitions of custom resources have

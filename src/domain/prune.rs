@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::commit::CommitId;
 use crate::domain::directives::{self, PRUNE_ANNOTATION};
-use crate::domain::fields;
+use crate::domain::installation::Installation;
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::manifest::Desired;
 use crate::domain::name::ApplicationName;
@@ -50,13 +50,13 @@ impl Sight {
         self.finalizers.is_some()
     }
 
-    /// What a live object shows. `instances` are the names that this installation has and had.
+    /// What a live object shows.
     pub fn of(
         live: &Value,
         resource: Resource,
         item: &InventoryItem,
         application: &ApplicationName,
-        instances: &Instances,
+        installation: &Installation,
     ) -> Self {
         let metadata = &live["metadata"];
         let text = |key: &str| metadata[key].as_str().map(str::to_owned);
@@ -66,47 +66,11 @@ impl Sight {
             resource,
             uid: text("uid").unwrap_or_default(),
             resource_version: text("resourceVersion"),
-            ours: instances.own(live, Some(application), item.uid.as_deref()),
+            ours: installation.owns(live, application, item.uid.as_deref()),
             kept: directives::keeps_from_prune(live),
             finalizers: metadata["deletionTimestamp"].is_string().then_some(finalizers),
         }
     }
-}
-
-/// The names that this installation has written on objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instances {
-    /// `server.instance` as it is now.
-    pub current: String,
-    /// Those that it had before.
-    pub former: Vec<String>,
-}
-
-impl Instances {
-    /// Nobody's: nothing on a cluster is ours.
-    pub fn none() -> Self {
-        Self { current: String::new(), former: Vec::new() }
-    }
-
-    /// Whether we applied a live object: it has our Apply entry and the label of the application
-    /// (none: of any), and the annotation of this instance; or of one that we were before, where
-    /// it is the object with the `uid` of our inventory.
-    pub fn own(
-        &self,
-        live: &Value,
-        application: Option<&ApplicationName>,
-        uid: Option<&str>,
-    ) -> bool {
-        let application = application.map(ApplicationName::as_str);
-        fields::owned_by_us(live, application, &self.current)
-            || held(live, uid)
-                && self.former.iter().any(|former| fields::owned_by_us(live, application, former))
-    }
-}
-
-/// Whether a live object is the one that the inventory holds.
-fn held(live: &Value, uid: Option<&str>) -> bool {
-    uid.is_some_and(|uid| live["metadata"]["uid"] == uid)
 }
 
 /// What others have to do with the objects that Git no longer names for an application.
@@ -178,9 +142,9 @@ impl Deletion {
         live: &Value,
         application: &ApplicationName,
         uid: Option<&str>,
-        instances: &Instances,
+        installation: &Installation,
     ) -> Option<Self> {
-        let ours = instances.own(live, Some(application), uid);
+        let ours = installation.owns(live, application, uid);
         (desired.directives().force && ours).then_some(Self {
             key: desired.key.clone(),
             resource: desired.resource.clone(),
@@ -356,7 +320,9 @@ mod tests {
             "annotations": {"headstay.dev/instance": "new"},
             "managedFields": [{"manager": "headstay", "operation": "Apply", "fieldsV1": {}}]}});
         change(&mut live["metadata"]);
-        let instances = Instances { current: "new".into(), former: vec!["former".into()] };
+        let id = "01a209e4-db44-70d0-b91b-6f65201e4671".parse().unwrap();
+        let installation =
+            Installation { id, instance: "new".into(), former: vec!["former".into()] };
         let shop = "shop".parse().unwrap();
         let resource = Resource {
             group: String::new(),
@@ -365,7 +331,7 @@ mod tests {
             plural: "configmaps".into(),
             namespaced: true,
         };
-        Live::There(Box::new(Sight::of(&live, resource, &item(), &shop, &instances)))
+        Live::There(Box::new(Sight::of(&live, resource, &item(), &shop, &installation)))
     }
 
     fn told(fate: &Fate) -> String {
@@ -400,10 +366,11 @@ mod tests {
             ),
             (live(annotate("headstay.dev/instance", "former")), "delete u1 at 9"),
             (
-                live(|metadata| {
-                    metadata["annotations"]["headstay.dev/instance"] = json!("former");
-                    metadata["uid"] = json!("u2");
-                }),
+                live(annotate("headstay.dev/installation", "another")),
+                "release: it is no longer marked as ours",
+            ),
+            (
+                live(|metadata| metadata["uid"] = json!("u2")),
                 "release: it is no longer marked as ours",
             ),
             (
@@ -434,7 +401,10 @@ mod tests {
     fn what_git_said_last_keeps_an_object_that_does_not_say_so() {
         let item = InventoryItem { prune_disabled: true, ..item() };
         let kept = told(&fate(&item, live(|_| ()), &Claims::default()));
-        assert!(kept.starts_with("byAnnotation: Git said `headstay.dev/prune: disabled`"), "{kept}");
+        assert!(
+            kept.starts_with("byAnnotation: Git said `headstay.dev/prune: disabled`"),
+            "{kept}"
+        );
         assert_eq!(told(&fate(&item, Live::Absent, &Claims::default())), "gone");
     }
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
+use crate::domain::installation::Installation;
 use crate::domain::manifest::{Desired, Manifest, ManifestError, Origin};
-use crate::domain::name::{ApplicationName, InstanceName};
+use crate::domain::name::ApplicationName;
 use crate::domain::object::{GroupVersionKind, ObjectKey, Resource};
 use crate::domain::stamp::{Owner, stamp};
 
@@ -59,9 +60,9 @@ pub fn resolve(
     resource_of: impl Fn(&str, &str, &str) -> Option<Resource>,
     namespace: Option<&str>,
     application: &ApplicationName,
-    instance: &InstanceName,
+    installation: &Installation,
 ) -> Result<Vec<Desired>, Vec<ManifestError>> {
-    let owner = Owner { application, instance };
+    let owner = Owner { application, installation };
     let mut all: Vec<Desired> = Vec::with_capacity(manifests.len());
     let mut places: HashMap<ObjectKey, Origin> = HashMap::new();
     let mut errors = Vec::new();
@@ -95,8 +96,10 @@ pub fn resolve(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use uuid::Uuid;
 
     use super::*;
+    use crate::domain::name::InstallationId;
     use crate::domain::sync::FailureCause;
 
     fn manifest(file: &str, value: Value) -> Manifest {
@@ -114,16 +117,17 @@ mod tests {
         })
     }
 
-    fn names() -> (ApplicationName, InstanceName) {
-        ("shop".parse().unwrap(), "main".parse().unwrap())
+    fn shop() -> ApplicationName {
+        "shop".parse().unwrap()
     }
 
     fn resolved(
         manifests: Vec<Manifest>,
         namespace: Option<&str>,
     ) -> Result<Vec<Desired>, Vec<ManifestError>> {
-        let (application, instance) = names();
-        resolve(manifests, known, namespace, &application, &instance)
+        let id = InstallationId::from_uuid(Uuid::nil());
+        let installation = Installation { id, instance: "main".into(), former: Vec::new() };
+        resolve(manifests, known, namespace, &shop(), &installation)
     }
 
     fn config_map(name: &str) -> Value {

@@ -6,9 +6,12 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::directives;
+use crate::domain::installation::Installation;
 use crate::domain::manifest::{Desired, Manifest, ManifestError};
-use crate::domain::name::{ApplicationName, InstanceName};
-use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey, Resource};
+use crate::domain::name::ApplicationName;
+use crate::domain::object::{
+    APPLICATION_LABEL, INSTALLATION_ANNOTATION, INSTANCE_ANNOTATION, ObjectKey, Resource,
+};
 use crate::domain::theirs;
 
 /// Fields of `metadata` that are the API server's to write.
@@ -18,7 +21,7 @@ const SERVER_FIELDS: [&str; 6] =
 /// Whose marks an object gets.
 pub(super) struct Owner<'a> {
     pub(super) application: &'a ApplicationName,
-    pub(super) instance: &'a InstanceName,
+    pub(super) installation: &'a Installation,
 }
 
 /// Makes of a manifest of a known kind what is sent.
@@ -64,6 +67,9 @@ pub(super) fn stamp(
         return Err(ManifestError::Directive { origin, object: Box::new(key), directive });
     }
     let hash = hash(&value);
+    // Not in the hash: an object that was applied before there were ids is as it was applied.
+    value["metadata"]["annotations"][INSTALLATION_ANNOTATION] =
+        owner.installation.id.to_string().into();
     Ok(Desired { key, resource, origin, value, hash, warnings })
 }
 
@@ -71,7 +77,8 @@ fn mark(metadata: &mut Map<String, Value>, owner: &Owner<'_>) -> Result<(), &'st
     let labels = mapping(metadata, "labels").ok_or("metadata.labels")?;
     labels.insert(APPLICATION_LABEL.to_owned(), owner.application.as_str().into());
     let annotations = mapping(metadata, "annotations").ok_or("metadata.annotations")?;
-    annotations.insert(INSTANCE_ANNOTATION.to_owned(), owner.instance.as_str().into());
+    annotations.insert(INSTANCE_ANNOTATION.to_owned(), owner.installation.instance.clone().into());
+    annotations.shift_remove(INSTALLATION_ANNOTATION);
     Ok(())
 }
 
@@ -119,8 +126,11 @@ mod tests {
     use super::*;
     use crate::domain::manifest::Origin;
 
-    fn names() -> (ApplicationName, InstanceName) {
-        ("shop".parse().unwrap(), "main".parse().unwrap())
+    const ID: &str = "01a209e4-db44-70d0-b91b-6f65201e4671";
+
+    fn owner() -> (ApplicationName, Installation) {
+        let (id, instance) = (ID.parse().unwrap(), "main".into());
+        ("shop".parse().unwrap(), Installation { id, instance, former: Vec::new() })
     }
 
     fn stamped(value: Value, namespaced: bool) -> Result<Desired, ManifestError> {
@@ -133,8 +143,8 @@ mod tests {
             namespaced,
         };
         let origin = Origin { file: "a.yaml".into(), line: 3 };
-        let (application, instance) = names();
-        let owner = Owner { application: &application, instance: &instance };
+        let (application, installation) = owner();
+        let owner = Owner { application: &application, installation: &installation };
         stamp(Manifest { origin, value }, resource, Some("shop"), &owner)
     }
 
@@ -165,7 +175,10 @@ mod tests {
                 "metadata": {
                     "name": "a",
                     "labels": {"headstay.dev/application": "shop"},
-                    "annotations": {"headstay.dev/instance": "main"},
+                    "annotations": {
+                        "headstay.dev/instance": "main",
+                        "headstay.dev/installation": ID,
+                    },
                 },
             })
         );

@@ -97,10 +97,7 @@ fn of_applications() -> Vec<Operation> {
             summary: "Asks for a sync",
             description: "It joins a sync of the same options that is queued already, and answers \
                 with that one.",
-            problems: &[
-                NO_APPLICATION,
-                NO_STORE,
-            ],
+            problems: &[NO_APPLICATION, NO_STORE],
         },
     ]
 }

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use crate::domain::commit::CommitId;
+use crate::domain::installation::Installation;
 use crate::domain::inventory::ApplicationState;
-use crate::domain::name::{ApplicationName, ClusterName};
+use crate::domain::name::{ApplicationName, ClusterName, InstanceName};
 use crate::domain::sync::{Failure, FailureCause, Phase};
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, json_or_null, micros, parsed, word};
@@ -41,13 +42,14 @@ impl Store {
         work.await.map_err(failed("record which applications there are"))
     }
 
-    /// Every name that this installation was configured with.
-    pub async fn instances(&self) -> Result<Vec<String>, StoreError> {
+    /// This installation, by the name that it has now.
+    pub async fn installation(&self, now: &InstanceName) -> Result<Installation, StoreError> {
         let work = async {
-            let query = sqlx::query_scalar("SELECT name FROM instances ORDER BY since");
+            let query = sqlx::query_scalar(FORMER_INSTANCES).bind(now.as_str());
             query.fetch_all(self.readers()).await
         };
-        work.await.map_err(failed("read the names of this installation"))
+        let former = work.await.map_err(failed("read the names of this installation"))?;
+        Ok(Installation { id: self.0.installation, instance: now.to_string(), former })
     }
 
     /// The applications at which the timer is to look by `now`.
@@ -220,6 +222,9 @@ UPDATE applications SET cluster = NULL, cluster_since = ?2
 WHERE cluster IS NOT NULL AND name NOT IN (SELECT value ->> 0 FROM json_each(?1))";
 
 const INSTANCE: &str = "INSERT OR IGNORE INTO instances (name, since) VALUES (?1, ?2)";
+
+const FORMER_INSTANCES: &str = "
+SELECT name FROM instances WHERE name <> ?1 ORDER BY since";
 
 const ADOPT: &str = "
 UPDATE OR REPLACE inventory SET cluster = k.cluster

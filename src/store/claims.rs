@@ -15,7 +15,8 @@ use crate::failpoint::failpoint;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, from_word, json, micros, parsed, select_sync};
 use crate::store::{
-    ApplicationChange, ApplyStart, Claim, ClaimKey, Claimable, Held, Step, Store, applications, inventory,
+    ApplicationChange, ApplyStart, Claim, ClaimKey, Claimable, Held, Step, Store, applications,
+    inventory,
 };
 
 impl Store {
@@ -84,10 +85,7 @@ impl Store {
     }
 
     /// As [`next_due`](Self::next_due), for [`claim_of`](Self::claim_of).
-    pub async fn next_due_of(
-        &self,
-        which: Claimable<'_>,
-    ) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn next_due_of(&self, which: Claimable<'_>) -> Result<Option<Timestamp>, StoreError> {
         let work = async {
             let query = sqlx::query(NEXT_DUE).bind(json(which.beside)?).bind(which.dry_runs_only);
             let row = query.fetch_one(self.readers()).await?;

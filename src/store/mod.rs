@@ -8,6 +8,7 @@
 //!   and what an earlier holder still writes is refused.
 //! - **inventory**: what each application owns, by cluster. Rows are written *before* the first
 //!   object is, so that a crash leaves no object that no inventory knows of.
+//! - **installation**: the id by which others can tell what this installation applied.
 //! - **applications**: wanted, applied and healthy commit, health, and the timer's next look.
 //!
 //! Desired state is not stored: it is in Git, and the mirrors have it. Live state is not stored
@@ -54,7 +55,7 @@ use crate::domain::commit::{Commit, CommitId};
 use crate::domain::delivery::{self, RefUpdate};
 use crate::domain::health::HealthStatus;
 use crate::domain::inventory::InventoryItem;
-use crate::domain::name::{ApplicationName, ClusterName, ReceiverName, SyncId};
+use crate::domain::name::{ApplicationName, ClusterName, InstallationId, ReceiverName, SyncId};
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::{
     BlockedPlan, Failure, ObjectResult, PhaseDuration, Sync, SyncState, Trigger, WaitingFor,
@@ -72,6 +73,7 @@ struct Inner {
     readers: SqlitePool,
     arrivals: Arrivals,
     writable: Writable,
+    installation: InstallationId,
     /// The task that writes what arrives; none once the store is closed.
     task: Mutex<Option<JoinHandle<()>>>,
     /// Held, not used: it is unlocked when it is dropped.

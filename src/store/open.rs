@@ -12,9 +12,12 @@ use futures::FutureExt;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
+use crate::domain::name::InstallationId;
 use crate::store::error::StoreError;
 use crate::store::events::{self, Events, Writer};
+use crate::store::rows::parsed;
 use crate::store::writable::Writable;
 use crate::store::writer::Arrivals;
 use crate::store::{Inner, Store};
@@ -47,6 +50,7 @@ impl Store {
         sqlx::migrate!("src/store/migrations").run(&mut first).await.map_err(|source| {
             StoreError::Migrate { path: path.into(), source: Arc::new(source) }
         })?;
+        let installation = identify(&mut first).await.map_err(unopened)?;
         first.close().await.map_err(unopened)?;
         let pool = writer(options).await.map_err(unopened)?;
         let writer = Writer { pool, events: Events::new() };
@@ -57,6 +61,7 @@ impl Store {
             readers: readers(path),
             arrivals,
             writable: Writable::default(),
+            installation,
             task,
             _lock: lock,
         })))
@@ -110,6 +115,17 @@ fn create_file(path: &Path) -> io::Result<File> {
     file.mode(0o600);
     file.open(path)
 }
+
+/// The id of this installation; made where there is none.
+async fn identify(connection: &mut SqliteConnection) -> Result<InstallationId, sqlx::Error> {
+    let new = Uuid::now_v7().to_string();
+    sqlx::query(IDENTIFY).bind(new).execute(&mut *connection).await?;
+    let row = sqlx::query("SELECT id FROM installation").fetch_one(connection).await?;
+    parsed(&row, "id")
+}
+
+const IDENTIFY: &str = "
+INSERT INTO installation (id) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM installation)";
 
 /// A pool of one: SQLite takes one writer at a time, and waiting for it here is cheaper and fairer
 /// than in SQLite.

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::domain::diff::FieldChange;
-use crate::domain::fields;
 use crate::domain::health::{self, Health};
 use crate::domain::manifest::Desired;
 use crate::domain::object::Resource;
@@ -84,14 +83,13 @@ impl Seen {
         let text = |name: &str| metadata[name].as_str().map(str::to_owned);
         let generation = metadata["generation"].as_i64();
         let expectation = scene.cluster.expectation(resource, live).await;
-        let instance = scene.config.server.instance.as_str();
         Self {
             uid: text("uid"),
             resource_version: text("resourceVersion"),
             generation,
             health: health::assess(live, generation, expectation).at(scene.context.store.now()),
             terminating: metadata["deletionTimestamp"].is_string(),
-            ours: fields::owned_by_us(live, None, instance),
+            ours: scene.installation.may_own(live),
         }
     }
 }

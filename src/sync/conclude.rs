@@ -235,13 +235,7 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
     }
 }
 
-fn settle(
-    outcome: &mut Outcome,
-    claim: &Claim,
-    applied: Applied,
-    moved: bool,
-    now: Timestamp,
-) {
+fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, moved: bool, now: Timestamp) {
     let prunes_next = applied.prunes_next();
     let works = applied.health.is_good();
     let commit = applied.target.commit;

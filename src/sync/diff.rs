@@ -15,9 +15,12 @@ use crate::domain::diff::changes;
 use crate::domain::directives;
 use crate::domain::error::chain;
 use crate::domain::fields;
+use crate::domain::installation::{Marks, without_new_id};
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::Desired;
-use crate::domain::object::{APPLICATION_LABEL, INSTANCE_ANNOTATION, ObjectKey};
+use crate::domain::object::{
+    APPLICATION_LABEL, INSTALLATION_ANNOTATION, INSTANCE_ANNOTATION, ObjectKey,
+};
 use crate::domain::order;
 use crate::domain::plan;
 use crate::domain::prune::Deletion;
@@ -205,11 +208,11 @@ async fn check(
     let seen = see(scene, &desired, live.as_ref()).await;
     if let Some(live) = &live {
         if let Some(message) = other_installation(scene, live, &desired.key).await {
-            return Err(Refused::beside_the_cluster(desired.key, message));
+            let refused = Refused::beside_the_cluster(desired.key, message);
+            return Err(Refused { as_applied, ..refused });
         }
         if directives.apply == directives::ApplyMode::IfNotPresent {
-            let name = scene.application.name.as_str();
-            let change = if !applied_before && fields::can_be_adopted(live, name) {
+            let change = if !applied_before && can_be_adopted(scene, live) {
                 Change::Adopt(live.clone())
             } else {
                 leave("headstay.dev/apply: if-not-present", seen, as_applied)
@@ -219,6 +222,13 @@ async fn check(
     }
     let (wanted, obstacles) =
         obstacles::clear(scene, &desired, live.as_ref(), wanted, as_applied).await;
+    // What becomes ours now gets our id, whatever else it says.
+    let wanted = wanted.map(|wanted| match &live {
+        Some(live) if applied_before => {
+            Applied { object: without_new_id(wanted.object, live), ..wanted }
+        }
+        _ => wanted,
+    });
     let checked = match (wanted, live) {
         (Ok(wanted), Some(live)) if !obstacles.is_empty() => {
             let fields = changes(Some(&live), &wanted.object);
@@ -228,16 +238,16 @@ async fn check(
         }
         (Ok(wanted), live) => compare(desired, live.zip(seen.clone()), wanted, applied_before),
         (Err(error @ ClusterError::Immutable { .. }), Some(live)) => {
-            let Some(deletion) = to_recreate(scene, &desired, &live, item).await else {
+            let Some(deletion) = to_recreate(scene, &desired, &live, item) else {
                 return Err(refuse(&error));
             };
-            let fields = changes(Some(&live), &desired.value);
+            let fields = changes(Some(&live), &without_new_id(desired.value.clone(), &live));
             let change = Change::Recreate(Box::new(deletion), live);
             Checked { fields, ..Checked::new(desired, change) }
         }
         // The managed fields name a version that is gone, which the apply itself puts right.
         (Err(ClusterError::StaleFields { .. }), Some(live)) => {
-            let fields = changes(Some(&live), &desired.value);
+            let fields = changes(Some(&live), &without_new_id(desired.value.clone(), &live));
             Checked { fields, ..Checked::new(desired, Change::Configure(live)) }
         }
         // In a plan that writes nothing, what the object needs may come with the same commit.
@@ -276,17 +286,22 @@ async fn wanted_and_live(
     (wanted, live)
 }
 
-/// The right to make an object anew; none if Git does not ask for it, or it is not ours to delete. A
-/// store that does not answer now is asked by the next attempt.
-async fn to_recreate(
+/// The right to make an object anew; none if Git does not ask for it, or it is not ours to delete.
+fn to_recreate(
     scene: &Scene<'_>,
     desired: &Desired,
     live: &Value,
     item: Option<&InventoryItem>,
 ) -> Option<Deletion> {
-    let instances = scene.instances().await.ok()?;
     let uid = item.and_then(|item| item.uid.as_deref());
-    Deletion::to_recreate(desired, live, &scene.application.name, uid, &instances)
+    Deletion::to_recreate(desired, live, &scene.application.name, uid, &scene.installation)
+}
+
+/// Whether an object that is only to be there becomes ours by its marks. Whoever asks to adopt takes over
+/// what an installation has applied, too.
+fn can_be_adopted(scene: &Scene<'_>, live: &Value) -> bool {
+    let theirs = scene.options().adopt && fields::is_applied(live, None);
+    theirs || fields::can_be_adopted(live, scene.application.name.as_str())
 }
 
 async fn see(scene: &Scene<'_>, desired: &Desired, live: Option<&Value>) -> Option<Seen> {
@@ -369,39 +384,40 @@ fn mind_drift(
 
 const DRIFT_LEFT: &str = "drift is not healed here";
 
-/// Says why an object that another installation holds is refused.
+/// Says why an object that another installation holds is refused, unless a person asks to take over what
+/// Git names.
 async fn other_installation(scene: &Scene<'_>, live: &Value, key: &ObjectKey) -> Option<String> {
-    let metadata = &live["metadata"];
-    let instance = metadata["annotations"][INSTANCE_ANNOTATION].as_str()?;
-    let ours = scene.config.server.instance.as_str();
-    if instance == ours {
+    if scene.options().adopt {
         return None;
     }
-    match was_applied_here(scene, live, key, instance).await {
-        Ok(true) => return None,
-        Ok(false) => {}
-        Err(error) => return Some(chain(&error)),
+    match scene.installation.marks(live) {
+        Marks::Ours | Marks::Nobodys => return None,
+        Marks::OfOurName => match is_held(scene, live, key).await {
+            Ok(true) => return None,
+            Ok(false) => {}
+            Err(error) => return Some(chain(&error)),
+        },
+        Marks::Theirs => {}
     }
+    let metadata = &live["metadata"];
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let id = match metadata["annotations"][INSTALLATION_ANNOTATION].as_str() {
+        Some(id) => format!("the installation {id}"),
+        None => "an installation".to_owned(),
+    };
     Some(format!(
-        "it belongs to application {} of the headstay instance `{instance}` (this is `{ours}`): \
-         remove its annotation {INSTANCE_ANNOTATION} to hand it over",
-        metadata["labels"][APPLICATION_LABEL].as_str().unwrap_or("?"),
+        "it belongs to application {} of the headstay instance `{}`, {id} that is not this one: if that is \
+         gone, or gives it away, `headstay sync {} --adopt` takes it over",
+        text(&metadata["labels"][APPLICATION_LABEL]),
+        text(&metadata["annotations"][INSTANCE_ANNOTATION]),
+        scene.application.name,
     ))
 }
 
-/// Whether this installation has applied an object, under a name that it had before. It is the object
-/// that an inventory holds: another installation may have that name by now.
-async fn was_applied_here(
-    scene: &Scene<'_>,
-    live: &Value,
-    key: &ObjectKey,
-    instance: &str,
-) -> Result<bool, SyncError> {
+/// Whether an inventory of this installation has the very object.
+async fn is_held(scene: &Scene<'_>, live: &Value, key: &ObjectKey) -> Result<bool, SyncError> {
     let Some(uid) = live["metadata"]["uid"].as_str() else { return Ok(false) };
-    let former = scene.instances().await?.former;
-    let cluster = &scene.application.cluster;
-    Ok(former.iter().any(|name| name == instance)
-        && scene.context.store.holds(key, cluster, uid).await?)
+    Ok(scene.context.store.holds(key, &scene.application.cluster, uid).await?)
 }
 
 /// What a sync would change now, for the API: every object is asked about, nothing is written.

@@ -16,9 +16,7 @@ use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
 use crate::domain::order;
 use crate::domain::plan;
-use crate::domain::prune::{
-    self, Claims, Deletion, Fate, Instances, Live, PruneBounds, Sight, terminating,
-};
+use crate::domain::prune::{self, Claims, Deletion, Fate, Live, PruneBounds, Sight, terminating};
 use crate::domain::stop::Stop;
 use crate::domain::sync::{Action, BlockedPlan, FailureCause, ObjectResult, Phase};
 use crate::failpoint::failpoint;
@@ -93,7 +91,7 @@ pub(super) async fn prune(
     record: &mut Record,
     plan: Plan,
 ) -> Result<Ended, SyncError> {
-    let Plan { survey: Survey { instances, claims, mut fates }, stale } = plan;
+    let Plan { survey: Survey { claims, mut fates }, stale } = plan;
     let keys = stale.iter().map(|item| item.object.clone()).collect();
     let mut items: HashMap<_, _> =
         stale.into_iter().map(|item| (item.object.clone(), item)).collect();
@@ -102,7 +100,7 @@ pub(super) async fn prune(
             .into_iter()
             .filter_map(|key| Some((items.remove(&key)?, fates.remove(&key)?)))
             .collect();
-        let scope = Scope { scene, access, wanted, instances: &instances, claims: &claims };
+        let scope = Scope { scene, access, wanted, claims: &claims };
         let (mut stopped, mut overtaken) = (Ok(()), false);
         for (item, verdict) in record.time(Phase::Prune, scope.carry_out(group)).await {
             match verdict {
@@ -161,7 +159,7 @@ pub(super) async fn forget_what_went(
                 if silence.load(Ordering::Relaxed) {
                     return None;
                 }
-                let found = find(scene, &item, &Instances::none()).await;
+                let found = find(scene, &item).await;
                 if matches!(&found, Err(NotSeen::Refused(error)) if error.is_silence()) {
                     silence.store(true, Ordering::Relaxed);
                 }
@@ -198,7 +196,6 @@ fn permit(scene: &Scene<'_>, commit: &CommitId, prune: Vec<ObjectKey>) -> Option
 
 /// What becomes of the objects that Git does not name, as far as the cluster could be asked.
 struct Survey {
-    instances: Instances,
     claims: Claims,
     fates: HashMap<ObjectKey, Result<Fate, NotSeen>>,
 }
@@ -235,17 +232,16 @@ async fn survey(
     let stale_keys: HashSet<_> = keys.iter().collect();
     let named = scene.inventory.iter().filter(|item| !stale_keys.contains(&item.object));
     claims.named = named.filter_map(|item| item.uid.clone()).collect();
-    let instances = scene.instances().await?;
     let silence = AtomicBool::new(false);
     let at_once = scene.config.server.limits.calls_per_cluster.max(1);
     let fates = stream::iter(stale.to_vec())
         .map(|item| {
-            let (silence, claims, instances) = (&silence, &claims, &instances);
+            let (silence, claims) = (&silence, &claims);
             async move {
                 if silence.load(Ordering::Relaxed) && !claims.are_on(&item.object) {
                     return (item.object.clone(), Err(NotSeen::Unasked));
                 }
-                let fate = see(scene, &item, claims, instances).await;
+                let fate = see(scene, &item, claims).await;
                 if matches!(&fate, Err(NotSeen::Refused(error)) if error.is_silence()) {
                     silence.store(true, Ordering::Relaxed);
                 }
@@ -255,28 +251,15 @@ async fn survey(
         .buffer_unordered(at_once)
         .collect()
         .await;
-    Ok(Survey { instances, claims, fates })
+    Ok(Survey { claims, fates })
 }
 
-async fn see(
-    scene: &Scene<'_>,
-    item: &InventoryItem,
-    claims: &Claims,
-    instances: &Instances,
-) -> Result<Fate, NotSeen> {
-    let live = if claims.are_on(&item.object) {
-        Live::Absent
-    } else {
-        find(scene, item, instances).await?
-    };
+async fn see(scene: &Scene<'_>, item: &InventoryItem, claims: &Claims) -> Result<Fate, NotSeen> {
+    let live = if claims.are_on(&item.object) { Live::Absent } else { find(scene, item).await? };
     Ok(prune::fate(item, live, claims))
 }
 
-async fn find(
-    scene: &Scene<'_>,
-    item: &InventoryItem,
-    instances: &Instances,
-) -> Result<Live, NotSeen> {
+async fn find(scene: &Scene<'_>, item: &InventoryItem) -> Result<Live, NotSeen> {
     let kind = item.object.group_kind();
     let serving = scene.cluster.serving(&kind, &item.version).await.map_err(NotSeen::Refused)?;
     let resource = match serving {
@@ -286,7 +269,7 @@ async fn find(
     };
     let live = scene.cluster.get(&resource, &item.object).await.map_err(NotSeen::Refused)?;
     Ok(live.map_or(Live::Absent, |live| {
-        let sight = Sight::of(&live, resource, item, &scene.application.name, instances);
+        let sight = Sight::of(&live, resource, item, &scene.application.name, &scene.installation);
         Live::There(Box::new(sight))
     }))
 }
@@ -296,7 +279,6 @@ struct Scope<'a> {
     scene: &'a Scene<'a>,
     access: &'a WriteAccess<'a>,
     wanted: &'a Wanted<'a>,
-    instances: &'a Instances,
     claims: &'a Claims,
 }
 
@@ -371,7 +353,7 @@ impl Scope<'_> {
                 Err(ClusterError::Conflict { .. }) if looks < LOOKS => looks += 1,
                 Err(error) => return Verdict::NotDone(NotSeen::Refused(error)),
             }
-            match see(self.scene, item, self.claims, self.instances).await {
+            match see(self.scene, item, self.claims).await {
                 Ok(Fate::Delete(as_it_is)) => deletion = as_it_is,
                 Ok(fate) => return Verdict::Settled(fate),
                 Err(not_seen) => return Verdict::NotDone(not_seen),

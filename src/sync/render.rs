@@ -88,7 +88,7 @@ pub(super) async fn objects(
         resource_of,
         application.namespace.as_deref(),
         &application.name,
-        &scene.config.server.instance,
+        &scene.installation,
     )
     .map_err(SyncError::Manifests)
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use crate::config::{Application, Config, DriftMode, Repository};
+use crate::domain::installation::Installation;
 use crate::domain::inventory::{ApplicationState, InventoryItem};
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
-use crate::domain::prune::{Approval, Instances};
+use crate::domain::prune::Approval;
 use crate::domain::stop::Stop;
 use crate::domain::sync::{Phase, SyncOptions, Trigger};
 use crate::store::{Claim, Owner};
@@ -31,6 +32,7 @@ pub(super) struct Scene<'a> {
     pub(super) repository: Arc<Repository>,
     pub(super) cluster: Cluster,
     pub(super) state: ApplicationState,
+    pub(super) installation: Installation,
     /// Empty until it is [read](Scene::read_inventory).
     pub(super) inventory: Vec<InventoryItem>,
 }
@@ -72,6 +74,7 @@ impl<'a> Scene<'a> {
             .application(name)
             .await?
             .unwrap_or_else(|| ApplicationState::new(name.clone()));
+        let installation = context.store.installation(&config.server.instance).await?;
         Ok(Self {
             context,
             claim,
@@ -81,6 +84,7 @@ impl<'a> Scene<'a> {
             repository,
             cluster,
             state,
+            installation,
             inventory: Vec::new(),
         })
     }
@@ -122,14 +126,6 @@ impl<'a> Scene<'a> {
     pub(super) fn approval(&self) -> Approval<'_> {
         let sync = &self.claim.sync;
         Approval { hash: sync.approved.as_deref(), plan: sync.plan.as_ref() }
-    }
-
-    /// The names that this installation has and had.
-    pub(super) async fn instances(&self) -> Result<Instances, SyncError> {
-        let current = self.config.server.instance.to_string();
-        let mut former = self.context.store.instances().await?;
-        former.retain(|name| *name != current);
-        Ok(Instances { current, former })
     }
 
     /// What was asked for beyond the configuration.

@@ -19,12 +19,13 @@ use headstay::cluster::watch::WatchEvent;
 use headstay::domain::diff::changes;
 use headstay::domain::fields;
 use headstay::domain::health::HealthStatus;
+use headstay::domain::installation::Installation;
 use headstay::domain::inventory::InventoryItem;
 use headstay::domain::manifest::{Desired, Origin};
 use headstay::domain::object::{
     APPLICATION_LABEL, GroupKind, INSTANCE_ANNOTATION, ObjectKey, Resource, split_api_version,
 };
-use headstay::domain::prune::{Claims, Deletion, Fate, Instances, Live, Sight, fate};
+use headstay::domain::prune::{Claims, Deletion, Fate, Live, Sight, fate};
 use headstay::domain::stop::Stop;
 use headstay::domain::sync::FailureCause;
 use serde_json::{Value, json};
@@ -73,7 +74,7 @@ async fn fields_of_kubectl_are_taken_over(world: &World) {
 
     let created = wanted(config_map("takeover", "new", &json!({"a": "b"})));
     let first = world.writer().create(&created).await.unwrap();
-    assert!(fields::owned_by_us(&first.object, Some("shop"), "headstay"));
+    assert!(fields::is_applied(&first.object, Some("shop")));
     let again = world.writer().create(&created).await.unwrap_err();
     assert!(matches!(again, ClusterError::AlreadyExists { .. }), "{again}");
 }
@@ -393,7 +394,7 @@ fn seen(desired: &Desired, uid: &str, version: Option<&str>) -> Deletion {
         version: desired.resource.version.clone(),
         hash: None,
         commit: "a".repeat(40).parse().unwrap(),
-        uid: None,
+        uid: Some(uid.to_owned()),
         resource_version: None,
         generation: None,
         health: HealthStatus::Unknown,
@@ -401,8 +402,10 @@ fn seen(desired: &Desired, uid: &str, version: Option<&str>) -> Deletion {
         kept: None,
         prune_disabled: false,
     };
-    let instances = Instances { current: "headstay".into(), former: Vec::new() };
-    let sight = Sight::of(&live, desired.resource.clone(), &item, &application, &instances);
+    let id = "01a209e4-db44-70d0-b91b-6f65201e4671".parse().unwrap();
+    let instance = "headstay".to_owned();
+    let installation = Installation { id, instance, former: Vec::new() };
+    let sight = Sight::of(&live, desired.resource.clone(), &item, &application, &installation);
     match fate(&item, Live::There(Box::new(sight)), &Claims::default()) {
         Fate::Delete(deletion) => *deletion,
         other => panic!("{other:?}"),

@@ -164,10 +164,10 @@ fn what_git_said_is_never_to_be_pruned_stays_although_the_object_does_not_say_so
     let apply = |texts: [String; 3]| {
         world.apply(&[0, 1, 2].map(|n| (&*paths[n], Some(&*texts[n]))));
     };
-    let stays = "headstay.dev/prune: disabled";
+    let disabled = "headstay.dev/prune: disabled";
     let (ignore, once) = ("headstay.dev/apply: ignore", "headstay.dev/apply: if-not-present");
-    apply(says(["a: b", once, stays]));
-    apply(says([&format!("{ignore}, {stays}"), &format!("{once}, {stays}"), stays]));
+    apply(says(["a: b", once, disabled]));
+    apply(says([&format!("{ignore}, {disabled}"), &format!("{once}, {disabled}"), disabled]));
     let taken_off = json!({"metadata": {"annotations": {"headstay.dev/prune": null}}});
     world.kubernetes.edit(&world.config_map_path("bare"), &taken_off);
 

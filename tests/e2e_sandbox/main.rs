@@ -44,6 +44,8 @@ mod git;
 #[path = "../e2e/health.rs"]
 mod health;
 mod hostile;
+#[path = "../e2e/installations.rs"]
+mod installations;
 #[cfg(debug_assertions)]
 #[path = "../e2e/kill.rs"]
 mod kill;

@@ -106,7 +106,7 @@ impl World {
             application: app.name().parse().unwrap(),
             trigger: Trigger::Manual,
             actor: Some("eve".to_owned()),
-            options: SyncOptions { revision, dry_run, prune },
+            options: SyncOptions { revision, dry_run, prune, adopt: false },
         };
         let id = self.engine().context.queue.enqueue(request).await.unwrap().id;
         self.rules.asked(app, id);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::git::{Git, NoObjects, Objects, render};
 use crate::people::PERSON;
 use crate::settings::{App, CLUSTERS, Drift, Settings};
-use crate::things::{APPLICATION, INSTANCE, Key, STAYS};
+use crate::things::{APPLICATION, INSTALLATION, INSTANCE, Key, STAYS};
 use crate::world::World;
 
 /// A rule was broken.
@@ -73,7 +73,9 @@ impl Act {
 /// What has to be remembered to judge what comes.
 #[derive(Default)]
 pub struct Rules {
-    /// The names that this installation has had.
+    /// The id of this installation.
+    pub id: String,
+    /// The names that it has had.
     names: BTreeSet<&'static str>,
     asked: HashSet<SyncId>,
     /// The plans that a person said yes to.
@@ -156,6 +158,10 @@ impl Rules {
         if !act.settings.of(app).automated && !act.asked {
             return Some(Broken::new("a write that nobody asked for", request));
         }
+        let holder = write.before.as_deref().map(|live| &live["metadata"]["annotations"]);
+        if holder.and_then(|marks| marks[INSTALLATION].as_str()).is_some_and(|id| id != self.id) {
+            return Some(Broken::new("a write of what another installation holds", request));
+        }
         let broken = if request.starts_with("DELETE") {
             self.judge_delete(act, app, key, live, git)
         } else {
@@ -226,7 +232,13 @@ impl Rules {
             return None;
         }
         let policy = act.settings.of(app);
-        let body = &write.body;
+        let mut body = write.body.clone();
+        let annotations = body["metadata"]["annotations"].as_object_mut();
+        let id = annotations.and_then(|annotations| annotations.remove(INSTALLATION));
+        if id != Some(json!(self.id)) {
+            return Some(Broken::new("a write without our id", key));
+        }
+        let body = &body;
         let commit = git.told(act.revision.as_deref(), policy.branch);
         let objects = commit.map(|commit| render(&commit.tree, app, policy, act.settings.instance));
         let wanted = objects.and_then(Result::ok).and_then(|objects| objects.get(&key).cloned());

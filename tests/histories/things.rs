@@ -189,7 +189,9 @@ impl Note {
 pub const STAYS: &str = "headstay.dev/prune";
 /// The label with the application of an object.
 pub const APPLICATION: &str = "headstay.dev/application";
-/// The annotation with the installation of an object.
+/// The annotation with the id of the installation of an object.
+pub const INSTALLATION: &str = "headstay.dev/installation";
+/// The annotation with the name of the installation of an object.
 pub const INSTANCE: &str = "headstay.dev/instance";
 /// The finalizer of what is [held](Note::Held).
 pub const FINALIZER: &str = "ex.org/held";

@@ -86,7 +86,10 @@ impl World {
         self.rules.configured(&self.settings);
         let folder = self.folder.path();
         fs::write(folder.join("headstay.yaml"), self.settings.text(folder)).unwrap();
-        self.engine = Some(Engine::start(folder).await);
+        let engine = Engine::start(folder).await;
+        let name = self.settings.instance.name().parse().unwrap();
+        self.rules.id = engine.context.store.installation(&name).await.unwrap().id.to_string();
+        self.engine = Some(engine);
     }
 
     pub async fn restart(&mut self) {

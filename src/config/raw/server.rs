@@ -18,8 +18,8 @@ pub(in crate::config) struct Server {
     /// next start on.
     #[schemars(with = "String", extend("x-rule" = "address"))]
     pub(in crate::config) listen: SocketAddr,
-    /// Names this installation on the objects that it applies; two that share a cluster must
-    /// differ.
+    /// Names this installation on the objects that it applies. Two that share a cluster should
+    /// differ, so that people can tell them apart.
     #[schemars(with = "Name")]
     pub(in crate::config) instance: InstanceName,
     /// Bearer tokens: who may use the API. Without any, only requests from this machine are

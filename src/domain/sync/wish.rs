@@ -117,19 +117,23 @@ pub struct SyncOptions {
     /// Prune, or do not, whatever the configuration says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prune: Option<bool>,
+    /// Take over what another installation holds of what Git names.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
 }
 
 impl SyncRequest {
     /// Two wishes of one application with the same slot can be served by one sync.
     pub fn slot(&self) -> String {
-        let SyncOptions { revision, dry_run, prune } = &self.options;
-        match (revision, dry_run, prune) {
-            (None, false, None) => String::new(),
-            (revision, dry_run, prune) => format!(
-                "revision={} dryRun={dry_run} prune={}",
-                revision.as_deref().unwrap_or_default(),
-                prune.map_or("", |prune| if prune { "true" } else { "false" }),
-            ),
+        if self.options == SyncOptions::default() {
+            return String::new();
         }
+        let SyncOptions { revision, dry_run, prune, adopt } = &self.options;
+        format!(
+            "revision={} dryRun={dry_run} prune={}{}",
+            revision.as_deref().unwrap_or_default(),
+            prune.map_or("", |prune| if prune { "true" } else { "false" }),
+            if *adopt { " adopt" } else { "" },
+        )
     }
 }

@@ -77,6 +77,8 @@ pub(in crate::http) struct SyncBody {
     dry_run: bool,
     /// Prune, or do not, whatever the configuration says.
     prune: Option<bool>,
+    /// Take over what another installation holds of what Git names.
+    adopt: bool,
 }
 
 /// Refuses what cannot be a revision, by the rules of the configuration.
@@ -100,7 +102,8 @@ pub(in crate::http) async fn sync(
     if let Some(revision) = &body.revision {
         named_revision(revision).map_err(Problem::bad_request)?;
     }
-    let options = SyncOptions { revision: body.revision, dry_run: body.dry_run, prune: body.prune };
+    let SyncBody { revision, dry_run, prune, adopt } = body;
+    let options = SyncOptions { revision, dry_run, prune, adopt };
     let request = SyncRequest {
         application: application.name.clone(),
         trigger: Trigger::Manual,
