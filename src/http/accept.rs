@@ -16,34 +16,42 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::http::arriving::Arriving;
-use crate::http::patience::Patience;
-use crate::http::seats::{Bounds, Seat, Seats};
+use crate::http::leaving::Leaving;
+use crate::http::patience::{self, Patience};
+use crate::http::seats::{Arrival, Bounds, Place, Seat, Seats};
 
 /// Longest time for the headers of a request, and for an idle connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest time in which a client takes nothing of its answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How slow a client may take its answer: as over a bad mobile connection.
+const SLOWNESS: patience::Bounds =
+    patience::Bounds { stalled: Duration::from_secs(30), bytes_per_second: 2 << 10 };
+/// What may be with the system and not sent yet, in bytes. More, and it would show too seldom that a
+/// slow client takes something.
+const UNSENT_BYTES: u32 = 32 << 10;
 /// Largest headers of a request, in bytes.
 const HEADER_BYTES: usize = 64 << 10;
-/// Most connections at once. Half of the 1024 files that a process may usually have open: the other
-/// half is for the store, the mirrors and the clusters.
-const CONNECTIONS: usize = 512;
-/// Most connections of one peer at once. Generous, because a proxy is one peer for all that is behind
-/// it, and no more than a part, so that a few cannot take all.
-const CONNECTIONS_PER_PEER: usize = CONNECTIONS / 4;
+/// How many connections there may be. Together half of the 1024 files that a process may usually have
+/// open: the other half is for the store, the mirrors and the clusters. The share of a peer is generous,
+/// because a proxy is one peer for all that is behind it, and no more than a part, so that a few peers
+/// cannot take all.
+const BOUNDS: Bounds =
+    Bounds { all: 432, per_peer: 108, reserve: 16, waiting: 64, waiting_per_peer: 16 };
+/// Longest time in the waiting room, for who may have left meanwhile.
+const WAIT: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed (too many open files), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `shutdown`, then lets the requests in flight end.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let bounds = Bounds { all: CONNECTIONS, per_peer: CONNECTIONS_PER_PEER };
-    let (seats, connections) = (Seats::new(bounds), TaskTracker::new());
+    let (seats, connections) = (Seats::new(BOUNDS), TaskTracker::new());
     tokio::select! {
         () = accept(&listener, &router, &seats, &connections, &shutdown) => {}
         () = shutdown.cancelled() => {}
@@ -63,12 +71,17 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let Some(seat) = seats.take(peer.ip()).await else {
-                    tracing::debug!(%peer, "a peer has too many connections");
-                    continue;
-                };
-                let connection = converse(stream, peer, router.clone(), shutdown.clone(), seat);
-                connections.spawn(connection);
+                let newcomer = Newcomer { stream, peer };
+                let (router, shutdown) = (router.clone(), shutdown.clone());
+                match seats.arrive(peer.ip()) {
+                    Arrival::Seated(seat) => {
+                        connections.spawn(converse(newcomer, router, shutdown, seat));
+                    }
+                    Arrival::Waits(place) => {
+                        connections.spawn(wait(newcomer, router, shutdown, place));
+                    }
+                    Arrival::Refused => tracing::debug!(%peer, "there are too many connections"),
+                }
             }
             Err(error) if is_of_the_peer(&error) => {
                 tracing::debug!(%error, "a peer left before its connection was accepted");
@@ -86,15 +99,30 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Serves one connection until it ends, gives way to another one, or `shutdown`.
-async fn converse(
+/// A connection that was accepted.
+struct Newcomer {
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
-    shutdown: CancellationToken,
-    seat: Seat,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
+}
+
+/// Serves a connection that has to wait for its seat, if it gets one.
+async fn wait(newcomer: Newcomer, router: Router, shutdown: CancellationToken, place: Place) {
+    let seat = tokio::select! {
+        seat = timeout(WAIT, place.seat()) => seat.ok().flatten(),
+        () = shutdown.cancelled() => None,
+    };
+    drop(place);
+    if let Some(seat) = seat {
+        converse(newcomer, router, shutdown, seat).await;
+    } else {
+        tracing::debug!(peer = %newcomer.peer, "a connection waited for a seat in vain");
+    }
+}
+
+/// Serves one connection until it ends, gives way to another one, or `shutdown`.
+async fn converse(newcomer: Newcomer, router: Router, shutdown: CancellationToken, seat: Seat) {
+    let Newcomer { stream, peer } = newcomer;
+    if let Err(error) = prepare(&stream) {
         tracing::debug!(%peer, %error, "a connection ended before it began");
         return;
     }
@@ -106,7 +134,11 @@ async fn converse(
             answer(router.clone(), request, Arc::clone(&seat))
         })
     };
-    let stream = Patience::new(stream, WRITE_TIMEOUT);
+    let flushed = {
+        let seat = Arc::clone(&seat);
+        move || seat.is_flushed()
+    };
+    let stream = Patience::new(stream, SLOWNESS, flushed);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -126,6 +158,14 @@ async fn converse(
     }
 }
 
+/// Sets how the system treats what is written.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    Ok(())
+}
+
 async fn answer(
     router: Router,
     request: Request<Incoming>,
@@ -133,10 +173,10 @@ async fn answer(
 ) -> Result<Response, Infallible> {
     let request = request.map(|body| Body::new(Arriving::new(body, Arc::clone(&seat))));
     let mut response = router.oneshot(request).await?;
-    if seat.is_answered() {
+    if seat.answers() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
+    Ok(response.map(|body| Body::new(Leaving::new(body, seat))))
 }
 
 #[cfg(test)]

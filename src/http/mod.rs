@@ -6,6 +6,7 @@ mod arriving;
 mod auth;
 mod body;
 mod extract;
+mod leaving;
 pub mod local;
 mod openapi;
 mod patience;

@@ -34,10 +34,9 @@ impl<K: Clone + Eq + Hash> Refusals<K> {
     /// Counts one more.
     pub(super) fn count(&self, of: &K, limit: u32, now: Instant) -> Treatment {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        // So what left the configuration goes as well.
+        windows.retain(|_, (since, _)| now.duration_since(*since) < WINDOW);
         let window = windows.entry(of.clone()).or_insert((now, 0));
-        if now.duration_since(window.0) >= WINDOW {
-            *window = (now, 0);
-        }
         window.1 = window.1.saturating_add(1);
         Treatment { limited: window.1 > limit, sampled: window.1 == 1 }
     }
@@ -56,5 +55,7 @@ mod tests {
         assert_eq!(count(1), Treatment { limited: false, sampled: false });
         assert_eq!(count(59), Treatment { limited: true, sampled: false });
         assert_eq!(count(61), Treatment { limited: false, sampled: true });
+        refusals.count(&"gitlab", 2, begin + Duration::from_secs(200));
+        assert_eq!(refusals.windows.lock().unwrap().len(), 1, "the minute of the other is over");
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! Anybody can connect, so whoever opens the most connections must not keep the others out. A newcomer
 //! is let in as long as somebody else holds more than it does: of the peer that holds the most, what
-//! has been idle longest ends, then what has been sending longest. A request that is being worked on
-//! never gives way. So a webhook, a probe or a call of the API from an address that holds little finds
-//! room, however many connections others keep open and whatever they do with them.
+//! has been idle longest ends, then what has been sending longest, then what has been taking its answer
+//! longest. A request that is being worked on never gives way. Where every one is, who holds next to
+//! nothing, as a probe does, gets one of a few seats in reserve, and others wait for a moment, outside of
+//! the loop that accepts. So a webhook, a probe or a call of the API from an address that holds little
+//! finds room, however many connections others keep open and whatever they do with them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -16,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Bits of an IPv6 address that name its network. One customer is given all addresses of one.
 const NETWORK_BITS: u32 = 64;
+/// Who holds fewer seats than that may take one in reserve: a kubelet asks two probes at a time.
+const HOLDS_LITTLE: usize = 2;
 
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy)]
@@ -24,15 +30,23 @@ pub(super) struct Bounds {
     pub(super) all: usize,
     /// Of one peer.
     pub(super) per_peer: usize,
+    /// Beyond `all`, for who holds next to nothing while every request of `all` is worked on.
+    pub(super) reserve: usize,
+    /// Newcomers that wait for a seat, all together.
+    pub(super) waiting: usize,
+    /// Of them, those of one peer.
+    pub(super) waiting_per_peer: usize,
 }
 
 /// What a connection is about, in the order in which they give way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
-    /// It has been answered, and has asked nothing since.
+    /// It has been answered, has taken its answer, and has asked nothing since.
     Idle,
     /// Its request has not come in whole.
     Sending,
+    /// Its answer has not gone out whole.
+    Answering,
     /// Its request is worked on.
     Working,
 }
@@ -54,7 +68,7 @@ enum Treatment {
     Seated,
     /// It gets the seat of this one.
     Instead(u64),
-    /// Every request is worked on: the next one that ends makes room.
+    /// Nobody gives way for now: the next one that ends makes room.
     Later,
     /// Its peer has as many as it may.
     Refused,
@@ -70,13 +84,32 @@ pub(super) struct Seats {
 #[derive(Default)]
 struct Room {
     taken: Mutex<Ledger>,
-    left: Notify,
+    /// Rings when a seat is left, or what a connection is about has changed.
+    changed: Notify,
 }
 
 #[derive(Default)]
 struct Ledger {
     clock: u64,
     seats: BTreeMap<u64, Taken>,
+    /// How many of a peer wait.
+    waiting: HashMap<IpAddr, usize>,
+}
+
+/// What a newcomer gets at once.
+pub(super) enum Arrival {
+    /// A seat.
+    Seated(Seat),
+    /// A place to wait for one.
+    Waits(Place),
+    /// Nothing.
+    Refused,
+}
+
+/// A place of one newcomer in the waiting room, until it is dropped.
+pub(super) struct Place {
+    peer: IpAddr,
+    seats: Seats,
 }
 
 /// A seat of one connection, until it is dropped.
@@ -84,6 +117,8 @@ pub(super) struct Seat {
     id: u64,
     seats: Seats,
     leave: CancellationToken,
+    /// Whether the last of an answer is with the connection, and has yet to be flushed.
+    last_is_out: AtomicBool,
 }
 
 impl Seats {
@@ -91,17 +126,13 @@ impl Seats {
         Self { bounds, room: Arc::default() }
     }
 
-    /// A seat for a connection from an address; none when its peer has as many as it may, and none
-    /// of them can give way.
-    pub(super) async fn take(&self, address: IpAddr) -> Option<Seat> {
+    /// Decides about a connection from an address, without waiting for anything.
+    pub(super) fn arrive(&self, address: IpAddr) -> Arrival {
         let peer = network(address);
-        loop {
-            // A permit is kept for who comes late, so that nothing is missed between the two.
-            match self.try_take(peer) {
-                Ok(seat) => return Some(seat),
-                Err(Treatment::Later) => self.room.left.notified().await,
-                Err(_) => return None,
-            }
+        match self.try_take(peer) {
+            Ok(seat) => Arrival::Seated(seat),
+            Err(Treatment::Later) => self.try_wait(peer).map_or(Arrival::Refused, Arrival::Waits),
+            Err(_) => Arrival::Refused,
         }
     }
 
@@ -121,7 +152,17 @@ impl Seats {
         let leave = CancellationToken::new();
         let taken = Taken { peer, stage: Stage::Sending, since, leave: leave.clone() };
         ledger.seats.insert(since, taken);
-        Ok(Seat { id: since, seats: self.clone(), leave })
+        Ok(Seat { id: since, seats: self.clone(), leave, last_is_out: AtomicBool::new(false) })
+    }
+
+    fn try_wait(&self, peer: IpAddr) -> Option<Place> {
+        let mut ledger = self.ledger();
+        let all: usize = ledger.waiting.values().sum();
+        let own = ledger.waiting.entry(peer).or_default();
+        let admitted = all < self.bounds.waiting && *own < self.bounds.waiting_per_peer;
+        *own += usize::from(admitted);
+        ledger.waiting.retain(|_, count| *count > 0);
+        admitted.then(|| Place { peer, seats: self.clone() })
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -133,6 +174,34 @@ impl Ledger {
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
+    }
+}
+
+impl Place {
+    /// A seat, once there is one; none when the peer has got as many as it may meanwhile.
+    pub(super) async fn seat(&self) -> Option<Seat> {
+        let mut changed = pin!(self.seats.room.changed.notified());
+        loop {
+            // Before looking, so that nothing is missed between the two.
+            changed.as_mut().enable();
+            match self.seats.try_take(self.peer) {
+                Ok(seat) => return Some(seat),
+                Err(Treatment::Later) => {}
+                Err(_) => return None,
+            }
+            changed.as_mut().await;
+            changed.set(self.seats.room.changed.notified());
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut ledger = self.seats.ledger();
+        if let Some(count) = ledger.waiting.get_mut(&self.peer) {
+            *count -= 1;
+        }
+        ledger.waiting.retain(|_, count| *count > 0);
     }
 }
 
@@ -152,27 +221,46 @@ impl Seat {
         self.enter(Stage::Working);
     }
 
-    /// A request is answered. Whether seats run low, and the connection had better end with it.
-    pub(super) fn is_answered(&self) -> bool {
-        let taken = self.enter(Stage::Idle);
+    /// The answer to a request begins to go out. Whether seats run low, and the connection had better
+    /// end with it.
+    pub(super) fn answers(&self) -> bool {
+        let taken = self.enter(Stage::Answering);
         taken * 4 >= self.seats.bounds.all * 3
+    }
+
+    /// The last of an answer is with the connection.
+    pub(super) fn has_said_all(&self) {
+        self.last_is_out.store(true, Ordering::Relaxed);
+    }
+
+    /// All that is with the connection has been handed to the system. With the last of an answer, the
+    /// connection is idle.
+    pub(super) fn is_flushed(&self) {
+        if self.last_is_out.load(Ordering::Relaxed) {
+            self.enter(Stage::Idle);
+        }
     }
 
     /// Returns how many seats are taken.
     fn enter(&self, stage: Stage) -> usize {
+        // What is flushed from now on is of this stage.
+        self.last_is_out.store(false, Ordering::Relaxed);
         let mut ledger = self.seats.ledger();
         let since = ledger.tick();
         if let Some(taken) = ledger.seats.get_mut(&self.id) {
             (taken.stage, taken.since) = (stage, since);
         }
-        ledger.seats.len()
+        let taken = ledger.seats.len();
+        drop(ledger);
+        self.seats.room.changed.notify_waiters();
+        taken
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         self.seats.ledger().seats.remove(&self.id);
-        self.seats.room.left.notify_one();
+        self.seats.room.changed.notify_waiters();
     }
 }
 
@@ -188,15 +276,25 @@ fn treat(newcomer: IpAddr, seats: &BTreeMap<u64, Taken>, bounds: Bounds) -> Trea
     if !at_its_share && seats.len() < bounds.all {
         return Treatment::Seated;
     }
-    let may_be_replaced =
-        |taken: &Taken| taken.peer == newcomer || (!at_its_share && count(&taken.peer) > own);
-    let replaceable = || seats.iter().filter(|(_, taken)| may_be_replaced(taken));
-    let first = replaceable()
-        .filter(|(_, taken)| taken.stage != Stage::Working)
+    let holds_more = |taken: &Taken| !at_its_share && count(&taken.peer) > own;
+    let gives_way = |taken: &Taken| match taken.stage {
+        Stage::Working => false,
+        _ if taken.peer == newcomer => true,
+        Stage::Idle => holds_more(taken),
+        // Else the two would only change places.
+        Stage::Sending | Stage::Answering => holds_more(taken) && count(&taken.peer) > own + 1,
+    };
+    let first = seats
+        .iter()
+        .filter(|(_, taken)| gives_way(taken))
         .min_by_key(|(_, taken)| (Reverse(count(&taken.peer)), taken.stage, taken.since));
+    let reserved = !at_its_share && own < HOLDS_LITTLE && seats.len() < bounds.all + bounds.reserve;
     match first {
+        // The reserve is better than to give up one of its own.
+        Some((id, taken)) if taken.peer != newcomer || !reserved => Treatment::Instead(*id),
+        _ if reserved => Treatment::Seated,
         Some((id, _)) => Treatment::Instead(*id),
-        None if replaceable().any(|(_, taken)| taken.peer != newcomer) => Treatment::Later,
+        None if seats.values().any(holds_more) => Treatment::Later,
         None => Treatment::Refused,
     }
 }
@@ -213,91 +311,4 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `a:idle` and so on: a peer and what its connection is about, oldest first.
-    fn treated(newcomer: &str, seats: &str) -> String {
-        let peer = |name: &str| IpAddr::from([192, 0, 2, name.as_bytes()[0]]);
-        let seats: Vec<_> = seats.split_whitespace().collect();
-        let taken = seats.iter().zip(0..).map(|(seat, since)| {
-            let (name, stage) = seat.split_once(':').unwrap();
-            let stage = match stage {
-                "idle" => Stage::Idle,
-                "sending" => Stage::Sending,
-                _ => Stage::Working,
-            };
-            let leave = CancellationToken::new();
-            (since, Taken { peer: peer(name), stage, since, leave })
-        });
-        match treat(peer(newcomer), &taken.collect(), Bounds { all: 4, per_peer: 3 }) {
-            Treatment::Instead(id) => {
-                format!("instead of {id}, {}", seats[usize::try_from(id).unwrap()])
-            }
-            other => format!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn who_holds_the_most_gives_way_with_what_is_least_worth() {
-        for (newcomer, seats, expected) in [
-            ("a", "", "Seated"),
-            ("a", "a:working a:idle", "Seated"),
-            ("b", "a:idle a:idle a:idle", "Seated"),
-            // Its own share is taken.
-            ("a", "a:sending a:idle a:idle", "instead of 1, a:idle"),
-            ("a", "a:working a:sending a:sending", "instead of 1, a:sending"),
-            ("a", "b:idle a:working a:working a:working", "Refused"),
-            // All seats are taken.
-            ("b", "a:idle a:sending a:idle c:idle", "instead of 0, a:idle"),
-            ("b", "c:idle a:sending a:working a:sending", "instead of 1, a:sending"),
-            ("b", "c:idle d:idle a:working a:working", "instead of 0, c:idle"),
-            ("b", "a:sending c:sending d:idle e:working", "instead of 2, d:idle"),
-            ("b", "a:working a:working c:working c:working", "Later"),
-            // It holds as many as anybody: nobody is to suffer for it but itself.
-            ("b", "a:idle c:idle b:sending d:idle", "instead of 2, b:sending"),
-            ("b", "a:idle a:idle b:working b:working", "Refused"),
-            ("b", "a:working a:working a:working b:working", "Later"),
-        ] {
-            assert_eq!(treated(newcomer, seats), expected, "{newcomer} comes to {seats}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_address_or_a_network_is_one_peer_and_who_left_is_forgotten() {
-        for (peer, same, other) in [
-            ("192.0.2.7", "::ffff:192.0.2.7", "192.0.2.8"),
-            ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"),
-        ] {
-            let seats = Seats::new(Bounds { all: 3, per_peer: 2 });
-            let take = async |address: &str| {
-                let seat = seats.take(address.parse().unwrap()).await;
-                seat.inspect(Seat::works)
-            };
-            let first = take(peer).await;
-            let second = take(same).await;
-            assert!(first.is_some() && second.is_some());
-            assert!(take(peer).await.is_none());
-            let third = take(other).await.unwrap();
-            assert!(third.is_answered(), "all seats are taken");
-            drop(first);
-            assert!(take(peer).await.is_some());
-            drop((second, third));
-            assert!(seats.ledger().seats.is_empty());
-        }
-    }
-
-    #[tokio::test]
-    async fn who_comes_while_all_are_worked_on_gets_the_next_seat() {
-        let seats = Seats::new(Bounds { all: 2, per_peer: 2 });
-        let big: IpAddr = [192, 0, 2, 1].into();
-        let first = seats.take(big).await.unwrap();
-        let second = seats.take(big).await.unwrap();
-        first.works();
-        second.works();
-        let newcomer = seats.take([192, 0, 2, 2].into());
-        let (seat, ()) = tokio::join!(newcomer, async { drop(first) });
-        assert!(seat.is_some());
-        assert!(!second.leave.is_cancelled());
-    }
-}
+mod tests;
