@@ -2,10 +2,13 @@
 //! those who parse it, or what a credential plugin answers, quote what they were given.
 
 use std::error::Error;
+use std::io;
 use std::path::Path;
 
 use kube::client::AuthError;
 use kube::config::{Kubeconfig, KubeconfigError, LoadDataError};
+
+use crate::domain::quoted::Quoted;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -17,45 +20,65 @@ pub struct Unusable(String);
 /// Reads the kubeconfig at a path, or (none) where kubectl looks for one.
 pub fn read(path: Option<&Path>) -> Result<Kubeconfig, Unusable> {
     let read = path.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-    read.map_err(|error| Unusable(of_file(error)))
+    read.map_err(|error| Unusable(of_file(&error)))
 }
 
-/// The error of a client that a kubeconfig leads to, without what was read.
+/// The error of a client that a kubeconfig leads to, without what was read: however deep in it the error
+/// is that quotes that.
 pub fn in_our_words(error: BoxError) -> BoxError {
-    let error = match error.downcast::<KubeconfigError>() {
-        Ok(error) => return Unusable(of_file(*error)).into(),
-        Err(error) => error,
-    };
-    let error = match error.downcast::<AuthError>() {
-        Ok(error) => return Unusable(of_credentials(*error)).into(),
-        Err(error) => error,
-    };
-    match error.downcast::<kube::Error>().map(|error| *error) {
-        Ok(kube::Error::InferKubeconfig(error)) => Unusable(of_file(error)).into(),
-        Ok(kube::Error::Auth(error)) => Unusable(of_credentials(error)).into(),
-        Ok(kube::Error::RustlsTls(_)) => {
-            let message = "a certificate or key in it, or in a file that it names, cannot be used: \
-                           each is to be in PEM format, and the key is to fit its certificate";
-            Unusable(message.to_owned()).into()
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error.as_ref());
+    while let Some(told) = cause {
+        if let Some(words) = of_cause(told) {
+            return Unusable(words).into();
         }
-        Ok(error) => error.into(),
-        Err(error) => error,
+        // An error of the system does not tell the one that it was made of as its source.
+        let made_of = told.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = made_of.map_or_else(|| told.source(), |error| Some(error));
+    }
+    error
+}
+
+/// What is told of an error that quotes what it was given; none, where it is none of these.
+fn of_cause(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<KubeconfigError>() {
+        return Some(of_file(error));
+    }
+    if let Some(error) = error.downcast_ref::<AuthError>() {
+        return Some(of_credentials(error));
+    }
+    match error.downcast_ref::<kube::Error>()? {
+        kube::Error::InferKubeconfig(error) => Some(of_file(error)),
+        kube::Error::Auth(error) => Some(of_credentials(error)),
+        kube::Error::RustlsTls(_) => Some(
+            "a certificate or key in it, or in a file that it names, cannot be used: each is to be \
+             in PEM format, and the key is to fit its certificate"
+                .to_owned(),
+        ),
+        _ => None,
     }
 }
 
-fn of_file(error: KubeconfigError) -> String {
+fn of_file(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(error) => {
             let line = error.location().map(|location| location.line());
             format!("it is not a kubeconfig{}", at(line))
         }
         KubeconfigError::LoadCertificateAuthority(error) => {
-            format!("its certificate authority {}", of_data(&error))
+            format!("its certificate authority {}", of_data(error))
         }
         KubeconfigError::LoadClientCertificate(error) => {
-            format!("its client certificate {}", of_data(&error))
+            format!("its client certificate {}", of_data(error))
         }
-        KubeconfigError::LoadClientKey(error) => format!("its client key {}", of_data(&error)),
+        KubeconfigError::LoadClientKey(error) => format!("its client key {}", of_data(error)),
+        KubeconfigError::ReadConfig(error, path) => {
+            let path = path.to_string_lossy();
+            format!("there is no kubeconfig at {} that can be read: {error}", Quoted(&path))
+        }
+        KubeconfigError::LoadContext(name) => format!("it has no context {}", Quoted(name)),
+        KubeconfigError::LoadClusterOfContext(name) => {
+            format!("its context names a cluster that it has not: {}", Quoted(name))
+        }
         KubeconfigError::ParseCertificates(_) => {
             "its certificate authority is not in PEM format".to_owned()
         }
@@ -73,7 +96,7 @@ fn of_data(error: &LoadDataError) -> String {
     }
 }
 
-fn of_credentials(error: AuthError) -> String {
+fn of_credentials(error: &AuthError) -> String {
     match error {
         AuthError::AuthExecStart(error) => {
             format!("its credential plugin cannot be started: {error}")
@@ -123,7 +146,9 @@ mod tests {
             config.auth_layer()?;
             Ok(())
         };
-        let error = in_our_words(opened().unwrap_err());
+        // As deep as a client hides it.
+        let error = std::io::Error::other(opened().unwrap_err());
+        let error = in_our_words(kube::Error::Service(error.into()).into());
         let mut told = format!("{error} {error:?}");
         let mut source = error.source();
         while let Some(error) = source {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::domain::quoted::may_be_secret;
 use crate::domain::visible;
 use crate::yaml::{Content, Entry, Node};
 
@@ -145,7 +146,9 @@ impl<'a> Place<'a> {
 
 fn join(path: &str, key: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if key.is_empty() || !key.chars().all(plain) {
+    if may_be_secret(key) {
+        format!("{path}[…]")
+    } else if key.is_empty() || !key.chars().all(plain) {
         format!("{path}[{key:?}]")
     } else if path.is_empty() {
         key.to_owned()

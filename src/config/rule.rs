@@ -12,6 +12,7 @@ use crate::config::value::{
     self, FolderPath, FollowedRevision, Kind, Refusal, Size, Span, StoreUrl,
 };
 use crate::domain::name::ApplicationName;
+use crate::domain::quoted::{Quoted, may_be_secret};
 
 /// What a configuration points to outside of itself.
 pub trait Surroundings {
@@ -63,7 +64,7 @@ pub(super) fn check(rule: &str, text: &str, around: &dyn Surroundings) -> Result
         "variable" => variable(text, around),
         "secret-file" => readable_secret(&Secret::File(text.into()), around),
         "file" => around.file(Path::new(text)).map_err(|error| {
-            Refusal::Because(format!("file `{}` cannot be read: {error}", text.escape_debug()))
+            Refusal::Because(format!("file {} cannot be read: {error}", Quoted(text)))
         }),
         unknown => Err(Refusal::Because(format!("the schema names an unknown rule, `{unknown}`"))),
     }
@@ -198,10 +199,12 @@ fn no_host_as_path(text: &str, around: &dyn Surroundings) -> Result<(), Refusal>
     if has_scheme || names_host || !like_a_host || around.exists(Path::new(text)) {
         return Ok(());
     }
-    Err(Refusal::Because(format!(
-        "there is nothing at the path `{}`; did you mean `https://{0}`?",
-        text.escape_debug()
-    )))
+    let meant = if may_be_secret(text) {
+        "; did you mean a URL with `https://`?".to_owned()
+    } else {
+        format!("; did you mean `https://{text}`?")
+    };
+    Err(Refusal::Because(format!("there is nothing at the path {}{meant}", Quoted(text))))
 }
 
 /// The part before the `@`, if there is one, and host with port.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-/// Longest name of a variable that is shown where there is no such variable.
-const NAME_BYTES_MAX: usize = 64;
+use crate::domain::quoted::{NOT_SHOWN, Quoted};
+
 /// Longest secret in bytes; a private key has a few thousand.
 const SECRET_BYTES_MAX: u64 = 1 << 20;
 
@@ -29,10 +29,10 @@ pub enum Secret {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set, or not UTF-8.
-    #[error("environment variable{} is not set: export it for the headstay process", named(.0))]
+    #[error("environment variable {} is not set: export it for the headstay process", named(.0))]
     Env(String),
     /// The file cannot be read.
-    #[error("secret file{} cannot be read", located(path))]
+    #[error("secret file {} cannot be read", located(path))]
     File {
         /// Its path.
         path: PathBuf,
@@ -61,27 +61,23 @@ impl Secret {
     }
 }
 
-/// The name of a variable that is not there, in backticks, unless it may be the secret itself, which
-/// somebody put where its name belongs.
+/// The name of a variable that is not there, unless it may be the secret itself, which somebody put
+/// where its name belongs.
 fn named(variable: &str) -> String {
     let digits = variable.bytes().filter(u8::is_ascii_digit).count();
-    let like_a_name = !variable.bytes().any(|b| b.is_ascii_lowercase())
-        && variable.len() <= NAME_BYTES_MAX
-        && digits * 4 <= variable.len();
-    if like_a_name {
-        format!(" `{variable}`")
-    } else {
-        " (its name is not shown, since it may be a secret that belongs into it)".to_owned()
-    }
+    let like_a_name =
+        !variable.bytes().any(|b| b.is_ascii_lowercase()) && digits * 4 <= variable.len();
+    unless_hidden(like_a_name, variable)
 }
 
-/// The path of a file that cannot be read, in backticks, unless it may be the secret itself.
+/// The path of a file that cannot be read, unless it may be the secret itself.
 fn located(path: &Path) -> String {
-    if path.components().count() > 1 || path.extension().is_some() {
-        format!(" `{}`", path.display())
-    } else {
-        " (its path is not shown, since it may be a secret that belongs into it)".to_owned()
-    }
+    let like_a_path = path.components().count() > 1 || path.extension().is_some();
+    unless_hidden(like_a_path, &path.to_string_lossy())
+}
+
+fn unless_hidden(shown: bool, text: &str) -> String {
+    if shown { Quoted(text).to_string() } else { NOT_SHOWN.to_owned() }
 }
 
 fn read_bounded(path: &Path) -> io::Result<String> {
@@ -97,8 +93,8 @@ fn read_bounded(path: &Path) -> io::Result<String> {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Env(name) => write!(f, "environment variable `{name}`"),
-            Self::File(path) => write!(f, "file `{}`", path.display()),
+            Self::Env(name) => write!(f, "environment variable {}", Quoted(name)),
+            Self::File(path) => write!(f, "file {}", Quoted(&path.to_string_lossy())),
         }
     }
 }
@@ -131,6 +127,6 @@ mod tests {
         std::fs::write(&path, "\n").unwrap();
         assert!(matches!(secret.read(), Err(SecretError::Empty(_))));
         std::fs::write(&path, "x".repeat(2 << 20)).unwrap();
-        assert!(secret.read().unwrap_err().to_string().contains("token"));
+        assert!(matches!(secret.read(), Err(SecretError::File { .. })));
     }
 }

@@ -7,10 +7,8 @@ use serde_json::{Map, Value};
 use crate::config::problem::{Place, Problem};
 use crate::config::rule::{self, Surroundings};
 use crate::config::value::Refusal;
+use crate::domain::quoted::{NOT_SHOWN, Quoted, may_be_secret};
 use crate::yaml::{Content, Entry};
-
-/// Longest part of a refused text that is shown, in characters.
-const SHOWN_MAX: usize = 60;
 
 const INLINE_SECRET: &str = "a secret is never written into the configuration: name where it is \
                              read, as {env: NAME} or {file: PATH}";
@@ -156,7 +154,7 @@ impl<'a> Checker<'a> {
         match rule::check(rule, text, self.around) {
             Ok(()) => {}
             Err(Refusal::Expected(expected)) => {
-                self.report(place, &format!("expected {expected}, found {}", shown(text)));
+                self.report(place, &format!("expected {expected}, found {}", Quoted(text)));
             }
             Err(Refusal::Because(reason)) => self.report(place, &reason),
         }
@@ -174,7 +172,8 @@ impl<'a> Checker<'a> {
                 && most.is_none_or(|most| value <= most)
         });
         if !fits {
-            self.report(place, &format!("expected {}, found {number}", whole_number(schema)));
+            let found = bare(number);
+            self.report(place, &format!("expected {}, found {found}", whole_number(schema)));
         }
     }
 
@@ -185,7 +184,10 @@ impl<'a> Checker<'a> {
             Content::Scalar(Value::String(text)) => {
                 let near = nearest(text, allowed.iter().copied());
                 let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                self.report(place, &format!("expected one of {list}, found {}{hint}", shown(text)));
+                self.report(
+                    place,
+                    &format!("expected one of {list}, found {}{hint}", Quoted(text)),
+                );
             }
             other => self.report(place, &format!("expected one of {list}, found {}", found(other))),
         }
@@ -310,8 +312,8 @@ fn whole_number(schema: &Value) -> String {
 
 fn found(content: &Content) -> String {
     match content {
-        Content::Scalar(Value::String(text)) => shown(text),
-        Content::Scalar(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+        Content::Scalar(Value::String(text)) => Quoted(text).to_string(),
+        Content::Scalar(value @ (Value::Number(_) | Value::Bool(_))) => bare(value),
         other => outline(other),
     }
 }
@@ -329,11 +331,10 @@ fn outline(content: &Content) -> String {
     outline.to_owned()
 }
 
-fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_MAX) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
-    }
+/// What is no text, as it is written.
+fn bare(value: &impl ToString) -> String {
+    let text = value.to_string();
+    if may_be_secret(&text) { NOT_SHOWN.to_owned() } else { text }
 }
 
 /// The known word that was most likely meant: the same but for case, or at most two letters off.

@@ -3,7 +3,7 @@
 use crate::domain::commit::Revision;
 use crate::domain::delivery::{Push, RefKind, RefUpdate};
 use crate::domain::name::{ApplicationName, RepositoryName};
-use crate::domain::repository_url::RepositoryUrl;
+use crate::domain::repository_url::{RepositoryUrl, without_secrets};
 
 /// How many names a reason spells out; the rest is counted.
 const NAMED_MAX: usize = 5;
@@ -147,7 +147,10 @@ fn unknown(push: &Push) -> String {
     let urls: Vec<String> = urls(push).iter().map(ToString::to_string).collect();
     match (&push.full_name, urls.as_slice()) {
         (None, []) => "the delivery names no repository".to_owned(),
-        (Some(name), []) => format!("no configured repository is called `{name}` at its host"),
+        (Some(name), []) => {
+            let name = without_secrets(name);
+            format!("no configured repository is called `{name}` at its host")
+        }
         (_, urls) => format!(
             "no configured repository has the URL {}: if one is meant, add this to its `aliases`",
             listed(urls, " or "),

@@ -22,6 +22,7 @@ pub mod obstacle;
 pub mod order;
 pub mod plan;
 pub mod prune;
+pub mod quoted;
 pub mod repository_url;
 pub mod resolve;
 pub mod retry;

@@ -18,6 +18,8 @@ impl RepositoryUrl {
     /// is, and `file://` before it left away. None for what cannot name a repository.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
+        // No repository is named by what comes after these, where they mean anything.
+        let text = if is_local(text) { text } else { before_query(text) };
         let (authority, path) = match text.split_once("://") {
             // The same repository as its path.
             Some(("file", rest)) => {
@@ -82,11 +84,35 @@ impl RepositoryUrl {
 impl fmt::Display for RepositoryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.is_empty() {
-            f.write_str(&self.path)
+            f.write_str(&without_secrets(&self.path))
         } else {
-            write!(f, "{}/{}", self.host, self.path)
+            f.write_str(&without_secrets(&format!("{}/{}", self.host, self.path)))
         }
     }
+}
+
+/// A name of a repository as somebody else wrote it, without what may be a secret: query, fragment,
+/// and all that may be a user or a password, however odd.
+pub fn without_secrets(text: &str) -> String {
+    let text = before_query(text);
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let rest = authority.rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    // A password with a slash in it.
+    let rest = rest.rfind('@').map_or_else(|| rest.to_owned(), |at| format!("…{}", &rest[at..]));
+    format!("{scheme}{rest}")
+}
+
+fn before_query(text: &str) -> &str {
+    text.find(['?', '#']).map_or(text, |end| &text[..end])
+}
+
+/// Whether a text is a path of this machine, in which every character may be meant.
+fn is_local(text: &str) -> bool {
+    text.starts_with("file://") || (!text.contains("://") && !text.contains(':'))
 }
 
 /// The host of `[user[:password]@]host[:port]`, without the prefix by which hosts offer ssh on the
@@ -177,6 +203,7 @@ mod tests {
             ),
             ("git@github.com:org/repo", "https://api.github.com/repos/org/repo"),
             (" https://example.com/org/repo\n", "https://example.com./org/repo"),
+            ("https://example.com/org/repo", "https://example.com/org/repo.git?token=a/b#c"),
             ("file:///srv/git/a.git", "file:///srv/git/a.git"),
             ("/srv/git/a.git", "/srv/git/a.git"),
             ("file:///srv/git/a.git", "/srv/git/a.git"),
@@ -258,6 +285,39 @@ mod tests {
         assert!(url.is_named("KEY/repo"));
         for other in ["", "Y/repo", "KEY/repo-2", "KEY"] {
             assert!(!url.is_named(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_may_be_a_password_is_shown() {
+        for (text, shown) in [
+            ("https://git.example/a/b", "https://git.example/a/b"),
+            ("https://ada:p@ss@git.example:3000/a", "https://git.example:3000/a"),
+            ("ssh://git@git.example", "ssh://git.example"),
+            ("https://token@git.example?a@b", "https://git.example"),
+            ("https://git.example/a?access_token=b", "https://git.example/a"),
+            ("https://git.example/a#token", "https://git.example/a"),
+            ("https://ada:p/w@git.example/a", "https://…@git.example/a"),
+            ("git@git.example:a/b", "git.example:a/b"),
+            ("ada:hunter2@git.example:a/b", "git.example:a/b"),
+            ("acme/fleet?token=a", "acme/fleet"),
+            ("/srv/git/a", "/srv/git/a"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+        }
+        let secret = "hunter2";
+        for url in [
+            "https://git.example/a/b?t=hunter2",
+            "https://ada:hunter2@git.example/a",
+            "https://ada:x/hunter2@git.example/a",
+            "ada:hunter2@git.example:a/b",
+            "ada:hunter2@git.example/a/b",
+            "hunter2@git.example/a",
+            "file:///srv/a?hunter2",
+            "/srv/a#hunter2",
+        ] {
+            let told = RepositoryUrl::parse(url).map(|url| url.to_string()).unwrap_or_default();
+            assert!(!told.contains(secret), "{url}: {told}");
         }
     }
 

@@ -18,6 +18,7 @@ use crate::config::{Config, Receiver, ReceiverAuth};
 use crate::domain::delivery::{CoveringSync, Delivery, Event, Outcome};
 use crate::domain::error::chain;
 use crate::domain::name::{DeliveryId, ReceiverName};
+use crate::domain::repository_url;
 use crate::http::App;
 use crate::http::extract::{Accepted, Segment};
 use crate::http::openapi::signature::{Output, Sketch};
@@ -160,8 +161,8 @@ async fn take(
     delivery.host_id = reading.host_id.map(cut);
     delivery.event = cut(reading.event_name);
     if let Event::Push(push) = &reading.event {
-        let url = push.urls.first().map(|url| without_userinfo(url));
-        delivery.repository = url.or_else(|| push.full_name.clone());
+        let named = push.urls.first().or(push.full_name.as_ref());
+        delivery.repository = named.map(|name| repository_url::without_secrets(name));
         delivery.refs.clone_from(&push.refs);
         delivery.pusher.clone_from(&push.pusher);
     }
@@ -214,14 +215,6 @@ fn cut(text: String) -> String {
         Some((end, _)) => text[..end].to_owned(),
         None => text,
     }
-}
-
-/// A URL without the user and the password that may stand before its host.
-fn without_userinfo(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
-    format!("{scheme}://{}", &rest[host..])
 }
 
 /// Answers what is not taken, and journals what is to be seen of it.
@@ -284,19 +277,6 @@ async fn reject(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_password_of_a_url_is_journalled() {
-        for (url, journalled) in [
-            ("https://git.example/a/b", "https://git.example/a/b"),
-            ("https://ada:p@ss@git.example:3000/a@b", "https://git.example:3000/a@b"),
-            ("ssh://git@git.example", "ssh://git.example"),
-            ("https://token@git.example?a@b", "https://git.example?a@b"),
-            ("git@git.example:a/b", "git@git.example:a/b"),
-        ] {
-            assert_eq!(without_userinfo(url), journalled);
-        }
-    }
 
     #[test]
     fn a_header_is_cut_at_a_whole_character() {

@@ -5,9 +5,8 @@ use std::collections::hash_map::Entry as Place;
 use std::mem::size_of;
 
 use crate::domain::account::{Account, Bound};
-use crate::yaml::{
-    Content, Entry, NODE_BYTES, Node, YamlError, allocated, error, push, refused, shown,
-};
+use crate::domain::quoted::may_be_secret;
+use crate::yaml::{Content, Entry, NODE_BYTES, Node, YamlError, allocated, error, push, refused};
 
 /// What the table of keys takes for each, in bytes: it has up to twice as many places as keys.
 const TABLE_BYTES: usize = 2 * (size_of::<(String, usize)>() + 1);
@@ -45,7 +44,9 @@ impl<'a> Mapping<'a> {
             self.while_it_moves(TABLE_BYTES * self.lines.len(), line, |it| it.lines.reserve(1))?;
         }
         if let Some(first) = self.lines.insert(key.clone(), line) {
-            let message = format!("the key `{}` is already set in line {first}", shown(&key));
+            let key =
+                if may_be_secret(&key) { "of this line".to_owned() } else { format!("`{key}`") };
+            let message = format!("the key {key} is already set in line {first}");
             return Err(error(line, message));
         }
         let pushed = push(&mut self.entries, Entry { key, line, value }, self.account);

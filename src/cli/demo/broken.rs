@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cli::demo::api::ApiError;
 use crate::cli::demo::folder::FolderError;
+use crate::config::kubeconfig::in_our_words;
 use crate::runtime::RuntimeError;
 use crate::store::error::StoreError;
 
@@ -46,7 +47,7 @@ pub(super) enum Broken {
     Access(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A call of a person to the cluster.
     #[error("ask the cluster")]
-    Cluster(#[from] kube::Error),
+    Cluster(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A call to Headstay.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -62,6 +63,13 @@ pub(super) enum Broken {
     /// Something of the demo is left on a cluster.
     #[error("not everything was deleted from the cluster: look for names with `{0}` in them")]
     Left(String),
+}
+
+impl From<kube::Error> for Broken {
+    fn from(error: kube::Error) -> Self {
+        // Those of kube quote what a kubeconfig or its plugin holds.
+        Self::Cluster(in_our_words(error.into()))
+    }
 }
 
 impl From<git2::Error> for Broken {

@@ -16,6 +16,7 @@ use crate::cli::demo::broken::Broken;
 use crate::cli::demo::folder::{CLUSTER, Folder};
 use crate::cli::demo::screen::{Screen, took};
 use crate::cli::demo::shop::APPLICATIONS;
+use crate::config::kubeconfig::in_our_words;
 use crate::domain::error::chain;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::object::{INSTANCE_ANNOTATION, ObjectKey};
@@ -48,7 +49,8 @@ pub(super) async fn clean_up(
                 going.push((item.object, api));
             }
             Err(error) => {
-                screen.bad(&format!("{}: {}", item.object, chain(&error)))?;
+                let error = in_our_words(error.into());
+                screen.bad(&format!("{}: {}", item.object, chain(error.as_ref())))?;
                 left.push(item.object);
             }
         }

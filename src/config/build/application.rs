@@ -10,6 +10,7 @@ use crate::config::shape::nearest;
 use crate::config::value::Span;
 use crate::config::{Application, DriftMode, OnError, PruneLimit, SyncPolicy};
 use crate::domain::name::ClusterName;
+use crate::domain::quoted::Quoted;
 use crate::domain::retry::RetryPolicy;
 
 /// Shortest time between two checks by the timer.
@@ -79,6 +80,7 @@ fn target_cluster(
         (Some(cluster), _) => Some(cluster),
         (None, [only]) => only.parse().ok(),
         (None, several) => {
+            let several = several.iter().map(|name| Quoted(name).to_string()).collect::<Vec<_>>();
             let several = several.join(", ");
             problems.report_whole(place, format!("is missing: expected one of {several}"));
             None
@@ -88,8 +90,11 @@ fn target_cluster(
 
 fn unknown(noun: &str, name: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
-        Some(near) => format!("there is no {noun} named {name:?}; did you mean {near:?}?"),
-        None => format!("there is no {noun} named {name:?}"),
+        Some(near) => {
+            let (name, near) = (Quoted(name), Quoted(near));
+            format!("there is no {noun} named {name}; did you mean {near}?")
+        }
+        None => format!("there is no {noun} named {}", Quoted(name)),
     }
 }
 

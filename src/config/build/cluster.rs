@@ -7,6 +7,7 @@ use crate::config::problem::{Place, Problems};
 use crate::config::raw::cluster as raw;
 use crate::config::rule::Surroundings;
 use crate::config::{Cluster, ClusterAccess};
+use crate::domain::quoted::Quoted;
 
 /// Name of the cluster where none is configured.
 pub(super) const DEFAULT_CLUSTER: &str = "default";
@@ -71,7 +72,7 @@ fn chosen_context(
     around: &dyn Surroundings,
 ) -> Result<(), String> {
     let of = kubeconfig.map_or("the default kubeconfig".to_owned(), |path| {
-        format!("the kubeconfig `{}`", path.display())
+        format!("the kubeconfig {}", Quoted(&path.to_string_lossy()))
     });
     let known = around.contexts(kubeconfig).map_err(|error| {
         format!("{of} cannot be read (KUBECONFIG, or `kubeconfig` here, names another): {error}")
@@ -82,6 +83,7 @@ fn chosen_context(
     if known.names.iter().any(|name| name == wanted) {
         return Ok(());
     }
-    let names = if known.names.is_empty() { "none".to_owned() } else { known.names.join(", ") };
-    Err(format!("{of} has no context `{wanted}`; it has: {names}"))
+    let names: Vec<_> = known.names.iter().map(|name| Quoted(name).to_string()).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Err(format!("{of} has no context {}; it has: {names}", Quoted(wanted)))
 }

@@ -19,6 +19,7 @@ use crate::config::read::SourceFile;
 use crate::config::rule::Surroundings;
 use crate::config::schema::json_schema;
 use crate::config::{Config, shape};
+use crate::domain::quoted::Quoted;
 use crate::yaml::{self, Document};
 
 /// Validates the files as one configuration: their lists are joined; `server` and `store` may be
@@ -162,7 +163,8 @@ fn unique<'a>(
     for place in places {
         let Some(text) = place.text() else { continue };
         if let Some(first) = texts.get(text) {
-            let message = format!("the name {text:?} is already taken at {}", first.position());
+            let message =
+                format!("the name {} is already taken at {}", Quoted(text), first.position());
             problems.report(place.problem(message));
         } else {
             texts.insert(text, place);
@@ -174,11 +176,10 @@ fn unique<'a>(
 /// Reads what is sound here; none when too little is, which was reported.
 fn sound<T: DeserializeOwned>(place: &Place<'_>, problems: &mut Problems) -> Option<T> {
     let value = problems.sound_part(place)?;
-    match serde_json::from_value(value) {
-        Ok(raw) => Some(raw),
-        Err(error) => {
-            problems.report_whole(place, format!("cannot be read: {error}"));
-            None
-        }
+    let read = serde_json::from_value(value).ok();
+    if read.is_none() {
+        // It fits the schema, so this is ours to mend. The error would quote what it was given.
+        problems.report_whole(place, "cannot be read, though it is as the schema wants it");
     }
+    read
 }

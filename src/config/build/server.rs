@@ -10,6 +10,7 @@ use crate::config::raw::server as raw;
 use crate::config::rule::Surroundings;
 use crate::config::secret::TOKEN_BYTES_MIN;
 use crate::config::{Limits, Retention, Role, Server, Store, Token};
+use crate::domain::quoted::Quoted;
 
 /// The store; cannot fail, its parts are sound.
 pub(super) fn store(raw: raw::Store) -> Store {
@@ -76,7 +77,8 @@ fn good_tokens(
         }
         let same = seen.iter().find(|(other, _)| other.expose_secret() == value.expose_secret());
         if let Some((_, other)) = same {
-            let message = format!("has the value of the token `{other}`: each needs its own");
+            let other = Quoted(other);
+            let message = format!("has the value of the token {other}: each needs its own");
             problems.report(place.problem(message));
         }
         seen.push((value, &token.name));

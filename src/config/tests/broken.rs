@@ -217,20 +217,20 @@ const BROKEN: &[(&str, &str, usize, &str)] = &[
         "{env: GIT_TOKEN}",
         "{env: MISSING}",
         17,
-        "repositories[0].auth.token.env: environment variable `MISSING` is not set: export it for \
+        "repositories[0].auth.token.env: environment variable \"MISSING\" is not set: export it for \
          the headstay process",
     ),
     (
         "{file: /run/secret}",
         "{file: /run/MISSING}",
         10,
-        "receivers[0].secrets[1].file: secret file `/run/MISSING` cannot be read: not there",
+        "receivers[0].secrets[1].file: secret file \"/run/MISSING\" cannot be read: not there",
     ),
     (
         "{env: SECRET}",
         "{env: EMPTY}",
         10,
-        "receivers[0].secrets[0].env: the secret in environment variable `EMPTY` is empty",
+        "receivers[0].secrets[0].env: the secret in environment variable \"EMPTY\" is empty",
     ),
     (
         "{env: SECRET}",
@@ -249,7 +249,7 @@ const BROKEN: &[(&str, &str, usize, &str)] = &[
         "labels: {env: prod}",
         "kubeconfig: /MISSING",
         13,
-        "clusters[0].kubeconfig: file `/MISSING` cannot be read: not there",
+        "clusters[0].kubeconfig: file \"/MISSING\" cannot be read: not there",
     ),
     // What the parts say of each other.
     (
@@ -349,7 +349,7 @@ const BROKEN: &[(&str, &str, usize, &str)] = &[
         "{name: ci, role: operator, secret: {env: TOKEN}}",
         "{name: ci, role: viewer, secret: {env: SAME_A}}, {name: me, role: operator, secret: {env: SAME_B}}",
         3,
-        "server.tokens[1].secret: has the value of the token `ci`: each needs its own",
+        "server.tokens[1].secret: has the value of the token \"ci\": each needs its own",
     ),
     (
         "{name: ci, role: operator, secret: {env: TOKEN}}",
@@ -362,20 +362,21 @@ const BROKEN: &[(&str, &str, usize, &str)] = &[
         "url: https://github.com/acme/fleet.git",
         "url: github.com/acme/fleet",
         16,
-        "repositories[0].url: there is nothing at the path `github.com/acme/fleet`; did you mean \
+        "repositories[0].url: there is nothing at the path \"github.com/acme/fleet\"; did you mean \
          `https://github.com/acme/fleet`?",
     ),
     (
         "    labels: {env: prod}",
         "    context: nope",
         13,
-        "clusters[0].context: the default kubeconfig has no context `nope`; it has: kind, prod, x",
+        "clusters[0].context: the default kubeconfig has no context \"nope\"; it has: \"kind\", \
+         \"prod\", \"x\"",
     ),
     (
         "    labels: {env: prod}",
         "    kubeconfig: NONE",
         13,
-        "clusters[0].kubeconfig: the kubeconfig `NONE` has no current context: name one with \
+        "clusters[0].kubeconfig: the kubeconfig \"NONE\" has no current context: name one with \
          `context`",
     ),
     (
@@ -388,15 +389,15 @@ const BROKEN: &[(&str, &str, usize, &str)] = &[
         "{token: {env: GIT_TOKEN}}",
         "{token: {env: ghp_hunter2MISSING}}",
         17,
-        "repositories[0].auth.token.env: environment variable (its name is not shown, since it may \
-         be a secret that belongs into it) is not set: export it for the headstay process",
+        "repositories[0].auth.token.env: environment variable … (not shown: it may be a secret) is \
+         not set: export it for the headstay process",
     ),
     (
         "{token: {env: GIT_TOKEN}}",
         "{token: {file: hunter2MISSING}}",
         17,
-        "repositories[0].auth.token.file: secret file (its path is not shown, since it may be a \
-         secret that belongs into it) cannot be read: not there",
+        "repositories[0].auth.token.file: secret file … (not shown: it may be a secret) cannot be \
+         read: not there",
     ),
 ];
 

@@ -2,6 +2,7 @@
 
 mod broken;
 mod documents;
+mod pasted;
 mod reference;
 
 use std::collections::BTreeSet;
@@ -40,7 +41,7 @@ struct World;
 
 impl Surroundings for World {
     fn secret(&self, secret: &Secret) -> Result<(), SecretError> {
-        let name = secret.to_string();
+        let name = named(secret);
         match secret {
             Secret::Env(variable) if name.contains("MISSING") => {
                 Err(SecretError::Env(variable.clone()))
@@ -49,7 +50,7 @@ impl Surroundings for World {
                 path: path.clone(),
                 source: std::io::Error::other("not there"),
             }),
-            _ if name.contains("EMPTY") => Err(SecretError::Empty(name)),
+            _ if name.contains("EMPTY") => Err(SecretError::Empty(secret.to_string())),
             _ => Ok(()),
         }
     }
@@ -63,7 +64,7 @@ impl Surroundings for World {
 
     /// Secrets are good ones of their own, but for what has SHORT or SAME in its name.
     fn value(&self, secret: &Secret) -> Option<SecretString> {
-        let name = secret.to_string();
+        let name = named(secret);
         Some(match name {
             _ if name.contains("SHORT") => "0123456789abcde".into(),
             _ if name.contains("SAME") => "0123456789abcdef".into(),
@@ -81,6 +82,14 @@ impl Surroundings for World {
         }
         let names = ["kind", "prod", "x"].map(str::to_owned).to_vec();
         Ok(Contexts { current: Some("prod".to_owned()), names })
+    }
+}
+
+/// The name of its variable, or the path of its file.
+fn named(secret: &Secret) -> String {
+    match secret {
+        Secret::Env(name) => name.clone(),
+        Secret::File(path) => path.display().to_string(),
     }
 }
 
@@ -123,7 +132,7 @@ c.yaml:1: server.listen: expected an IP address and a port like 127.0.0.1:8080 o
 c.yaml:1: server.tokens[0].role: expected one of viewer, operator, found \"admin\"
 c.yaml:1: server.tokens[0].secret: a secret is never written into the configuration: name where it is read, as {env: NAME} or {file: PATH}
 c.yaml:3: receivers[0].name: expected 1 to 63 of the characters a-z, 0-9, `-` and `.`, beginning and ending with a letter or digit, found \"GitHub\"
-c.yaml:6: applications[0].cluster: is missing: expected one of a, b
+c.yaml:6: applications[0].cluster: is missing: expected one of \"a\", \"b\"
 c.yaml:7: applications[0].repository: there is no repository named \"fleet\"
 c.yaml:8: applications[0].sync.interval: expected a duration like 30s, 10m or 1h, found \"ten\"
 c.yaml:8: applications[0].sync.prune: expected true or false, found \"yes\"
