@@ -3,15 +3,32 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::http::header::{CONTENT_TYPE, LOCATION};
-use ureq::http::{Response, Uri};
+use ureq::http::{Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
+use crate::cli::answer::Problem;
 use crate::cli::{ClientArgs, CommandError};
+use crate::domain::quoted::{Quoted, may_be_secret};
+use crate::domain::repository_url::without_secrets;
 
 /// Longest time for an answer; a diff asks Git and a cluster.
 const TIMEOUT: Duration = Duration::from_mins(2);
+/// Largest answer, in bytes. The server ends far below it: a diff is cut there, and of 10 000 applications
+/// the status has some 10 MB.
+const ANSWER_BYTES: u64 = 64 << 20;
+/// Keys of a foreign answer that are named.
+const KEYS_NAMED: usize = 5;
+
+/// An answer of Headstay.
+pub(super) struct Answer<T> {
+    /// What is read of it.
+    pub(super) read: T,
+    /// All of it.
+    pub(super) json: Value,
+}
 
 /// Speaks to one server.
 pub(super) struct Client<'a> {
@@ -47,73 +64,126 @@ impl<'a> Client<'a> {
         self.token.map(|token| format!("Bearer {token}"))
     }
 
-    /// Reads a path below `/api/v1`, where there is an object with this key.
-    pub(super) fn get(&self, path: &str, key: &str) -> Result<Value, CommandError> {
-        let mut request = self.agent.get(self.url(path));
+    /// Reads a path below `/api/v1`.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, CommandError> {
+        let url = self.url(path);
+        let mut request = self.agent.get(&url);
         if let Some(bearer) = self.bearer() {
             request = request.header("Authorization", bearer);
         }
-        self.answer(request.call(), key)
+        self.answer(&url, request.call())
     }
 
-    /// Sends a change to a path below `/api/v1`; the answer is an object with this key.
-    pub(super) fn post(&self, path: &str, body: &Value, key: &str) -> Result<Value, CommandError> {
-        let mut request =
-            self.agent.post(self.url(path)).header("Content-Type", "application/json");
-        if let Some(bearer) = self.bearer() {
-            request = request.header("Authorization", bearer);
-        }
-        self.answer(request.send(body.to_string()), key)
-    }
-
-    fn answer(
+    /// Sends a change to a path below `/api/v1`.
+    pub(super) fn post<T: DeserializeOwned>(
         &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<Answer<T>, CommandError> {
+        let url = self.url(path);
+        let mut request = self.agent.post(&url).header("Content-Type", "application/json");
+        if let Some(bearer) = self.bearer() {
+            request = request.header("Authorization", bearer);
+        }
+        self.answer(&url, request.send(body.to_string()))
+    }
+
+    fn answer<T: DeserializeOwned>(
+        &self,
+        url: &str,
         response: Result<Response<Body>, ureq::Error>,
-        key: &str,
-    ) -> Result<Value, CommandError> {
-        let server = self.server;
+    ) -> Result<Answer<T>, CommandError> {
         let mut response = response.map_err(|error| {
-            let hint = if server.starts_with("https://") {
+            let hint = if url.starts_with("https://") {
                 "is it running, and does it speak https? Headstay itself speaks http"
             } else {
                 "is it running?"
             };
-            CommandError::failed(format!("no answer from {server}: {error}; {hint}"))
+            CommandError::failed(format!("no answer from {url}: {error}; {hint}"))
         })?;
         let status = response.status();
         if status.is_redirection() {
             let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let to = to.unwrap_or("elsewhere");
+            let to = to.map_or_else(|| "elsewhere".to_owned(), without_secrets);
             return Err(CommandError::failed(format!(
-                "{server} answered {status}, which leads to {to}: name the address of Headstay itself"
+                "{url} answered {status}, which leads to {to}: name the address of Headstay itself"
             )));
         }
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
-        let text = response.body_mut().read_to_string().map_err(|error| {
-            CommandError::failed(format!("the answer of {server} broke off: {error}"))
-        })?;
-        let body: Value = serde_json::from_str(&text).unwrap_or_default();
-        if status.is_success() && kind == "application/json" && body.get(key).is_some() {
-            return Ok(body);
+        let bytes = response.body_mut().with_config().limit(ANSWER_BYTES).read_to_vec();
+        let bytes = bytes.map_err(|error| CommandError::failed(broken_off(url, &error)))?;
+        if status.is_success() {
+            return read(&kind, &bytes).map_err(|came| {
+                CommandError::failed(format!(
+                    "{url} answered {status} with {came}, and not as Headstay does: is it one, and \
+                     of this version?"
+                ))
+            });
         }
-        let detail =
-            (kind == "application/problem+json").then(|| body["detail"].as_str()).flatten();
-        let told = match (status.as_u16(), detail) {
-            (401, _) if self.token.is_none() => "it wants a token: set HEADSTAY_TOKEN".to_owned(),
-            (401, _) => "the token (HEADSTAY_TOKEN or --token) is not accepted".to_owned(),
-            (_, Some(detail)) => format!("{server} answered {status}: {detail}"),
-            _ => format!("{server} answered {status}, but not as Headstay does: is it one?"),
-        };
-        Err(CommandError::failed(told))
+        Err(CommandError::failed(self.refused(url, status, &kind, &bytes)))
     }
+
+    /// What is told of an answer that is an error.
+    fn refused(&self, url: &str, status: StatusCode, kind: &str, bytes: &[u8]) -> String {
+        let problem = (kind == "application/problem+json")
+            .then(|| serde_json::from_slice::<Problem>(bytes).ok())
+            .flatten();
+        match (status, problem) {
+            (StatusCode::UNAUTHORIZED, Some(_)) if self.token.is_none() => {
+                "it wants a token: set HEADSTAY_TOKEN".to_owned()
+            }
+            (StatusCode::UNAUTHORIZED, Some(_)) => {
+                "the token (HEADSTAY_TOKEN or --token) is not accepted".to_owned()
+            }
+            (_, Some(Problem { detail })) => format!("{url} answered {status}: {detail}"),
+            (_, None) => {
+                let came = outline(kind, bytes);
+                format!("{url} answered {status} with {came}, and not as Headstay does: is it one?")
+            }
+        }
+    }
+}
+
+/// An answer as it was asked for, or what came instead.
+fn read<T: DeserializeOwned>(kind: &str, bytes: &[u8]) -> Result<Answer<T>, String> {
+    let came = || outline(kind, bytes);
+    if kind != "application/json" {
+        return Err(came());
+    }
+    let json: Value = serde_json::from_slice(bytes).map_err(|_| came())?;
+    let read = T::deserialize(&json).map_err(|_| came())?;
+    Ok(Answer { read, json })
+}
+
+/// What an answer is that nobody asked for, without what it says.
+fn outline(kind: &str, bytes: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(bytes) {
+        _ if bytes.is_empty() => "nothing".to_owned(),
+        Ok(Value::Object(entries)) if !entries.is_empty() => {
+            let keys: Vec<_> = entries.keys().map(|key| Quoted(key).to_string()).collect();
+            let named = keys[..keys.len().min(KEYS_NAMED)].join(", ");
+            let more = if keys.len() > KEYS_NAMED { ", …" } else { "" };
+            format!("a JSON object that has {named}{more}")
+        }
+        Ok(_) => "other JSON".to_owned(),
+        Err(_) if kind.is_empty() => format!("{} bytes of no type", bytes.len()),
+        Err(_) => format!("{} bytes of {}", bytes.len(), Quoted(kind)),
+    }
+}
+
+fn broken_off(url: &str, error: &ureq::Error) -> String {
+    if matches!(error, ureq::Error::BodyExceedsLimit(_)) {
+        return format!("the answer of {url} has more than {} MiB", ANSWER_BYTES >> 20);
+    }
+    format!("the answer of {url} broke off: {error}")
 }
 
 /// The host of an address of a server, or what is wrong with it. Nothing of it is shown that may be a
 /// password.
 fn check(server: &str) -> Result<String, String> {
     let Some((scheme @ ("http" | "https"), rest)) = server.split_once("://") else {
-        let shown = if server.contains('@') { "ADDRESS" } else { server };
+        let shown = if may_be_secret(server) { "ADDRESS" } else { server };
         return Err(format!("--server (HEADSTAY_SERVER): http:// is missing: http://{shown}"));
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -141,6 +211,9 @@ mod tests {
 
     use super::*;
     use crate::cli::Output;
+    use crate::cli::answer::Status;
+
+    const PROBLEM: &str = r#"{"detail": "this needs a bearer token"}"#;
 
     /// What the client makes of an answer: the error, or `good`.
     fn told(answer: &str, token: Option<&str>) -> String {
@@ -155,7 +228,7 @@ mod tests {
             String::from_utf8_lossy(&request[..length]).into_owned()
         });
         let args = ClientArgs { server, token: token.map(str::to_owned), output: Output::Text };
-        let asked = Client::new(&args).and_then(|client| client.get("/status", "applications"));
+        let asked = Client::new(&args).and_then(|client| client.get::<Status>("/status"));
         let told = asked.map_or_else(|error| error.message, |_| "good".to_owned());
         let request = serving.join().unwrap();
         assert!(request.starts_with("GET /api/v1/status HTTP/1.1"), "{request}");
@@ -167,29 +240,48 @@ mod tests {
         let answer = |status: &str, kind: &str, body: &str| {
             let length = body.len();
             format!(
-                "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nlocation: http://127.0.0.1:1/a\r\n\
+                "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\n\
+                 location: http://ada:hunter2@127.0.0.1:1/a?hunter2\r\n\
                  content-length: {length}\r\nconnection: close\r\n\r\n{body}"
             )
         };
-        let good = told(&answer("200 OK", "application/json", r#"{"applications": []}"#), None);
-        assert_eq!(good, "good");
+        let status = r#"{"suspended": false, "configuration": {"error": null},
+            "store": {"writable": true, "error": null}, "applications": []}"#;
+        assert_eq!(told(&answer("200 OK", "application/json", status), None), "good");
+        let typed = r#"{"suspended": "no", "applications": "none"}"#;
         for (answer, expected) in [
-            (answer("200 OK", "text/html", "<html>"), "not as Headstay does"),
-            (answer("200 OK", "text/html", r#"{"applications": []}"#), "not as Headstay does"),
-            (answer("200 OK", "application/json", "[]"), "not as Headstay does"),
-            (answer("200 OK", "application/json", "{}"), "not as Headstay does"),
-            (answer("302 Found", "text/html", ""), "leads to http://127.0.0.1:1/a"),
-            (answer("502 Bad Gateway", "text/html", "x"), "not as Headstay does"),
+            (
+                answer("200 OK", "text/html", "<html>"),
+                "200 OK with 6 bytes of \"text/html\", and not",
+            ),
+            (answer("200 OK", "text/html", status), "a JSON object that has \"suspended\", "),
+            (answer("200 OK", "application/json", "[]"), "with other JSON, and not as Headstay"),
+            (answer("200 OK", "application/json", "{}"), "with other JSON, and not as Headstay"),
+            (answer("200 OK", "application/json", ""), "with nothing, and not as Headstay does"),
+            (
+                answer("200 OK", "application/json", r#"{"applications": []}"#),
+                "a JSON object that has \"applications\", and not as Headstay does",
+            ),
+            (
+                answer("200 OK", "application/json", typed),
+                "has \"suspended\", \"applications\", and",
+            ),
+            (
+                answer("302 Found", "text/html", ""),
+                "/api/v1/status answered 302 Found, which leads to http://127.0.0.1:1/a: name",
+            ),
+            (answer("502 Bad Gateway", "text/html", "x"), "502 Bad Gateway with 1 bytes of "),
+            (answer("401 Unauthorized", "text/html", "x"), "401 Unauthorized with 1 bytes of "),
             (
                 answer("503 Unavailable", "application/problem+json", r#"{"detail": "the store"}"#),
                 ": the store",
             ),
-            (answer("401 Unauthorized", "application/problem+json", "{}"), "set HEADSTAY_TOKEN"),
+            (answer("401 Unauthorized", "application/problem+json", PROBLEM), "set HEADSTAY_TOKEN"),
         ] {
             let told = told(&answer, None);
             assert!(told.contains(expected), "{told}");
         }
-        let refused = answer("401 Unauthorized", "application/problem+json", "{}");
+        let refused = answer("401 Unauthorized", "application/problem+json", PROBLEM);
         assert!(told(&refused, Some("wrong")).contains("is not accepted"));
     }
 

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::cli::client::Client;
+use crate::cli::answer::{Application, Summary, Sync, Syncs};
+use crate::cli::client::{Answer, Client};
 use crate::cli::terminal::Terminal;
 use crate::cli::{ClientArgs, CommandError, DONE, Output, table};
 use crate::domain::name::ApplicationName;
@@ -35,56 +36,56 @@ pub(super) fn run(args: &HistoryArgs, out: &mut Terminal<'_>) -> Result<u8, Comm
         path.push_str(application.as_str());
     }
     let client = Client::new(&args.client)?;
-    let syncs = client.get(&path, "items")?;
-    let is_empty = syncs["items"].as_array().is_none_or(Vec::is_empty);
-    if let Some(application) = args.application.as_ref().filter(|_| is_empty) {
+    let Answer { read: syncs, json } = client.get::<Syncs>(&path)?;
+    if let Some(application) = args.application.as_ref().filter(|_| syncs.items.is_empty()) {
         // One that has no history yet is known all the same; another name is a mistake.
-        client.get(&format!("/applications/{application}"), "name")?;
+        client.get::<Application>(&format!("/applications/{application}"))?;
     }
     if args.client.output == Output::Json {
-        out.json(&syncs)?;
+        out.json(&json)?;
         return Ok(DONE);
     }
-    let empty = Vec::new();
-    let rows: Vec<_> = syncs["items"]
-        .as_array()
-        .unwrap_or(&empty)
-        .iter()
-        .map(|sync| {
-            let told = sync["error"]["message"].as_str().or(sync["commit"]["message"].as_str());
-            vec![
-                table::text(&sync["queuedAt"]),
-                table::text(&sync["application"]),
-                table::text(&sync["state"]),
-                trigger(sync),
-                table::commit(&sync["commit"]["id"]),
-                changes(&sync["summary"]),
-                table::cut(table::first_line(told.unwrap_or("-")), MESSAGE_WIDTH),
-                table::text(&sync["id"]),
-            ]
-        })
-        .collect();
+    let rows: Vec<_> = syncs.items.iter().map(row).collect();
     let heading =
         ["QUEUED", "APPLICATION", "STATE", "TRIGGER", "COMMIT", "CHANGES", "MESSAGE", "ID"];
     out.table(&heading, &rows)?;
     Ok(DONE)
 }
 
+fn row(sync: &Sync) -> Vec<String> {
+    vec![
+        sync.queued_at.clone(),
+        sync.application.clone(),
+        sync.state.clone(),
+        trigger(sync),
+        table::commit(sync.commit.as_ref()),
+        changes(&sync.summary),
+        table::cut(told(sync), MESSAGE_WIDTH),
+        sync.id.to_string(),
+    ]
+}
+
+/// What is to be known of a sync in a line: why it failed, or what it brought.
+pub(super) fn told(sync: &Sync) -> &str {
+    let error = sync.error.as_ref().map(|error| &error.message);
+    let told = error.or(sync.commit.as_ref().map(|commit| &commit.message));
+    told.map_or("-", |told| table::first_line(told))
+}
+
 /// What asked for a sync, and whether it was to write anything.
-fn trigger(sync: &serde_json::Value) -> String {
-    let trigger = table::text(&sync["trigger"]);
-    if sync["options"]["dryRun"] == true { format!("{trigger} (dry run)") } else { trigger }
+fn trigger(sync: &Sync) -> String {
+    let trigger = sync.trigger.clone();
+    if sync.options.dry_run { format!("{trigger} (dry run)") } else { trigger }
 }
 
 /// `+2 ~1 -3 !1`: created, configured, pruned, failed.
-pub(super) fn changes(summary: &serde_json::Value) -> String {
-    let signs = [("created", '+'), ("configured", '~'), ("pruned", '-'), ("failed", '!')];
+pub(super) fn changes(summary: &Summary) -> String {
+    let Summary { created, configured, pruned, failed } = *summary;
+    let signs = [(created, '+'), (configured, '~'), (pruned, '-'), (failed, '!')];
     let parts: Vec<_> = signs
         .iter()
-        .filter_map(|(name, sign)| {
-            let count = summary[*name].as_u64().filter(|count| *count > 0)?;
-            Some(format!("{sign}{count}"))
-        })
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, sign)| format!("{sign}{count}"))
         .collect();
-    if parts.is_empty() { "-".to_owned() } else { parts.join(" ") }
+    if parts.is_empty() { table::nothing() } else { parts.join(" ") }
 }

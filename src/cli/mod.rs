@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration; `diff`: 0 the same, 1
 //! differences, 2 error, as kubectl's.
 
+mod answer;
 mod check;
 mod client;
 mod completions;

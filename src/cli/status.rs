@@ -1,77 +1,70 @@
 //! `headstay status`
 
-use serde_json::Value;
-
-use crate::cli::client::Client;
+use crate::cli::answer::{Application, Condition, Status};
+use crate::cli::client::{Answer, Client};
 use crate::cli::terminal::Terminal;
 use crate::cli::{ClientArgs, CommandError, DONE, FAILED, Output, table};
 
 /// Shows all applications; exit code 1 when one of them failed or is not healthy, when its cluster or
 /// its repository does not answer, or when the store cannot be written to.
 pub(super) fn run(args: &ClientArgs, out: &mut Terminal<'_>) -> Result<u8, CommandError> {
-    let status = Client::new(args)?.get("/status", "applications")?;
-    let empty = Vec::new();
-    let applications = status["applications"].as_array().unwrap_or(&empty);
+    let Answer { read: status, json } = Client::new(args)?.get::<Status>("/status")?;
     if args.output == Output::Json {
-        out.json(&status)?;
+        out.json(&json)?;
     } else {
-        let rows: Vec<_> = applications
-            .iter()
-            .map(|application| {
-                vec![
-                    table::text(&application["name"]),
-                    table::text(&application["syncState"]),
-                    table::text(&application["health"]),
-                    table::commit(&application["applied"]["id"]),
-                    table::text(&application["revision"]),
-                    table::text(&application["lastSync"]["queuedAt"]),
-                ]
-            })
-            .collect();
+        let rows: Vec<_> = status.applications.iter().map(row).collect();
         let heading = ["APPLICATION", "SYNC", "HEALTH", "APPLIED", "REVISION", "LAST SYNC"];
         out.table(&heading, &rows)?;
-        for application in applications {
-            for condition in application["conditions"].as_array().unwrap_or(&empty) {
-                let (kind, message) =
-                    (table::text(&condition["type"]), table::text(&condition["message"]));
-                let first = format!("{}: {kind}: ", table::text(&application["name"]));
+        for application in &status.applications {
+            for Condition { kind, message } in &application.conditions {
                 out.line("")?;
-                out.paragraph(&first, "  ", &message)?;
+                out.paragraph(&format!("{}: {kind}: ", application.name), "  ", message)?;
             }
         }
-        if let Some(error) = status["store"]["error"].as_str() {
+        if let Some(error) = &status.store.error {
             out.line("")?;
             out.line(&format!("nothing is taken in or synced until this is mended: {error}"))?;
         }
-        if let Some(error) = status["configuration"]["error"].as_str() {
+        if let Some(error) = &status.configuration.error {
             out.line("")?;
             out.line("the configuration file was refused, the one before is in force:")?;
             out.paragraph("", "", error)?;
         }
     }
-    let full = status["store"]["writable"] == false;
-    let broken = applications.iter().any(is_broken);
-    Ok(if broken || full { FAILED } else { DONE })
+    let broken = status.applications.iter().any(is_broken);
+    Ok(if broken || !status.store.writable { FAILED } else { DONE })
+}
+
+fn row(application: &Application) -> Vec<String> {
+    let Application { name, revision, sync_state, health, applied, last_sync, .. } = application;
+    vec![
+        name.clone(),
+        sync_state.clone(),
+        health.clone(),
+        table::commit(applied.as_ref()),
+        revision.clone(),
+        last_sync.as_ref().map_or_else(table::nothing, |sync| sync.queued_at.clone()),
+    ]
 }
 
 /// Whether somebody should look at an application. Of one that was never applied nothing is known, and
 /// that is no failure yet.
-fn is_broken(application: &Value) -> bool {
-    let unavailable = |condition: &Value| {
-        condition["type"] == "ClusterUnavailable" || condition["type"] == "RepositoryUnavailable"
+fn is_broken(application: &Application) -> bool {
+    let unavailable = |condition: &Condition| {
+        matches!(condition.kind.as_str(), "ClusterUnavailable" | "RepositoryUnavailable")
     };
-    application["syncState"] == "Failed"
-        || match application["health"].as_str() {
-            Some("Degraded" | "Missing") => true,
-            Some("Unknown") => !application["applied"].is_null(),
+    application.sync_state == "Failed"
+        || match application.health.as_str() {
+            "Degraded" | "Missing" => true,
+            "Unknown" => application.applied.is_some(),
             _ => false,
         }
-        || application["conditions"].as_array().is_some_and(|all| all.iter().any(unavailable))
+        || application.conditions.iter().any(unavailable)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -80,9 +73,10 @@ mod tests {
         let application = |state: &str, health: &str, applied: Value, conditions: &[&str]| {
             let conditions: Vec<_> =
                 conditions.iter().map(|kind| json!({"type": kind, "message": ""})).collect();
-            json!({"syncState": state, "health": health, "applied": applied, "conditions": conditions})
+            json!({"name": "shop", "revision": "main", "syncState": state, "health": health,
+                "applied": applied, "lastSync": null, "conditions": conditions})
         };
-        let commit = || json!({"id": "a"});
+        let commit = || json!({"id": "a", "message": ""});
         for (state, health, applied, conditions, broken) in [
             ("Synced", "Healthy", commit(), &[][..], false),
             ("Synced", "Progressing", commit(), &["WaitingForHealth"], false),
@@ -94,7 +88,8 @@ mod tests {
             ("Synced", "Healthy", commit(), &["RepositoryUnavailable"], true),
         ] {
             let told = application(state, health, applied, conditions);
-            assert_eq!(is_broken(&told), broken, "{told}");
+            let read = serde_json::from_value(told.clone()).unwrap();
+            assert_eq!(is_broken(&read), broken, "{told}");
         }
     }
 }

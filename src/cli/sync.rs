@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::client::Client;
+use crate::cli::answer::{ObjectResult, Status, Sync};
+use crate::cli::client::{Answer, Client};
 use crate::cli::terminal::{Terminal, say_beside};
-use crate::cli::{ClientArgs, CommandError, DONE, FAILED, Output, table};
+use crate::cli::{ClientArgs, CommandError, DONE, FAILED, Output};
 use crate::domain::name::ApplicationName;
 
 /// Pause between two looks at a sync that is waited for.
@@ -46,56 +47,54 @@ pub(super) fn run(args: &SyncArgs, out: &mut Terminal<'_>) -> Result<u8, Command
         "prune": args.prune,
         "adopt": args.adopt,
     });
-    let mut sync = client.post(&format!("/applications/{}/sync", args.application), &body, "id")?;
-    let id = table::text(&sync["id"]);
-    if args.wait && !args.dry_run && client.get("/status", "applications")?["suspended"] == true {
+    let path = format!("/applications/{}/sync", args.application);
+    let Answer { read: mut sync, mut json } = client.post::<Sync>(&path, &body)?;
+    let id = sync.id;
+    if args.wait && !args.dry_run && client.get::<Status>("/status")?.read.suspended {
         let why = "because server.suspend is set: nothing is written until it is unset";
         say_beside(&format!("sync {id} waits, {why}"), []);
     }
-    let mut told = Value::Null;
+    let mut told = None;
     while args.wait && !is_at_rest(&sync) {
         std::thread::sleep(PAUSE);
-        sync = client.get(&format!("/syncs/{id}"), "id")?;
-        if sync["state"] == "Retrying" && sync["attempt"] != told {
-            told = sync["attempt"].clone();
+        Answer { read: sync, json } = client.get(&format!("/syncs/{id}"))?;
+        if sync.state == "Retrying" && told != Some(sync.attempt) {
+            told = Some(sync.attempt);
             say_beside(&retried(&sync), []);
         }
     }
     if args.client.output == Output::Json {
-        out.json(&sync)?;
+        out.json(&json)?;
     } else {
         describe(&sync, out)?;
     }
-    let good = !args.wait || sync["state"] == "Succeeded";
+    let good = !args.wait || sync.state == "Succeeded";
     Ok(if good { DONE } else { FAILED })
 }
 
 /// Why a sync goes on waiting, and until when.
-fn retried(sync: &Value) -> String {
-    let (id, next) = (table::text(&sync["id"]), table::text(&sync["nextAttemptAt"]));
-    format!("sync {id} is tried again at {next}: {}", table::text(&sync["error"]["message"]))
+fn retried(sync: &Sync) -> String {
+    let next = sync.next_attempt_at.as_deref().unwrap_or("once");
+    let error = sync.error.as_ref().map_or("-", |error| &error.message);
+    format!("sync {} is tried again at {next}: {error}", sync.id)
 }
 
 /// Whether nothing more happens without a person.
-fn is_at_rest(sync: &Value) -> bool {
-    let state = sync["state"].as_str();
-    matches!(state, Some("Succeeded" | "Failed" | "Superseded" | "Cancelled" | "Blocked"))
+fn is_at_rest(sync: &Sync) -> bool {
+    let state = sync.state.as_str();
+    matches!(state, "Succeeded" | "Failed" | "Superseded" | "Cancelled" | "Blocked")
 }
 
-fn describe(sync: &Value, out: &mut Terminal<'_>) -> std::io::Result<()> {
-    let (id, state) = (table::text(&sync["id"]), table::text(&sync["state"]));
-    let dry_run = if sync["options"]["dryRun"] == true { " (dry run)" } else { "" };
-    let application = table::text(&sync["application"]);
+fn describe(sync: &Sync, out: &mut Terminal<'_>) -> std::io::Result<()> {
+    let Sync { id, state, application, .. } = sync;
+    let dry_run = if sync.options.dry_run { " (dry run)" } else { "" };
     out.line(&format!("sync {id} of application {application}{dry_run}: {state}"))?;
-    for object in sync["objects"].as_array().into_iter().flatten() {
-        let action = table::text(&object["action"]);
-        let message =
-            object["message"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
-        let first = format!("  {action:<10} {}", table::object(object));
-        out.paragraph(&first, "      ", &message)?;
+    for ObjectResult { object, action, message } in &sync.objects {
+        let message = message.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+        out.paragraph(&format!("  {action:<10} {object}"), "      ", &message)?;
     }
-    if let Some(error) = sync["error"]["message"].as_str() {
-        out.paragraph("  ", "  ", error)?;
+    if let Some(error) = &sync.error {
+        out.paragraph("  ", "  ", &error.message)?;
     }
     Ok(())
 }
@@ -108,14 +107,18 @@ mod tests {
     fn a_dry_run_is_told_as_one() {
         let object =
             json!({"group": "", "kind": "ConfigMap", "name": "settings", "action": "created"});
-        let mut sync = json!({"id": "1", "application": "shop", "state": "Succeeded",
+        let id = "01a209e4-e79b-71c2-92da-330b4772b233";
+        let summary = json!({"created": 1, "configured": 0, "pruned": 0, "failed": 0});
+        let mut sync = json!({"id": id, "application": "shop", "state": "Succeeded",
+            "trigger": "manual", "queuedAt": "", "attempt": 1, "summary": summary,
             "options": {"dryRun": true}, "objects": [object]});
         for first in [
-            "sync 1 of application shop (dry run): Succeeded",
-            "sync 1 of application shop: Succeeded",
+            format!("sync {id} of application shop (dry run): Succeeded"),
+            format!("sync {id} of application shop: Succeeded"),
         ] {
             let mut out = Vec::new();
-            describe(&sync, &mut Terminal::new(&mut out)).unwrap();
+            let read = serde_json::from_value(sync.clone()).unwrap();
+            describe(&read, &mut Terminal::new(&mut out)).unwrap();
             let told = String::from_utf8(out).unwrap();
             assert_eq!(told, format!("{first}\n  created    ConfigMap settings\n"));
             sync["options"]["dryRun"] = json!(false);

@@ -2,14 +2,21 @@
 
 use serde_json::Value;
 
+use crate::cli::answer::Commit;
+
 /// A text of an answer, or a dash.
 pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or("-").to_owned()
 }
 
-/// The first digits of a commit of an answer, or a dash.
-pub(super) fn commit(value: &Value) -> String {
-    value.as_str().map_or_else(|| "-".to_owned(), |id| id.chars().take(12).collect())
+/// What stands where there is nothing.
+pub(super) fn nothing() -> String {
+    "-".to_owned()
+}
+
+/// The first digits of a commit, or a dash.
+pub(super) fn commit(commit: Option<&Commit>) -> String {
+    commit.map_or_else(nothing, |commit| commit.id.chars().take(12).collect())
 }
 
 /// The name of an object of an answer: `Deployment.apps shop/web`.

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::fields::{LAST_APPLIED_ANNOTATION, escape};
@@ -16,7 +14,7 @@ const SERVER_METADATA: [&str; 6] =
     ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"];
 
 /// One field that differs.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FieldChange {
     /// JSON pointer; of list items: the index in what is wanted, or in the live list if it goes.
     pub path: String,

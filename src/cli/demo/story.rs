@@ -5,6 +5,7 @@ use std::time::Instant;
 use http::StatusCode;
 use serde_json::Value;
 
+use crate::cli::answer::{Sync, Syncs};
 use crate::cli::demo::api::Answer;
 use crate::cli::demo::broken::Broken;
 use crate::cli::demo::delivery::Delivery;
@@ -244,23 +245,26 @@ impl Story<'_, '_> {
 
     async fn history(&mut self) -> Result<(), Broken> {
         self.screen.heading("The history")?;
-        let syncs = self.view.api.get(&format!("/syncs?limit={HISTORY}")).await?;
+        let answer = self.view.api.get(&format!("/syncs?limit={HISTORY}")).await?;
+        let syncs: Syncs = serde_json::from_value(answer).map_err(|error| Broken::Otherwise {
+            what: "the history should be told".to_owned(),
+            seen: error.to_string(),
+        })?;
         let room = self.screen.width().saturating_sub(HISTORY_WIDTH).max(20);
-        let row = |sync: &Value| {
-            let told = sync["error"]["message"].as_str().or(sync["commit"]["message"].as_str());
-            let commit = sync["commit"]["id"].as_str().and_then(|id| id.get(..7));
+        let row = |sync: &Sync| {
+            let commit = sync.commit.as_ref().and_then(|commit| commit.id.get(..7));
             vec![
                 // Of the time, the hours, minutes and seconds.
-                sync["queuedAt"].as_str().and_then(|at| at.get(11..19)).unwrap_or("-").to_owned(),
-                table::text(&sync["application"]),
-                table::text(&sync["trigger"]),
-                table::text(&sync["state"]),
+                sync.queued_at.get(11..19).unwrap_or("-").to_owned(),
+                sync.application.clone(),
+                sync.trigger.clone(),
+                sync.state.clone(),
                 commit.unwrap_or("-").to_owned(),
-                history::changes(&sync["summary"]),
-                table::cut(table::first_line(told.unwrap_or("-")), room),
+                history::changes(&sync.summary),
+                table::cut(history::told(sync), room),
             ]
         };
-        let rows: Vec<_> = syncs["items"].as_array().into_iter().flatten().map(row).collect();
+        let rows: Vec<_> = syncs.items.iter().map(row).collect();
         let heading = ["UTC", "APPLICATION", "TRIGGER", "STATE", "COMMIT", "CHANGES", "MESSAGE"];
         self.screen.table(&heading, &rows)?;
         Ok(())

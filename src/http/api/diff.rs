@@ -10,12 +10,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::commit::CommitId;
-use crate::domain::diff::FieldChange;
 use crate::domain::error::chain;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::sync::{Action, ObjectResult};
 use crate::http::App;
+use crate::http::api::shorten::{Room, Shown};
 use crate::http::extract::Segment;
 use crate::http::problem::Problem;
 use crate::sync;
@@ -37,6 +37,7 @@ pub(in crate::http) struct Diff {
 
 /// What a sync would change of one object.
 #[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 struct ObjectDiff {
     object: ObjectKey,
     /// What would be done.
@@ -44,10 +45,18 @@ struct ObjectDiff {
     /// The fields that differ, of an object that is there; not given where the API server refuses
     /// the object.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fields: Option<Vec<FieldChange>>,
+    fields: Option<Vec<Shown>>,
+    /// How many fields more differ than an answer has room for; not given: none.
+    #[serde(skip_serializing_if = "is_zero")]
+    more_fields: u32,
     /// Why it would fail, or is left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// `GET /api/v1/applications/{name}/diff`: asks Git and the cluster, writes nothing.
@@ -112,17 +121,21 @@ impl Drop for Turn<'_> {
 /// What is left alone on purpose is shown, but is no difference: no sync would change it.
 fn answer(application: ApplicationName, preview: Preview) -> Diff {
     let Preview { commit, objects, refused, stale } = preview;
-    let checked = objects.into_iter().filter(|checked| !checked.change.is_none()).map(show);
+    let mut room = Room::default();
+    let differ = objects.into_iter().filter(|checked| !checked.change.is_none());
+    let checked = differ.map(|checked| show(checked, &mut room));
     let stale = stale.into_iter().map(|ObjectResult { object, action, message, .. }| ObjectDiff {
         object,
         action,
         fields: Some(Vec::new()),
+        more_fields: 0,
         message,
     });
     let refused = refused.into_iter().map(|(object, message)| ObjectDiff {
         object,
         action: Action::Failed,
         fields: None,
+        more_fields: 0,
         message: Some(message),
     });
     let objects: Vec<_> = checked.chain(stale).chain(refused).collect();
@@ -130,11 +143,12 @@ fn answer(application: ApplicationName, preview: Preview) -> Diff {
     Diff { application, commit, same, objects }
 }
 
-fn show(checked: Checked) -> ObjectDiff {
+fn show(checked: Checked, room: &mut Room) -> ObjectDiff {
     let new = checked.change == Change::Create;
-    let fields = if new { Vec::new() } else { checked.fields };
+    let (fields, more_fields) = room.take(if new { Vec::new() } else { checked.fields });
     let (action, message) = checked.change.told();
-    ObjectDiff { object: checked.desired.key, action, fields: Some(fields), message }
+    let object = checked.desired.key;
+    ObjectDiff { object, action, fields: Some(fields), more_fields, message }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub(super) mod applications;
 pub(super) mod deliveries;
 pub(super) mod diff;
 pub(super) mod overview;
+mod shorten;
 pub(super) mod status;
 pub(super) mod syncs;
 
