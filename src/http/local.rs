@@ -1,28 +1,50 @@
 //! Who is answered where no token is configured: somebody on this machine who means this machine.
 //!
 //! A proxy makes everybody a peer on this machine, and a page in a browser can make requests from it.
-//! So what comes through a proxy is refused, as far as it can be told, and what a page of another
-//! origin sends. A name that resolves to 127.0.0.1 is no loopback Host, which keeps DNS rebinding out.
+//! What a proxy adds has no end of names, so a request may have only headers that a client sends by
+//! itself: one with any other may have come from anywhere. What a page of another origin sends is refused
+//! as well. A name that resolves to 127.0.0.1 is no loopback Host, which keeps DNS rebinding out.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, StatusCode, Uri, Version, header};
 
 use crate::config::Server;
+use crate::domain::quoted::Quoted;
 use crate::http::problem::Problem;
 
-/// What proxies add. Who does not send any is no proxy that tells of itself.
-const PROXIED: [&str; 7] = [
-    "forwarded",
-    "via",
-    "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "cf-connecting-ip",
-    "true-client-ip",
+/// What command lines, libraries and browsers send by themselves. Nothing in it tells of another peer
+/// than the one that is connected, and no proxy is known to add nothing but these.
+const OF_CLIENTS: [&str; 26] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "dnt",
+    "expect",
+    "host",
+    "if-modified-since",
+    "if-none-match",
+    "keep-alive",
+    "origin",
+    "pragma",
+    "priority",
+    "range",
+    "referer",
+    "te",
+    "transfer-encoding",
+    "upgrade-insecure-requests",
+    "user-agent",
 ];
-/// The beginnings of others.
-const PROXIED_PREFIXES: [&str; 3] = ["x-forwarded", "x-original-", "x-envoy-"];
+/// The beginning of others, which only a browser can send for a page.
+const OF_BROWSERS: &str = "sec-";
 
 /// How far the page that made a request is from what it asks, as a browser says.
 const SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
@@ -47,8 +69,15 @@ pub(super) fn check(request: Origin<'_>) -> Result<(), Problem> {
         return refused("the API answers on this machine only");
     }
     // Of what proxies speak by default, the old version is all that tells of some.
-    if version < Version::HTTP_11 || headers.keys().any(|name| is_of_a_proxy(name.as_str())) {
-        return refused("the API answers no request that came through a proxy");
+    if version < Version::HTTP_11 {
+        return refused("the API answers HTTP/1.1, since what speaks HTTP/1.0 may be a proxy");
+    }
+    if let Some(name) = headers.keys().find(|name| !is_of_a_client(name.as_str())) {
+        return refused(&format!(
+            "the API answers no request that may have come through a proxy, as one with the header \
+             {}",
+            Quoted(name.as_str())
+        ));
     }
     let host = only(headers, &header::HOST).filter(|host| names_loopback(host));
     let Some(host) = host else {
@@ -71,19 +100,24 @@ pub fn unanswered(server: &Server) -> Option<&'static str> {
     )
 }
 
-fn is_of_a_proxy(name: &str) -> bool {
-    PROXIED.contains(&name) || PROXIED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+fn is_of_a_client(name: &str) -> bool {
+    OF_CLIENTS.contains(&name) || name.starts_with(OF_BROWSERS)
 }
 
 /// A page says where it is from; what is no browser says nothing.
 fn is_same_origin(headers: &HeaderMap, host: &str) -> bool {
-    let origin = !headers.contains_key(header::ORIGIN)
-        || only(headers, &header::ORIGIN)
-            .and_then(|origin| origin.strip_prefix("http://"))
-            .is_some_and(|from| from.eq_ignore_ascii_case(host));
-    let site =
-        !headers.contains_key(SITE) || matches!(only(headers, &SITE), Some("same-origin" | "none"));
-    origin && site
+    let is_own =
+        |url: &str| url.strip_prefix("http://").is_some_and(|from| from.eq_ignore_ascii_case(host));
+    let is_own_page = |url: &str| {
+        let path = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
+        is_own(&url[..path])
+    };
+    let absent_or = |name: &header::HeaderName, fits: &dyn Fn(&str) -> bool| {
+        !headers.contains_key(name) || only(headers, name).is_some_and(fits)
+    };
+    absent_or(&header::ORIGIN, &is_own)
+        && absent_or(&header::REFERER, &is_own_page)
+        && absent_or(&SITE, &|site| matches!(site, "same-origin" | "none"))
 }
 
 /// The value of a header that is there once, and is text.
@@ -150,6 +184,20 @@ mod tests {
     }
 
     #[test]
+    fn what_clients_send_by_themselves_is_taken() {
+        for headers in [
+            &[("user-agent", "curl/8.5.0"), ("accept", "*/*")][..],
+            &[("user-agent", "ureq"), ("accept", "*/*"), ("accept-encoding", "gzip")],
+            &[("content-type", "application/json"), ("content-length", "2"), ("expect", "")],
+            &[("sec-ch-ua", ""), ("sec-fetch-mode", "cors"), ("sec-fetch-site", "none")],
+            &[("referer", "http://localhost:8080/"), ("cookie", "a=b"), ("priority", "u=0")],
+            &[("referer", "http://localhost:8080")],
+        ] {
+            assert!(answers_here(&[&[LOCAL], headers].concat()), "{headers:?}");
+        }
+    }
+
+    #[test]
     fn nobody_else_is() {
         assert!(!answers("192.0.2.7", "/", Version::HTTP_11, &[LOCAL]));
         assert!(!answers("127.0.0.1", "/", Version::HTTP_10, &[LOCAL]));
@@ -199,16 +247,39 @@ mod tests {
         for site in ["cross-site", "same-site", ""] {
             assert!(!answers_here(&[LOCAL, ("sec-fetch-site", site)]), "{site}");
         }
+        for referer in [
+            "https://evil.example/",
+            "http://localhost:3000/",
+            "http://localhost:8080@evil/",
+            "http://localhost:8080.evil/",
+            "http://evil/localhost:8080",
+            "",
+        ] {
+            assert!(!answers_here(&[LOCAL, ("referer", referer)]), "{referer}");
+        }
         for name in [
             "Forwarded",
+            "Forwarded-For",
             "Via",
             "X-Real-IP",
             "X-Forwarded-For",
-            "X-Forwarded-Host",
-            "X-Forwarded-Proto",
-            "X-Forwarded",
-            "X-Original-Forwarded-For",
+            "X-Client-IP",
+            "X-Envoy-External-Address",
+            "X-Amzn-Trace-Id",
+            "X-Varnish",
+            "X-Scheme",
+            "X-Request-Id",
+            "Client-IP",
+            "True-Client-IP",
+            "Fastly-Client-IP",
+            "CF-Ray",
             "CF-Connecting-IP",
+            "CDN-Loop",
+            "Traceparent",
+            "Proxy-Authorization",
+            "Max-Forwards",
+            "Ali-CDN-Real-IP",
+            "One-That-Nobody-Knows",
         ] {
             assert!(!answers_here(&[LOCAL, (name, "")]), "{name}");
         }
