@@ -1,9 +1,14 @@
-# syntax=docker/dockerfile:1
 # All stages are Debian 12: the program is linked against the C library of `build` and runs on that of
 # the last. It is compiled on the machine's own architecture for the one that is asked for, because
 # an emulated compiler takes an hour. `scripts/check-image` does the same without an engine.
 
-FROM --platform=$BUILDPLATFORM rust:1.95-bookworm AS tools
+# What it is built from. Before a release `scripts/pin-images` writes the digest behind each tag, and
+# `scripts/release` wants them.
+ARG RUST_IMAGE=rust:1.95-bookworm
+ARG DEBIAN_IMAGE=debian:12-slim
+ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+
+FROM --platform=$BUILDPLATFORM $RUST_IMAGE AS tools
 # Of libraries, the last stage has only the C library for sure.
 ENV LIBZ_SYS_STATIC=1
 
@@ -45,7 +50,7 @@ RUN find src -exec touch {} + \
 
 # Git over ssh needs the program ssh, which the last stage has no packages for: it is copied with the
 # libraries that it needs, and with what tells scanners of vulnerabilities that it is there.
-FROM debian:12-slim AS ssh
+FROM $DEBIAN_IMAGE AS ssh
 COPY scripts/image-ssh /usr/local/bin/
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends openssh-client \
@@ -54,7 +59,7 @@ RUN apt-get update \
 
 # No shell, no package manager; a C library, the authorities for TLS, and a user of the id 65532, whom
 # ssh wants to know by name.
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM $BASE_IMAGE
 LABEL org.opencontainers.image.title="headstay" \
       org.opencontainers.image.description="A GitOps sync server for Kubernetes" \
       org.opencontainers.image.licenses="Apache-2.0"
