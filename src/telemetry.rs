@@ -1,5 +1,8 @@
 //! What the process tells of itself: log lines and metrics.
 
+mod counted;
+
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal};
@@ -24,6 +27,7 @@ use tracing_subscriber::fmt::time::SystemTime;
 
 use crate::domain::sync::{PhaseDuration, Sync, SyncState, Trigger};
 use crate::domain::visible;
+use crate::telemetry::counted::Counted;
 
 /// Variable that sets what is logged, in the syntax of `tracing`'s `EnvFilter`.
 const LOG_VARIABLE: &str = "HEADSTAY_LOG";
@@ -168,9 +172,9 @@ fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
 /// All metrics of the process, in one registry.
 pub struct Metrics {
     registry: Registry,
-    deliveries: Family<DeliveryLabels, Counter>,
+    deliveries: Counted<DeliveryLabels>,
     refused: Family<StatusLabels, Counter>,
-    syncs: Family<SyncLabels, Counter>,
+    syncs: Counted<SyncLabels>,
     phases: Durations<PhaseLabels>,
     applied: Durations<TriggerLabels>,
     queue: Family<StateLabels, Gauge>,
@@ -197,21 +201,15 @@ impl Metrics {
     /// Registers every metric, at zero.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("headstay");
-        let deliveries = Family::default();
-        registry.register(
-            "deliveries",
-            "Webhook requests by receiver and outcome",
-            deliveries.clone(),
-        );
+        let deliveries = Counted::new();
+        let text = "Webhook requests by receiver and outcome";
+        registry.register("deliveries", text, deliveries.family());
         let refused = Family::default();
         let text = "Requests of the API by somebody who may not make them";
         registry.register("api_refusals", text, refused.clone());
-        let syncs = Family::default();
-        registry.register(
-            "syncs",
-            "Runs of syncs by application, trigger and state",
-            syncs.clone(),
-        );
+        let syncs = Counted::new();
+        let text = "Runs of syncs by application, trigger and state";
+        registry.register("syncs", text, syncs.family());
         let phases = durations();
         let text = "Duration of a phase of a sync";
         registry.register_with_unit("phase_duration", text, Unit::Seconds, phases.clone());
@@ -276,8 +274,7 @@ impl Metrics {
 
     /// Counts a webhook request. Receivers that do not exist are not named: anyone can make them up.
     pub fn delivery(&self, receiver: &str, outcome: &'static str) {
-        let labels = DeliveryLabels { receiver: receiver.to_owned(), outcome };
-        self.deliveries.get_or_create(&labels).inc();
+        self.deliveries.count(DeliveryLabels { receiver: receiver.to_owned(), outcome });
     }
 
     /// Counts a request of the API that was refused for who made it.
@@ -292,7 +289,7 @@ impl Metrics {
             trigger: sync.trigger.as_str(),
             state: state.as_str(),
         };
-        self.syncs.get_or_create(&labels).inc();
+        self.syncs.count(labels);
         for phase in phases {
             let labels = PhaseLabels { phase: phase.phase.as_str() };
             let seconds = f64::from(phase.duration_ms) / 1000.0;
@@ -337,22 +334,41 @@ impl Metrics {
         }
     }
 
-    /// Says how many fetches from a repository there were, which is counted elsewhere.
-    pub fn set_fetches(&self, repository: &str, outcome: &'static str, count: u64) {
-        let labels = FetchLabels { repository: repository.to_owned(), outcome };
-        self.fetches.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+    /// Sets how many fetches from each repository there were by outcome, which is counted elsewhere;
+    /// those that are not named are forgotten.
+    pub fn set_fetches(&self, counts: impl IntoIterator<Item = (String, &'static str, u64)>) {
+        self.fetches.clear();
+        for (repository, outcome, count) in counts {
+            let labels = FetchLabels { repository, outcome };
+            self.fetches.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+        }
     }
 
-    /// Says whether the last fetch from a repository failed.
-    pub fn set_fetch_failing(&self, repository: &str, failing: bool) {
-        let labels = RepositoryLabels { repository: repository.to_owned() };
-        self.fetch_failing.get_or_create(&labels).set(i64::from(failing));
+    /// Sets whether the last fetch from each repository failed; those that are not named are forgotten.
+    pub fn set_fetch_failing(&self, repositories: impl IntoIterator<Item = (String, bool)>) {
+        self.fetch_failing.clear();
+        for (repository, failing) in repositories {
+            let labels = RepositoryLabels { repository };
+            self.fetch_failing.get_or_create(&labels).set(i64::from(failing));
+        }
     }
 
-    /// Says how many calls a cluster took, which is counted elsewhere.
-    pub fn set_calls(&self, cluster: &str, kind: &'static str, count: u64) {
-        let labels = CallLabels { cluster: cluster.to_owned(), kind };
-        self.calls.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+    /// Sets how many calls each cluster took by kind, which is counted elsewhere; those that are not
+    /// named are forgotten.
+    pub fn set_calls(&self, counts: impl IntoIterator<Item = (String, &'static str, u64)>) {
+        self.calls.clear();
+        for (cluster, kind, count) in counts {
+            let labels = CallLabels { cluster, kind };
+            self.calls.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets what was counted for applications and receivers that are none of these.
+    pub fn keep(&self, applications: &HashSet<&str>, receivers: &HashSet<&str>) {
+        self.syncs.keep(|labels| applications.contains(labels.application.as_str()));
+        self.deliveries.keep(|DeliveryLabels { receiver, .. }| {
+            receiver.is_empty() || receivers.contains(receiver.as_str())
+        });
     }
 
     /// Sets whether each cluster answers; those that are not named are forgotten.
@@ -388,6 +404,23 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_left_the_configuration_leaves_the_metrics() {
+        let metrics = Metrics::new();
+        for receiver in ["", "github", "gitlab"] {
+            metrics.delivery(receiver, "accepted");
+        }
+        let told = |receivers: &[&str]| {
+            let receivers = receivers.iter().copied().collect();
+            let text = metrics.scrape(|metrics| metrics.keep(&HashSet::new(), &receivers));
+            let text = text.unwrap();
+            ["", "github", "gitlab"].map(|name| text.contains(&format!("receiver=\"{name}\"")))
+        };
+        assert_eq!(told(&["github", "gitlab"]), [true, true, true]);
+        assert_eq!(told(&["github"]), [true, true, false]);
+        assert_eq!(told(&["github", "gitlab"]), [true, true, false], "it is not remembered");
+    }
 
     #[test]
     fn no_value_forges_a_line_of_the_log_or_commands_a_terminal() {

@@ -10,7 +10,7 @@ mod leaving;
 pub mod local;
 mod openapi;
 mod patience;
-mod probes;
+pub mod probes;
 mod problem;
 mod refusals;
 mod seats;

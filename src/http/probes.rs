@@ -7,11 +7,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::config::Config;
+use crate::domain::name::{ApplicationName, ReceiverName};
 use crate::domain::sync::SyncState;
 use crate::http::App;
 use crate::http::api::overview::{self, Known};
 use crate::http::openapi::signature::{Output, Sketch, media};
 use crate::http::problem::Problem;
+use crate::telemetry::Metrics;
 
 /// The process runs.
 pub(super) async fn healthz() -> &'static str {
@@ -51,6 +54,13 @@ impl Output for OpenMetrics {
     }
 }
 
+/// Forgets what was counted for what is not in the configuration.
+pub fn keep(metrics: &Metrics, config: &Config) {
+    let applications = config.applications.keys().map(ApplicationName::as_str).collect();
+    let receivers = config.receivers.keys().map(ReceiverName::as_str).collect();
+    metrics.keep(&applications, &receivers);
+}
+
 /// The metrics for Prometheus.
 pub(super) async fn metrics(State(app): State<App>) -> Result<OpenMetrics, Problem> {
     let context = &app.context;
@@ -69,20 +79,28 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<OpenMetrics, Probl
         metrics.set_health(all().map(|(name, known)| (name, known.state.health.as_str())));
         metrics.set_sync_state(all().map(|(name, known)| (name, known.sync_state().as_str())));
         metrics.set_checked_at(all().map(|(name, known)| (name, checked_at(known))));
-        for (repository, fetches) in context.source.fetches() {
-            metrics.set_fetches(repository.as_str(), "succeeded", fetches.succeeded);
-            metrics.set_fetches(repository.as_str(), "failed", fetches.failed);
-            metrics.set_fetch_failing(repository.as_str(), fetches.failing);
-        }
+        // What left the configuration is known elsewhere for a while.
+        let mut fetches = context.source.fetches();
+        fetches.retain(|(name, _)| config.repositories.contains_key(name));
+        metrics.set_fetches(fetches.iter().flat_map(|(name, fetches)| {
+            [("succeeded", fetches.succeeded), ("failed", fetches.failed)]
+                .map(|(outcome, count)| (name.to_string(), outcome, count))
+        }));
+        metrics.set_fetch_failing(
+            fetches.iter().map(|(name, fetches)| (name.to_string(), fetches.failing)),
+        );
         metrics.set_suspended(config.server.suspend);
         metrics.set_configuration_in_force(context.config.refusal().is_none());
         let reachable = context.watches.reachable().into_iter();
+        let reachable = reachable.filter(|(name, _)| config.clusters.contains_key(name));
         metrics.set_unavailable(reachable.map(|(name, reachable)| (name.to_string(), !reachable)));
-        for (cluster, calls) in context.clusters.calls() {
-            metrics.set_calls(cluster.as_str(), "read", calls.reads);
-            metrics.set_calls(cluster.as_str(), "dryRun", calls.dry_runs);
-            metrics.set_calls(cluster.as_str(), "write", calls.writes);
-        }
+        let calls = context.clusters.calls().into_iter();
+        let calls = calls.filter(|(name, _)| config.clusters.contains_key(name));
+        metrics.set_calls(calls.flat_map(|(name, calls)| {
+            [("read", calls.reads), ("dryRun", calls.dry_runs), ("write", calls.writes)]
+                .map(|(kind, count)| (name.to_string(), kind, count))
+        }));
+        keep(metrics, &config);
     });
     text.map(OpenMetrics).map_err(|_| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written")

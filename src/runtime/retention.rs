@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::domain::error::chain;
+use crate::http::probes;
 use crate::store::Retention;
 use crate::store::error::StoreError;
 use crate::sync::context::Context;
@@ -33,6 +34,7 @@ async fn expire_once(context: &Context) {
     }
     let configured = config.repositories.keys().cloned().collect();
     context.clusters.retain(&config);
+    probes::keep(&context.metrics, &config);
     context.fights.retain(|application, cluster| {
         config.applications.get(application).is_some_and(|ours| ours.cluster == *cluster)
     });

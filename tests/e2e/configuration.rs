@@ -71,7 +71,7 @@ fn an_application_that_is_added_is_synced_and_one_that_is_removed_leaves_its_obj
     let stock = format!(
         "applications:
   - name: stock
-    repository: fleet
+    repository: depot
     revision: main
     path: apps/stock
     cluster: test
@@ -80,18 +80,31 @@ fn an_application_that_is_added_is_synced_and_one_that_is_removed_leaves_its_obj
         world.namespace
     );
 
+    let url = &world.repository.url;
+    let depot = format!(
+        "repositories: [{{name: depot, url: \"{url}\", auth: {{token: {{env: GIT_TOKEN}}}}}}, "
+    );
+    let is_measured = || {
+        let metrics = world.headstay.get_as(None, "/metrics").text;
+        ["application=\"stock\"", "repository=\"depot\""].map(|label| metrics.contains(label))
+    };
+
+    world.headstay.reconfigure("repositories: [", &depot);
     world.headstay.reconfigure("applications:\n", &stock);
     let sync = world.headstay.wait_for_sync("the new application to be synced", |sync| {
         sync["application"] == "stock" && sync["state"] == "Succeeded"
     });
     assert_eq!(sync["trigger"], "configuration");
     assert_eq!(world.colour("shelf").as_deref(), Some("grey"));
+    assert_eq!(is_measured(), [true, true]);
 
     world.headstay.reconfigure(&stock, "applications:\n");
+    world.headstay.reconfigure(&depot, "repositories: [");
     world.headstay.wait_until("the application to be gone", |status| {
         status["applications"].as_array().unwrap().len() == 1
     });
     assert_eq!(world.headstay.api("GET", "/api/v1/applications/stock", None).status, 404);
+    wait_until("the metrics to forget them", DEADLINE, || is_measured() == [false, false]);
     assert_eq!(world.colour("shelf").as_deref(), Some("grey"));
     world.finish();
 }
