@@ -50,7 +50,7 @@ pub(super) fn check(rule: &str, text: &str, around: &dyn Surroundings) -> Result
         "kind" => parses::<Kind>(text),
         "store-url" => parses::<StoreUrl>(text),
         "git-url" => git_url(text),
-        "repository-url" => git_url(text).and_then(|()| no_host_as_path(text, around)),
+        "repository-url" => git_url(text).and_then(|()| no_mistyped_url(text, around)),
         "cluster-url" => cluster_url(text),
         "proxy-url" => proxy_url(text),
         "address" => expect(text.parse::<SocketAddr>().is_ok(), ADDRESS),
@@ -177,6 +177,8 @@ fn git_url(text: &str) -> Result<(), Refusal> {
         "file" => false,
         _ => return Err(expected()),
     };
+    // A host alone is no repository.
+    let has_no_path = rest.split_once('/').is_none_or(|(_, path)| path.is_empty());
     let (user, host) = split_authority(rest);
     let allowed_user = |user: &str| scheme == "ssh" && !user.contains(':');
     if user.is_some_and(|user| !allowed_user(user)) {
@@ -185,26 +187,43 @@ fn git_url(text: &str) -> Result<(), Refusal> {
                 .to_owned(),
         ));
     }
-    if host_needed && host.is_empty() { Err(expected()) } else { Ok(()) }
+    if host_needed && (host.is_empty() || has_no_path) { Err(expected()) } else { Ok(()) }
 }
 
-/// Refuses the URL of a host whose scheme was forgotten, which would be a path.
-fn no_host_as_path(text: &str, around: &dyn Surroundings) -> Result<(), Refusal> {
-    let has_scheme = text.contains("://");
-    // `user@host:path`
-    let names_host = text.split_once(':').is_some_and(|(host, _)| !host.contains('/'));
-    let first = text.split_once('/').map_or("", |(first, _)| first);
-    let like_a_host =
-        first.contains('.') && !first.starts_with('.') && first.strip_suffix(".git").is_none();
-    if has_scheme || names_host || !like_a_host || around.exists(Path::new(text)) {
+/// Refuses what is taken for a path or for `user@host:path` and was most likely meant to be something
+/// else: a URL without its scheme, or with a mistyped one.
+fn no_mistyped_url(text: &str, around: &dyn Surroundings) -> Result<(), Refusal> {
+    if text.contains("://") || text.starts_with(['/', '.']) || around.exists(Path::new(text)) {
         return Ok(());
     }
-    let meant = if may_be_secret(text) {
-        "; did you mean a URL with `https://`?".to_owned()
-    } else {
-        format!("; did you mean `https://{text}`?")
+    let refused = |what: &str, meant: Option<String>| {
+        let meant = meant.filter(|meant| !may_be_secret(meant));
+        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+        Err(Refusal::Because(format!("{what}{meant}")))
     };
-    Err(Refusal::Because(format!("there is nothing at the path {}{meant}", Quoted(text))))
+    if text.starts_with('~') {
+        return refused("`~` is not expanded here: write the whole path", None);
+    }
+    for scheme in ["https", "http", "ssh", "file"] {
+        let rest = text.strip_prefix(scheme).map(|rest| rest.trim_start_matches([':', '/']));
+        if let Some(rest) = rest.filter(|rest| text.len() - rest.len() > scheme.len()) {
+            return refused(
+                &format!("expected `{scheme}://` before the host"),
+                Some(format!("{scheme}://{rest}")),
+            );
+        }
+    }
+    // `user@host:path`
+    if text.split_once(':').is_some_and(|(host, _)| !host.contains('/')) {
+        return Ok(());
+    }
+    let (first, rest) = text.split_once('/').unwrap_or((text, ""));
+    let meant = if first.contains('@') {
+        Some(format!("{first}:{rest}"))
+    } else {
+        first.contains('.').then(|| format!("https://{text}"))
+    };
+    refused(&format!("there is nothing at the path {}", Quoted(text)), meant)
 }
 
 /// The part before the `@`, if there is one, and host with port.
@@ -309,6 +328,8 @@ mod tests {
                     "",
                     "ftp://host/a",
                     "https:///a",
+                    "https://host",
+                    "https://host/",
                     "https://user:word@host/a",
                     "https://token@host/a",
                     "ssh://git:word@host/a",

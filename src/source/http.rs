@@ -14,6 +14,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
 use crate::config::Repository;
+use crate::domain::repository_url::without_secrets;
 use crate::source::credentials::{Basic, Scrub};
 use crate::source::endpoint::HttpEndpoint;
 use crate::source::error::FetchError;
@@ -244,7 +245,7 @@ impl HttpConnection {
         let location = location.unwrap_or_default();
         from.redirected(location).map_err(|reason| FetchError::Redirect {
             host: from.authority.clone(),
-            location: self.scrub.clean(location),
+            location: self.scrub.clean(&without_secrets(location)),
             reason,
         })
     }

@@ -107,7 +107,7 @@ async fn silence_ends_in_a_timeout() {
 async fn what_is_no_git_server_is_told_so() {
     let server = Server::start(|request| match request.target.as_str() {
         target if target.starts_with("/away") => {
-            Response::new(302, &[("Location", "https://ada:pw@other.example/x")], "")
+            Response::new(302, &[("Location", "https://ada:pw@other.example/x?state=pw")], "")
         }
         target if target.starts_with("/page") => {
             Response::new(200, &[("Content-Type", "text/html")], "<html>")

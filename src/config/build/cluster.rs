@@ -72,7 +72,11 @@ fn chosen_context(
     around: &dyn Surroundings,
 ) -> Result<(), String> {
     let of = kubeconfig.map_or("the default kubeconfig".to_owned(), |path| {
-        format!("the kubeconfig {}", Quoted(&path.to_string_lossy()))
+        let name = path.to_string_lossy();
+        // What is there is no secret, whatever it is called.
+        let name =
+            if around.exists(path) { format!("{name:?}") } else { Quoted(&name).to_string() };
+        format!("the kubeconfig {name}")
     });
     let known = around.contexts(kubeconfig).map_err(|error| {
         format!("{of} cannot be read (KUBECONFIG, or `kubeconfig` here, names another): {error}")

@@ -366,6 +366,32 @@ const BROKEN: &[(&str, &str, usize, &str)] = &[
          `https://github.com/acme/fleet`?",
     ),
     (
+        "url: https://github.com/acme/fleet.git",
+        "url: git@github.com/acme/fleet",
+        16,
+        "repositories[0].url: there is nothing at the path \"git@github.com/acme/fleet\"; did you mean \
+         `git@github.com:acme/fleet`?",
+    ),
+    (
+        "url: https://github.com/acme/fleet.git",
+        "url: https:/github.com/acme/fleet",
+        16,
+        "repositories[0].url: expected `https://` before the host; did you mean \
+         `https://github.com/acme/fleet`?",
+    ),
+    (
+        "url: https://github.com/acme/fleet.git",
+        "url: acme/fleet",
+        16,
+        "repositories[0].url: there is nothing at the path \"acme/fleet\"",
+    ),
+    (
+        "url: https://github.com/acme/fleet.git",
+        "url: ~/fleet",
+        16,
+        "repositories[0].url: `~` is not expanded here: write the whole path",
+    ),
+    (
         "    labels: {env: prod}",
         "    context: nope",
         13,
@@ -404,7 +430,7 @@ const BROKEN: &[(&str, &str, usize, &str)] = &[
 #[test]
 fn one_broken_thing_is_one_error_at_its_line_and_key() {
     good(GOOD);
-    for url in ["here.d/acme/fleet", "./a.d/fleet", "fleet.git/x"] {
+    for url in ["here.d/acme/fleet", "./a.d/fleet", "../fleet", "/srv/fleet"] {
         let auth = "    auth: {token: {env: GIT_TOKEN}}\n";
         good(&GOOD.replace("https://github.com/acme/fleet.git", url).replace(auth, ""));
     }
