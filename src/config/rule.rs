@@ -60,7 +60,11 @@ pub(super) fn check(rule: &str, text: &str, around: &dyn Surroundings) -> Result
         "text" => expect(is_plain(text), TEXT),
         // What does not fit may have a secret in it, so it is not shown.
         "user" => expect_unseen(is_plain(text) && !text.contains(':'), USER),
-        "header" => expect_unseen(http::HeaderName::from_str(text).is_ok(), HEADER),
+        // Who is refused for its sake is told its name.
+        "header" => {
+            let is_name = http::HeaderName::from_str(text).is_ok();
+            expect_unseen(is_name && !may_be_secret(text), HEADER)
+        }
         "variable" => variable(text, around),
         "secret-file" => readable_secret(&Secret::File(text.into()), around),
         "file" => around.file(Path::new(text)).map_err(|error| {
@@ -389,6 +393,7 @@ mod tests {
             ("variable", "hunter2!"),
             ("user", "user:hunter2"),
             ("header", "X-Token: hunter2"),
+            ("header", "ghp_hunter2C7e42F292c6912E7710c838347Ae178B4a"),
         ] {
             let refusal = check(rule, text, &Nothing).unwrap_err();
             assert!(matches!(refusal, Refusal::Because(_)), "{rule} shows {text}");
