@@ -181,6 +181,7 @@ pub struct Metrics {
     health: Family<HealthLabels, Gauge>,
     sync_state: Family<SyncStateLabels, Gauge>,
     checked_at: Family<ApplicationLabels, Gauge<f64, AtomicU64>>,
+    renders: Counted<ApplicationLabels>,
     fetches: Family<FetchLabels, Counter>,
     fetch_failing: Family<RepositoryLabels, Gauge>,
     calls: Family<CallLabels, Counter>,
@@ -232,6 +233,9 @@ impl Metrics {
             Unit::Seconds,
             checked_at.clone(),
         );
+        let renders = Counted::new();
+        let text = "Renders of the files of an application, also for the prune of another one";
+        registry.register("renders", text, renders.family());
         let fetches = Family::default();
         registry.register("fetches", "Fetches from Git since the start", fetches.clone());
         let fetch_failing = Family::default();
@@ -262,6 +266,7 @@ impl Metrics {
             health,
             sync_state,
             checked_at,
+            renders,
             fetches,
             fetch_failing,
             calls,
@@ -295,6 +300,11 @@ impl Metrics {
             let seconds = f64::from(phase.duration_ms) / 1000.0;
             self.phases.get_or_create(&labels).observe(seconds);
         }
+    }
+
+    /// Counts a render of the files of an application.
+    pub fn rendered(&self, application: &str) {
+        self.renders.count(ApplicationLabels { application: application.to_owned() });
     }
 
     /// Takes down how long it took until a commit was applied.
@@ -366,6 +376,7 @@ impl Metrics {
     /// Forgets what was counted for applications and receivers that are none of these.
     pub fn keep(&self, applications: &HashSet<&str>, receivers: &HashSet<&str>) {
         self.syncs.keep(|labels| applications.contains(labels.application.as_str()));
+        self.renders.keep(|labels| applications.contains(labels.application.as_str()));
         self.deliveries.keep(|DeliveryLabels { receiver, .. }| {
             receiver.is_empty() || receivers.contains(receiver.as_str())
         });

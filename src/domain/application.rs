@@ -95,6 +95,7 @@ mod tests {
     use super::*;
     use crate::domain::commit::Commit;
     use crate::domain::name::SyncId;
+    use crate::domain::plan::Inputs;
     use crate::domain::sync::{Failure, SyncOptions, SyncRequest, Trigger};
 
     #[test]
@@ -133,7 +134,7 @@ mod tests {
         };
         let mut state = ApplicationState::new("shop".parse().unwrap());
         (state.wanted, state.applied, state.inputs) =
-            (Some(commit.clone()), Some(commit), Some("made".to_owned()));
+            (Some(commit.clone()), Some(commit), Some(Inputs::default()));
         state.checked_at = at(1);
         let (application, trigger) = ("shop".parse().unwrap(), Trigger::Timer);
         let wish =

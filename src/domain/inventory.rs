@@ -10,6 +10,7 @@ use crate::domain::commit::{Commit, CommitId};
 use crate::domain::health::HealthStatus;
 use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::domain::object::ObjectKey;
+use crate::domain::plan::Inputs;
 use crate::domain::sync::Trigger;
 
 /// One object of an inventory.
@@ -126,8 +127,8 @@ pub struct ApplicationState {
     pub applied_at: Option<Timestamp>,
     /// The last applied commit that reached health.
     pub healthy: Option<CommitId>,
-    /// What the last complete apply was made from (see `domain::plan::Inputs`).
-    pub inputs: Option<String>,
+    /// What the last complete apply was made from.
+    pub inputs: Option<Inputs>,
     /// The settings by which its objects were last compared in full (see `Application::settings`);
     /// null: that is not known.
     pub settings: Option<String>,
@@ -196,9 +197,9 @@ impl ApplicationState {
 
     /// Whether the last complete apply was made from these inputs, so that its inventory has all
     /// that they name. The commit alone does not say so: the settings may have changed since.
-    pub fn was_made_from(&self, inputs: &str) -> bool {
+    pub fn was_made_from(&self, inputs: &Inputs) -> bool {
         // A partial apply leaves no inputs behind.
-        self.inputs.as_deref() == Some(inputs)
+        self.inputs.as_ref().is_some_and(|made| made.are(inputs))
     }
 }
 
@@ -214,15 +215,16 @@ mod tests {
             message: String::new(),
             committed_at: Timestamp::UNIX_EPOCH,
         };
-        for (applied, inputs, made) in [
+        let inputs = |path: &str| Inputs::before_the_render(&[path]).made_from("tree".to_owned());
+        for (applied, inputs_then, made) in [
             (None, None, false),
             (Some(commit.clone()), None, false),
-            (Some(commit.clone()), Some("the path before"), false),
-            (Some(commit), Some("as it is"), true),
+            (Some(commit.clone()), Some(inputs("the path before")), false),
+            (Some(commit), Some(inputs("as it is")), true),
         ] {
             let new = ApplicationState::new("shop".parse().unwrap());
-            let state = ApplicationState { applied, inputs: inputs.map(Into::into), ..new };
-            assert_eq!(state.was_made_from("as it is"), made, "{inputs:?}");
+            let state = ApplicationState { applied, inputs: inputs_then.clone(), ..new };
+            assert_eq!(state.was_made_from(&inputs("as it is")), made, "{inputs_then:?}");
         }
     }
 

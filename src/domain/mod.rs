@@ -11,6 +11,7 @@ pub mod error;
 pub mod fields;
 pub mod fight;
 pub mod file;
+pub mod footprint;
 pub mod health;
 pub mod installation;
 pub mod inventory;

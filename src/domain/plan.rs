@@ -1,10 +1,12 @@
 //! What a sync will do, decided before anything is written.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use crate::domain::footprint::digest_of;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::{Desired, Manifest};
 use crate::domain::object::{GroupVersionKind, ObjectKey};
@@ -51,7 +53,10 @@ pub fn stale<'a>(
 
 /// Every name that these manifests can have on a cluster, where `namespace` is for those that name
 /// none. Whether a kind lives in namespaces only the cluster knows: so each has both names.
-pub fn possible_keys(manifests: &[Manifest], namespace: Option<&str>) -> HashSet<ObjectKey> {
+pub fn possible_keys<'a>(
+    manifests: impl IntoIterator<Item = &'a Manifest>,
+    namespace: Option<&str>,
+) -> HashSet<ObjectKey> {
     let mut keys = HashSet::new();
     for manifest in manifests {
         let GroupVersionKind { group, kind, .. } = manifest.group_version_kind();
@@ -64,26 +69,64 @@ pub fn possible_keys(manifests: &[Manifest], namespace: Option<&str>) -> HashSet
     keys
 }
 
-/// Everything that decides what a commit means for an application, in one digest. Two equal
-/// digests render to equal objects for the same place.
-pub struct Inputs<'a> {
-    /// The tree that the application reads.
-    pub tree: &'a str,
-    /// The settings of the application that go into its objects or into what is done with them.
-    pub settings: &'a [&'a str],
-    /// The version of the renderer.
-    pub renderer: &'a str,
+/// Everything that decides what a commit means for an application: two that are the same lead to
+/// equal objects at the same place, and to the same refusals. What is not known of one is empty: what
+/// a commit renders to before it was rendered, both in what an earlier version wrote down.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Inputs {
+    /// The digest of what the render is made from.
+    footprint: String,
+    /// The digest of the settings that go into the objects, or into what is done with them.
+    settings: String,
 }
 
-impl Inputs<'_> {
-    /// The digest, in hex.
-    pub fn digest(&self) -> String {
-        let mut digest = Sha256::new();
-        for part in [&self.tree, &self.renderer].into_iter().chain(self.settings) {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
-        hex::encode(digest.finalize())
+impl Inputs {
+    /// What is known before the render.
+    pub fn before_the_render(settings: &[&str]) -> Self {
+        Self { footprint: String::new(), settings: digest_of(settings) }
+    }
+
+    /// The same, with what the render is made from.
+    #[must_use]
+    pub fn made_from(&self, footprint: String) -> Self {
+        Self { footprint, settings: self.settings.clone() }
+    }
+
+    /// The digest of the footprint; empty: it is not known.
+    pub fn footprint(&self) -> &str {
+        &self.footprint
+    }
+
+    /// Whether they are known to be the same.
+    pub fn are(&self, other: &Self) -> bool {
+        !self.footprint.is_empty() && !self.settings.is_empty() && self == other
+    }
+
+    /// Whether they are not known to differ.
+    pub fn may_be(&self, other: &Self) -> bool {
+        let same = |a: &str, b: &str| a.is_empty() || b.is_empty() || a == b;
+        same(&self.footprint, &other.footprint) && same(&self.settings, &other.settings)
+    }
+}
+
+impl fmt::Display for Inputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.footprint, self.settings)
+    }
+}
+
+impl From<Inputs> for String {
+    fn from(inputs: Inputs) -> Self {
+        inputs.to_string()
+    }
+}
+
+impl From<String> for Inputs {
+    fn from(text: String) -> Self {
+        // Earlier versions have one digest of everything, which nothing can be compared with.
+        let (footprint, settings) = text.split_once(':').unwrap_or_default();
+        Self { footprint: footprint.to_owned(), settings: settings.to_owned() }
     }
 }
 
@@ -123,8 +166,31 @@ mod tests {
     }
 
     #[test]
-    fn inputs_do_not_run_into_each_other() {
-        let digest = |settings: &[&str]| Inputs { tree: "t", settings, renderer: "1" }.digest();
-        assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
+    fn settings_do_not_run_into_each_other() {
+        let (one, other) = (["ab", "c"], ["a", "bc"]);
+        assert_ne!(Inputs::before_the_render(&one), Inputs::before_the_render(&other));
+    }
+
+    #[test]
+    fn inputs_are_the_same_if_all_is_known_of_both() {
+        let (pruning, keeping) = (["prune"], ["keep"]);
+        let of = |settings: &[&str], footprint: &str| {
+            let made = Inputs::before_the_render(settings).made_from(footprint.to_owned());
+            Inputs::from(made.to_string())
+        };
+        let earlier = Inputs::from("a digest of everything".to_owned());
+        let made = of(&pruning, "a");
+        for (other, are, may_be) in [
+            (of(&pruning, "a"), true, true),
+            (of(&pruning, "b"), false, false),
+            (of(&keeping, "a"), false, false),
+            (of(&pruning, ""), false, true),
+            (of(&keeping, ""), false, false),
+            (earlier, false, true),
+        ] {
+            assert_eq!((made.are(&other), made.may_be(&other)), (are, may_be), "{other:?}");
+        }
+        let unknown = of(&pruning, "");
+        assert!(!unknown.are(&unknown), "nobody knows what they render to");
     }
 }

@@ -1,15 +1,65 @@
-//! From the files of a commit to manifests: plain data in, plain data out.
+//! From the files of a commit to manifests: plain data in, plain data out. Each renderer is a file.
 
-pub mod plain;
+mod plain;
 
-use crate::domain::account::Refusal;
-use crate::domain::manifest::Origin;
+use std::collections::BTreeMap;
 
-/// Names what a rendering depends on beside its input: to be raised whenever the same files render
-/// to other objects, so that every application is rendered anew.
-pub const VERSION: &str = "plain-2";
+use crate::domain::account::{Account, Refusal};
+use crate::domain::file::File;
+use crate::domain::footprint::{Footprint, Paths};
+use crate::domain::manifest::{Manifest, Origin};
+use crate::domain::sync::FailureCause;
 
-/// Files that do not make manifests. Each of these is permanent: only another commit cures it.
+/// What makes manifests of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renderer {
+    /// The files are the manifests.
+    Plain,
+}
+
+/// What came of a render.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The manifests, or what is wrong with the files.
+    pub manifests: Result<Vec<Manifest>, Vec<RenderError>>,
+    /// What decided that.
+    pub footprint: Footprint,
+}
+
+impl Renderer {
+    /// Every renderer.
+    const ALL: [Self; 1] = [Self::Plain];
+
+    /// Its name and version. That is to be raised whenever the same files render to other objects, or
+    /// to another failure, so that every application is rendered anew.
+    fn version(self) -> &'static str {
+        match self {
+            Self::Plain => "plain-3",
+        }
+    }
+
+    /// Renders files that were read at these paths. What it takes is charged to the account.
+    pub fn render(self, files: Vec<File>, paths: Paths, account: &Account) -> Rendered {
+        let manifests = match self {
+            Self::Plain => plain::render(files, account),
+        };
+        Rendered { manifests, footprint: self.footprint(paths) }
+    }
+
+    /// What decides a render that has read these paths, and no more.
+    pub fn footprint(self, paths: Paths) -> Footprint {
+        Footprint { renderer: self.version().to_owned(), paths, external: BTreeMap::new() }
+    }
+}
+
+/// Whether a render would still be made by the same renderer, of the same version, and from the same
+/// beside Git. Nothing beside it is used yet: what was, by a later version, nobody can compare.
+pub fn is_current(footprint: &Footprint) -> bool {
+    footprint.external.is_empty()
+        && Renderer::ALL.iter().any(|renderer| renderer.version() == footprint.renderer)
+}
+
+/// Files that do not make manifests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// Text that is not YAML as kubectl reads it.
@@ -74,4 +124,20 @@ pub enum RenderError {
         /// How many are told.
         told: usize,
     },
+}
+
+impl RenderError {
+    /// What decides it: Git's bytes alone, so that only another commit cures it, or more.
+    pub fn cause(&self) -> FailureCause {
+        match self {
+            Self::TooMuch { refusal: Refusal::Abandoned, .. } => FailureCause::Environment,
+            Self::Syntax { .. }
+            | Self::NotAnObject { .. }
+            | Self::Field { .. }
+            | Self::GenerateName { .. }
+            | Self::OtherTool { .. }
+            | Self::TooMuch { refusal: Refusal::Beyond { .. }, .. }
+            | Self::More { .. } => FailureCause::Commit,
+        }
+    }
 }

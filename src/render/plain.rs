@@ -37,7 +37,10 @@ const ERRORS_MAX: usize = 100;
 /// Reads the manifests among the files, lists flattened, or says what is wrong with them. Files of
 /// other kinds are passed over. What it takes is charged to the account of the render, and what the
 /// files took is given back to it.
-pub fn render(mut files: Vec<File>, account: &Account) -> Result<Vec<Manifest>, Vec<RenderError>> {
+pub(super) fn render(
+    mut files: Vec<File>,
+    account: &Account,
+) -> Result<Vec<Manifest>, Vec<RenderError>> {
     let mut output = Output { file: "".into(), account, manifests: Vec::new(), errors: Vec::new() };
     let markers: Vec<(Arc<str>, &str)> =
         files.iter().filter_map(|file| Some((file.path.clone(), marker(file)?))).collect();

@@ -127,10 +127,13 @@ impl SourceError {
     /// Whether Git's bytes alone decide it, so that only a new commit (or another configuration)
     /// can help. Hosts, credentials and refs can change without one.
     pub fn is_permanent(&self) -> bool {
-        matches!(
-            self,
-            Self::Tree { .. } | Self::ObjectTooLarge { .. } | Self::TooMuchHistory { .. }
-        )
+        match self {
+            Self::Tree { problem, .. } => {
+                !matches!(problem, TreeProblem::TooMuch { refusal: Refusal::Abandoned, .. })
+            }
+            Self::ObjectTooLarge { .. } | Self::TooMuchHistory { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether the repository was read, and has no commit by the name that was asked for.

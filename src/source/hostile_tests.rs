@@ -63,8 +63,10 @@ async fn symlinks_in_a_row_are_followed_once_and_end_with_who_waits() {
     let waiter = Waiter::new(Limits::default());
     let account = waiter.account().clone();
     drop(waiter);
-    let left = world.source.read(&world.repository, &commit, "m", &account).await.unwrap_err();
+    let read = world.source.read(&world.repository, &commit, "m", &account).await.unwrap();
+    let left = read.files.unwrap_err();
     assert!(left.to_string().contains("nobody waits for it any longer"), "{left}");
+    assert!(!left.is_permanent(), "Git does not decide that");
 }
 
 /// What a link brought must not count as deleted because the link is broken.

@@ -8,7 +8,9 @@ mod attempts;
 mod copy;
 mod credentials;
 mod endpoint;
+mod entry;
 pub mod error;
+mod footprint;
 mod frames;
 mod github_app;
 mod http;
@@ -17,6 +19,7 @@ mod mirror;
 mod objects;
 mod pack;
 mod pins;
+mod read;
 mod refs;
 mod resolve;
 mod rounds;
@@ -28,6 +31,7 @@ mod unconfigured;
 mod wanted;
 
 pub use crate::source::attempts::{Fetches, Outage};
+pub use crate::source::read::Read;
 
 #[cfg(test)]
 mod http_tests;
@@ -44,7 +48,6 @@ use std::time::{Duration, Instant};
 
 use git2::Repository as Git;
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
@@ -52,18 +55,18 @@ use tracing::{debug, warn};
 use crate::config::Repository;
 use crate::domain::account::Account;
 use crate::domain::commit::{Commit, CommitId, Revision};
-use crate::domain::file::File;
+use crate::domain::footprint::Paths;
 use crate::domain::name::RepositoryName;
 use crate::source::attempts::Attempts;
 use crate::source::endpoint::Endpoint;
 use crate::source::error::{FetchError, SourceError};
+use crate::source::footprint::Lookup;
 use crate::source::github_app::Tokens;
 use crate::source::http::Client;
 use crate::source::link::Link;
 use crate::source::mirror::Mirror;
 use crate::source::pins::Recent;
 use crate::source::rounds::{Question, Rounds};
-use crate::source::tree::{Failure, Listing};
 use crate::source::turns::Turns;
 
 /// Packs (one per fetch) that a mirror may have before they are made one.
@@ -181,31 +184,26 @@ impl Source {
         self.read_mirror(repository, move |git, name| resolve::resolve(git, name, &revision)).await
     }
 
-    /// Identifies all bytes that an application at this path reads at this commit: two commits
-    /// with the same answer have the same manifests there. It is the id of the tree, with those
-    /// of what symlinks lead to.
-    pub async fn tree_id(
+    /// Whether a commit has the same as another one at the paths that were looked at there, for each
+    /// of many.
+    pub async fn have_stayed(
         &self,
         repository: &Repository,
         commit: &CommitId,
-        path: &str,
-    ) -> Result<String, SourceError> {
-        let listing = self
-            .account(async |account| {
-                self.list(repository, commit, path, &account, |_, listing| Ok(listing)).await
+        looked_at: Vec<Paths>,
+    ) -> Result<Vec<bool>, SourceError> {
+        let looked_at = Arc::new(looked_at);
+        self.account(async |account| {
+            let (commit, looked_at) = (commit.clone(), looked_at.clone());
+            self.read_mirror(repository, move |git, name| {
+                let root = resolve::commit(git, name, &commit)?.tree_id();
+                let mut lookup = Lookup::new(git, root, &account);
+                let have = looked_at.iter().map(|paths| lookup.has(paths));
+                have.collect::<Result<_, _>>().map_err(|error| resolve::damaged(name, &error))
             })
-            .await?;
-        if listing.links.is_empty() {
-            return Ok(listing.id.to_string());
-        }
-        let mut digest = Sha256::new();
-        digest.update(listing.id.as_bytes());
-        for (path, id) in &listing.links {
-            digest.update(path.as_bytes());
-            digest.update([0]);
-            digest.update(id.as_bytes());
-        }
-        Ok(hex::encode(digest.finalize()))
+            .await
+        })
+        .await
     }
 
     /// The manifests (`.yaml`, `.yml`, `.json`) below a path at a commit, sorted by path; if the
@@ -218,18 +216,10 @@ impl Source {
         commit: &CommitId,
         path: &str,
         account: &Arc<Account>,
-    ) -> Result<Vec<File>, SourceError> {
-        let (charged, name) = (account.clone(), repository.name.clone());
-        self.list(repository, commit, path, account, move |git, listing| {
-            for problem in &listing.passed_over {
-                warn!(repository = %name, %problem, "passed over: no manifest needs it");
-            }
-            let mut files = Vec::with_capacity(listing.files.len());
-            for (path, id) in listing.files {
-                let bytes = tree::read(git, &path, id, &charged)?;
-                files.push(File { path: path.into(), bytes });
-            }
-            Ok(files)
+    ) -> Result<Read, SourceError> {
+        let (commit, path, account) = (commit.clone(), path.to_owned(), account.clone());
+        self.read_mirror(repository, move |git, name| {
+            read::read(git, name, commit, &path, &account)
         })
         .await
     }
@@ -333,30 +323,6 @@ impl Source {
             })
         });
         place.clone()
-    }
-
-    /// Lists what is below a path at a commit and goes on with it.
-    async fn list<T: Send + 'static>(
-        &self,
-        repository: &Repository,
-        commit: &CommitId,
-        path: &str,
-        account: &Arc<Account>,
-        then: impl FnOnce(&Git, Listing) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, SourceError> {
-        let (commit, path, account) = (commit.clone(), path.to_owned(), account.clone());
-        self.read_mirror(repository, move |git, name| {
-            let root = resolve::commit(git, name, &commit)?.tree_id();
-            tree::list(git, root, &path, &account).and_then(|listing| then(git, listing)).map_err(
-                |failure| match failure {
-                    Failure::Tree(problem) => {
-                        SourceError::Tree { repository: name.clone(), commit, problem }
-                    }
-                    Failure::Mirror(error) => resolve::damaged(name, &error),
-                },
-            )
-        })
-        .await
     }
 
     /// Runs a job on the mirror on a blocking thread.

@@ -8,9 +8,12 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::RepositoryAuth;
 use crate::domain::account::{Bound, Limits, Refusal, Waiter};
+use crate::domain::file::File;
 use crate::source::error::TreeProblem;
 use crate::source::testing::{Remote, repository};
 
+#[path = "footprint_tests.rs"]
+mod footprints;
 #[path = "hostile_tests.rs"]
 mod hostile;
 
@@ -63,9 +66,9 @@ impl World {
         limits: Limits,
     ) -> Result<Vec<String>, SourceError> {
         let account = Arc::new(Account::new(limits));
-        let files = self.source.read(&self.repository, commit, path, &account).await?;
+        let read = self.source.read(&self.repository, commit, path, &account).await?;
         let shown = |file: &File| format!("{}={}", file.path, String::from_utf8_lossy(&file.bytes));
-        Ok(files.iter().map(shown).collect())
+        Ok(read.files?.iter().map(shown).collect())
     }
 
     /// What is wrong with a tree of these files at a path.
@@ -331,24 +334,6 @@ async fn what_is_hidden_is_passed_over_unless_it_is_the_path() {
     assert_eq!(world.read(&commit, "").await.unwrap(), ["app/a.yaml=a: 1"]);
     assert_eq!(world.read(&commit, "app/.cache").await.unwrap(), ["app/.cache/x.yaml=x: 1"]);
     assert_eq!(world.read(&commit, ".travis.yml").await.unwrap(), [".travis.yml=sudo: false"]);
-}
-
-#[tokio::test]
-async fn a_tree_id_changes_only_with_what_is_read() {
-    let world = World::new();
-    let link = ("app/x.yaml", "-> ../shared/x.yaml");
-    let id = async |files: &[(&str, &str)]| {
-        let commit = world.remote.commit("main", files);
-        world.follow("main").await;
-        world.source.tree_id(&world.repository, &commit, "app").await.unwrap()
-    };
-    let first = id(&[("app/a.yaml", "1"), link, ("shared/x.yaml", "1"), ("other", "1")]).await;
-    let other = id(&[("app/a.yaml", "1"), link, ("shared/x.yaml", "1"), ("other", "2")]).await;
-    let shared = id(&[("app/a.yaml", "1"), link, ("shared/x.yaml", "2"), ("other", "2")]).await;
-    let own = id(&[("app/a.yaml", "2"), link, ("shared/x.yaml", "2"), ("other", "2")]).await;
-    assert_eq!(first, other);
-    assert_ne!(other, shared);
-    assert_ne!(shared, own);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The tree of a commit: what is at a path, and which manifests are below it. Trees are hostile
-//! input; no symlink leads out of them, and everything has a bound.
+//! input; no symlink leads out of them, and everything has a bound. What decided the answer is taken
+//! down, also of one that failed.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -7,8 +8,9 @@ use std::rc::Rc;
 use git2::{Oid, Repository as Git, Tree};
 
 use crate::domain::account::{Account, Bound, Refusal};
+use crate::domain::footprint::Seen;
+use crate::source::entry::{Entry, entry_of, folder_entry, tree_entry};
 use crate::source::error::TreeProblem;
-use crate::source::objects::left_out;
 
 /// Most symlinks on the way to one entry, as in Linux.
 const LINKS_MAX: usize = 40;
@@ -45,12 +47,8 @@ impl From<git2::Error> for Failure {
 /// What is below a path.
 #[derive(Debug)]
 pub(super) struct Listing {
-    /// The folder or file itself.
-    pub(super) id: Oid,
     /// The manifests, sorted by path.
     pub(super) files: Vec<(String, Oid)>,
-    /// What the symlinks on the way led to.
-    pub(super) links: Vec<(String, Oid)>,
     /// The symlinks of no use that can only have been other files.
     pub(super) passed_over: Vec<TreeProblem>,
 }
@@ -62,8 +60,9 @@ pub(super) fn list(
     root: Oid,
     path: &str,
     account: &Account,
+    seen: &mut Seen,
 ) -> Result<Listing, Failure> {
-    let mut walk = Walk::new(git, account);
+    let mut walk = Walk::new(git, account, seen);
     let root = Rc::new(Place { path: String::new(), id: root, above: None });
     let found = match walk.locate(&root, path, 0)? {
         Located::Found(found) => found,
@@ -77,8 +76,8 @@ pub(super) fn list(
         Found::File(id) => walk.files.push((path.to_owned(), *id)),
     }
     walk.files.sort();
-    let Walk { files, links, passed_over, .. } = walk;
-    Ok(Listing { id: found.id(), files, links, passed_over })
+    let Walk { files, passed_over, .. } = walk;
+    Ok(Listing { files, passed_over })
 }
 
 /// A folder: its path without symlinks, and the folder that it is in.
@@ -95,15 +94,6 @@ enum Found {
     File(Oid),
 }
 
-impl Found {
-    fn id(&self) -> Oid {
-        match self {
-            Self::Folder(place) => place.id,
-            Self::File(id) => *id,
-        }
-    }
-}
-
 /// What comes of looking for a path.
 #[derive(Clone)]
 enum Located {
@@ -116,41 +106,24 @@ enum Located {
     Nowhere(TreeProblem),
 }
 
-/// What an entry of a tree is, by its mode.
-#[derive(Clone, Copy)]
-enum Entry {
-    Folder,
-    File,
-    Link,
-    Submodule,
-}
-
-fn entry_of(mode: i32) -> Entry {
-    match mode & 0o170_000 {
-        0o040_000 => Entry::Folder,
-        0o120_000 => Entry::Link,
-        0o160_000 => Entry::Submodule,
-        _ => Entry::File,
-    }
-}
-
 struct Walk<'g> {
     git: &'g Git,
     account: &'g Account,
+    /// What decides where the path and symlinks lead.
+    seen: &'g mut Seen,
     files: Vec<(String, Oid)>,
-    links: Vec<(String, Oid)>,
     passed_over: Vec<TreeProblem>,
     /// What symlinks lead to, by their true path, so that none is followed twice.
     resolved: HashMap<String, Located>,
 }
 
 impl<'g> Walk<'g> {
-    fn new(git: &'g Git, account: &'g Account) -> Self {
+    fn new(git: &'g Git, account: &'g Account, seen: &'g mut Seen) -> Self {
         Self {
             git,
             account,
+            seen,
             files: Vec::new(),
-            links: Vec::new(),
             passed_over: Vec::new(),
             resolved: HashMap::new(),
         }
@@ -221,7 +194,6 @@ impl<'g> Walk<'g> {
         let problem = match self.link(folder, name, id, 1)? {
             Located::Found(found) => {
                 self.listed(shown)?;
-                self.links.push((shown.to_owned(), found.id()));
                 return Ok(Some(found));
             }
             Located::Nothing | Located::Outside => {
@@ -243,24 +215,27 @@ impl<'g> Walk<'g> {
     fn locate(&mut self, from: &Rc<Place>, path: &str, links: usize) -> Result<Located, Failure> {
         let mut here = from.clone();
         let mut steps = path.split('/').filter(|step| !matches!(*step, "" | ".")).peekable();
+        let mut entered = 0_usize;
         while let Some(step) = steps.next() {
             self.account.charge(Bound::Steps, 1).map_err(|refusal| too_much(path, refusal))?;
             if step == ".." {
+                if entered > 0 {
+                    // There is a way out of it only as long as it is there.
+                    self.seen.note(&here.path, Some(folder_entry(here.id)));
+                    entered -= 1;
+                }
                 match here.above.clone() {
                     Some(above) => here = above,
                     None => return Ok(Located::Outside),
                 }
                 continue;
             }
-            let (tree, bytes) = self.tree(here.id, &here.path)?;
-            let entry = tree
-                .get_name_bytes(step.as_bytes())
-                .map(|entry| (entry_of(entry.filemode_raw()), entry.id()));
-            drop(tree);
-            self.account.give_back(Bound::Memory, bytes);
-            let found = match entry {
+            let found = match self.step(&here, step)? {
                 None | Some((Entry::Submodule, _)) => return Ok(Located::Nothing),
-                Some((Entry::Folder, id)) => Found::Folder(below(&here, step, id)?),
+                Some((Entry::Folder, id)) => {
+                    entered += 1;
+                    Found::Folder(below(&here, step, id)?)
+                }
                 Some((Entry::File, id)) => Found::File(id),
                 Some((Entry::Link, id)) => match self.link(&here, step, id, links + 1)? {
                     Located::Found(found) => found,
@@ -273,7 +248,23 @@ impl<'g> Walk<'g> {
                 file @ Found::File(_) => return Ok(Located::Found(file)),
             };
         }
+        self.seen.note(&here.path, Some(folder_entry(here.id)));
         Ok(Located::Found(Found::Folder(here)))
+    }
+
+    /// What a folder has by a name. Folders are on the way to something else, all else is taken down.
+    fn step(&mut self, here: &Place, name: &str) -> Result<Option<(Entry, Oid)>, Failure> {
+        let (tree, bytes) = self.tree(here.id, &here.path)?;
+        let entry = tree.get_name_bytes(name.as_bytes());
+        let entry = entry.map(|entry| (entry.filemode_raw(), entry.id()));
+        drop(tree);
+        self.account.give_back(Bound::Memory, bytes);
+        let found = entry.map(|(mode, id)| (entry_of(mode), id));
+        if !matches!(found, Some((Entry::Folder, _))) {
+            let entry = entry.map(|(mode, id)| tree_entry(mode, id));
+            self.seen.note(&joined(&here.path, name)?, entry);
+        }
+        Ok(found)
     }
 
     /// What a symlink in a folder leads to.
@@ -352,27 +343,7 @@ fn below(folder: &Rc<Place>, name: &str, id: Oid) -> Result<Rc<Place>, Failure> 
     Ok(Rc::new(Place { path, id, above: Some(folder.clone()) }))
 }
 
-/// Reads a manifest, within what the account has to give. The memory of its bytes is to be given back
-/// by who reads them.
-pub(super) fn read(git: &Git, path: &str, id: Oid, account: &Account) -> Result<Vec<u8>, Failure> {
-    // The size is looked at first, so that nothing is unpacked that would not be taken.
-    let bytes = match git.odb()?.read_header(id) {
-        Ok((bytes, _)) => bytes,
-        Err(error) => left_out(git, id).ok_or(error)?,
-    };
-    account
-        .hold(Bound::FileBytes, bytes)
-        .and_then(|()| account.charge(Bound::Bytes, bytes))
-        .and_then(|()| account.charge(Bound::Unpacked, bytes))
-        // Git hands out a copy.
-        .and_then(|()| account.charge(Bound::Memory, 2 * bytes))
-        .map_err(|refusal| too_much(path, refusal))?;
-    let read = git.find_blob(id)?.content().to_vec();
-    account.give_back(Bound::Memory, bytes);
-    Ok(read)
-}
-
-fn too_much(path: &str, refusal: Refusal) -> Failure {
+pub(super) fn too_much(path: &str, refusal: Refusal) -> Failure {
     TreeProblem::TooMuch { path: path.to_owned(), refusal }.into()
 }
 

@@ -153,7 +153,9 @@ pub(super) async fn change(
         return Ok(());
     }
     let (applied, applied_at, inputs) = match &change.applied {
-        Some((commit, at, inputs)) => (Some(json(commit)?), Some(micros(*at)), Some(inputs)),
+        Some((commit, at, inputs)) => {
+            (Some(json(commit)?), Some(micros(*at)), Some(inputs.to_string()))
+        }
         None => (None, None, None),
     };
     sqlx::query(CHANGE)

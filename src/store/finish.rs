@@ -9,6 +9,7 @@ use sqlx::{Row, SqliteConnection};
 use crate::domain::commit::CommitId;
 use crate::domain::inventory::{Finding, unannounced};
 use crate::domain::name::{ApplicationName, SyncId};
+use crate::domain::plan::Inputs;
 use crate::domain::sync::{
     ObjectResult, Phase, PhaseDuration, Summary, SyncState, Trigger, WaitingFor,
 };
@@ -17,7 +18,9 @@ use crate::store::error::{StoreError, failed};
 use crate::store::rows::{
     self, from_json, from_json_or_null, from_word, json, json_or_null, micros, parsed,
 };
-use crate::store::{ApplicationChange, ClaimKey, Outcome, Step, Store, applications, inventory};
+use crate::store::{
+    ApplicationChange, ClaimKey, Outcome, Step, Store, applications, inventory, renders,
+};
 
 impl Store {
     /// Ends a claim. False: it was lost before, and nothing of the outcome is recorded.
@@ -54,6 +57,9 @@ impl Store {
                 }
             }
             applications::change(&mut tx, application, &outcome.application, now).await?;
+            if let Some(render) = &outcome.render {
+                renders::keep(&mut tx, application, render, now).await?;
+            }
             let unannounced = held.unannounced_after(outcome.application.followed.as_ref());
             if unannounced != held.unannounced {
                 applications::count_unannounced(&mut tx, application, unannounced).await?;
@@ -247,7 +253,7 @@ async fn record(
         .bind(json_or_null(outcome.error.as_ref())?)
         .bind(json_or_null(outcome.plan.as_ref())?)
         .bind(json(&summary)?)
-        .bind(outcome.inputs.as_deref())
+        .bind(outcome.inputs.as_ref().map(Inputs::to_string))
         .bind(waiting_for_more)
         .execute(&mut *connection)
         .await?;
@@ -312,14 +318,14 @@ UPDATE syncs SET state = ?2, step = ?3, lease_until = NULL,
 WHERE id = ?1";
 
 /// The newest sync of the application before this one, if it failed in the same way at the same
-/// commit.
+/// commit. One that was asked for meanwhile is queued after it.
 const REPEAT: &str = "
 UPDATE syncs SET repeats = repeats + 1, repeated_at = ?2
 WHERE state = 'Failed' AND error ->> 'message' = ?3 AND git_commit ->> 'id' IS ?4
   AND ifnull(error -> 'details', '[]') = ?5
   AND options ->> 'dryRun' = 0
   AND id = (SELECT before.id FROM syncs AS before JOIN syncs AS this ON this.id = ?1
-            WHERE before.application = this.application AND before.id <> this.id
+            WHERE before.application = this.application AND before.id < this.id
               AND before.options ->> 'dryRun' = 0
             ORDER BY before.id DESC LIMIT 1)";
 

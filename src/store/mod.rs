@@ -10,6 +10,7 @@
 //!   object is, so that a crash leaves no object that no inventory knows of.
 //! - **installation**: the id by which others can tell what this installation applied.
 //! - **applications**: wanted, applied and healthy commit, health, and the timer's next look.
+//! - **renders**: from what an application's files were last rendered, and what they name.
 //!
 //! Desired state is not stored: it is in Git, and the mirrors have it. Live state is not stored
 //! either, apart from the last seen health: the cluster has it. No secret is ever stored.
@@ -33,6 +34,7 @@ pub mod events;
 mod finish;
 mod inventory;
 mod open;
+mod renders;
 mod retention;
 mod rows;
 mod syncs;
@@ -53,16 +55,20 @@ use tokio::task::JoinHandle;
 
 use crate::domain::commit::{Commit, CommitId};
 use crate::domain::delivery::{self, RefUpdate};
+use crate::domain::footprint::Render;
 use crate::domain::health::HealthStatus;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::name::{ApplicationName, ClusterName, InstallationId, ReceiverName, SyncId};
 use crate::domain::object::ObjectKey;
+use crate::domain::plan::Inputs;
 use crate::domain::sync::{
     BlockedPlan, Failure, ObjectResult, PhaseDuration, Sync, SyncState, Trigger, WaitingFor,
 };
 use crate::store::events::{Bell, Change, Event, Writer};
 use crate::store::writable::Writable;
 use crate::store::writer::Arrivals;
+
+pub use crate::store::renders::KeptRender;
 
 /// The store. Clones share one file.
 #[derive(Clone)]
@@ -236,7 +242,9 @@ pub struct Outcome {
     /// Goes with `commit`.
     pub rewind: bool,
     /// What the commit means for the application; none leaves what is known.
-    pub inputs: Option<String>,
+    pub inputs: Option<Inputs>,
+    /// What is to be kept of its render; none: it was not rendered.
+    pub render: Option<Render>,
     /// When a `Retrying` (or `Queued`) sync may be claimed; none: at once.
     pub next_attempt_at: Option<Timestamp>,
     /// Until when a `Waiting` sync waits.
@@ -275,7 +283,7 @@ pub struct ApplicationChange {
     /// The commit that its revision points to.
     pub wanted: Option<Commit>,
     /// A complete apply: its commit, when it was, and what it was made from.
-    pub applied: Option<(Commit, Timestamp, String)>,
+    pub applied: Option<(Commit, Timestamp, Inputs)>,
     /// Whether objects were written for it. If not, the time of the last apply stays.
     pub wrote: bool,
     /// The commit that reached health.

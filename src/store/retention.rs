@@ -32,6 +32,7 @@ impl Store {
             let mut tx = self.begin().await?;
             let left = sqlx::query(FORGET_LEFT_BEHIND).bind(older_than).execute(&mut *tx).await?;
             sqlx::query(FORGET_APPLICATIONS).bind(older_than).execute(&mut *tx).await?;
+            sqlx::query(FORGET_RENDERS).execute(&mut *tx).await?;
             tx.commit().await?;
             Ok(Expired { syncs, deliveries, left_behind: left.rows_affected() })
         };
@@ -85,3 +86,6 @@ DELETE FROM inventory WHERE (application, cluster) IN (
 const FORGET_APPLICATIONS: &str = "
 DELETE FROM applications AS a WHERE cluster IS NULL AND cluster_since < ?1
   AND NOT EXISTS (SELECT 1 FROM syncs WHERE application = a.name)";
+
+const FORGET_RENDERS: &str =
+    "DELETE FROM renders WHERE application NOT IN (SELECT name FROM applications)";

@@ -13,6 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::domain::delivery::Delivery;
 use crate::domain::inventory::{ApplicationState, InventoryItem};
 use crate::domain::object::ObjectKey;
+use crate::domain::plan::Inputs;
 use crate::domain::sync::{
     Failure, FailureCause, Look, Phase, Sync, SyncOptions, SyncRequest, SyncState, Trigger,
 };
@@ -196,7 +197,7 @@ pub(super) fn sync(row: &SqliteRow) -> Result<Sync> {
         actor: row.try_get("actor")?,
         options: from_json(row, "options")?,
         look: look(row)?,
-        inputs: row.try_get("inputs")?,
+        inputs: inputs(row)?,
         state: from_word(row, "state")?,
         commit: from_json_or_null(row, "git_commit")?,
         rewind: row.try_get("rewind")?,
@@ -251,7 +252,7 @@ pub(super) fn application(row: &SqliteRow) -> Result<ApplicationState> {
         applied: from_json_or_null(row, "applied")?,
         applied_at: time_or_none(row, "applied_at")?,
         healthy: parsed_or_none(row, "healthy")?,
-        inputs: row.try_get("inputs")?,
+        inputs: inputs(row)?,
         settings: row.try_get("settings")?,
         health: from_word(row, "health")?,
         health_changed_at: time_or_none(row, "health_changed_at")?,
@@ -262,6 +263,10 @@ pub(super) fn application(row: &SqliteRow) -> Result<ApplicationState> {
         announced_at: time_or_none(row, "announced_at")?,
         left_behind: from_json(row, "left_behind")?,
     })
+}
+
+fn inputs(row: &SqliteRow) -> Result<Option<Inputs>> {
+    Ok(row.try_get::<Option<String>, _>("inputs")?.map(Inputs::from))
 }
 
 /// A row of `inventory`.

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::commit::CommitId;
 use crate::domain::name::{ApplicationName, SyncId};
+use crate::domain::plan::Inputs;
 use crate::domain::sync::{ObjectResult, Sync, SyncState, Trigger};
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, from_json, select_sync};
@@ -16,10 +17,11 @@ impl Store {
     pub async fn prune_to_come(
         &self,
         application: &ApplicationName,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Option<Inputs>, StoreError> {
         let work = async {
             let query = sqlx::query_scalar(PRUNE_TO_COME).bind(application.as_str());
-            query.fetch_optional(self.readers()).await.map(Option::flatten)
+            let inputs: Option<Option<String>> = query.fetch_optional(self.readers()).await?;
+            Ok::<_, sqlx::Error>(inputs.flatten().map(Inputs::from))
         };
         work.await.map_err(failed("read whether a prune is to come"))
     }

@@ -8,7 +8,7 @@ use crate::domain::health;
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
-use crate::domain::sync::{Attempt, Failure, Look, Phase, SyncState, WaitingFor};
+use crate::domain::sync::{Attempt, Failure, FailureCause, Look, Phase, SyncState, WaitingFor};
 use crate::store::{ApplicationChange, Claim, Outcome, Step};
 use crate::sync::context::Context;
 use crate::sync::ended::{Applied, Ended};
@@ -69,7 +69,7 @@ fn name_again(
 fn keep(scene: &Scene<'_>, target: &Target, stale: &mut [InventoryItem]) {
     // What a person stopped, and what an annotation asked for, holds for what Git said then.
     let asked = scene.trigger().is_person();
-    let same = scene.state.inputs.as_ref().is_none_or(|inputs| *inputs == target.inputs);
+    let same = scene.state.inputs.as_ref().is_none_or(|inputs| inputs.may_be(&target.inputs));
     for item in stale {
         item.kept = Some(match item.kept {
             Some(Kept::Terminating) => Kept::Terminating,
@@ -165,6 +165,7 @@ pub(super) fn outcome(
     let now = context.store.now();
     let phase = record.phase;
     let moved = record.moved();
+    let means_something_else = record.means_something_else();
     let mut outcome = blank(claim, record);
     match ended {
         Ok(Ended::Applied(applied)) => settle(&mut outcome, claim, applied, moved, now),
@@ -194,7 +195,12 @@ pub(super) fn outcome(
             // An application that is not automated has no webhook ask for it.
             outcome.application.followed = None;
         }
-        Err(error) => fail(context, &mut outcome, claim, &error.failure(phase), &error),
+        Err(error) => {
+            fail(context, &mut outcome, claim, &error.failure(phase), &error);
+            // That its commit is applied says no longer that it is where it is wanted.
+            outcome.application.revoke_inputs |=
+                means_something_else && error.cause() == FailureCause::Commit;
+        }
     }
     if claim.sync.options.dry_run {
         outcome.application = ApplicationChange::default();
@@ -213,6 +219,7 @@ fn blank(claim: &Claim, record: Record) -> Outcome {
         commit: record.commit,
         rewind: record.rewind,
         inputs: record.inputs,
+        render: record.render,
         next_attempt_at: None,
         deadline: None,
         applied_at: record.applied_at,

@@ -28,6 +28,9 @@ pub enum SyncError {
     /// Files are not manifests.
     #[error("{} cannot be read as manifests", count(.0.len(), "place"))]
     Render(Vec<RenderError>),
+    /// The same files were not manifests when they were last rendered.
+    #[error("{}", .0.message)]
+    RenderedBefore(Failure),
     /// Reading the files takes too long.
     #[error(
         "the manifests of path `{path}` were not read within {seconds} s; split the application"
@@ -107,7 +110,9 @@ impl SyncError {
     pub fn cause(&self) -> FailureCause {
         match self {
             Self::NotConfigured(_) | Self::NotThere(_) => FailureCause::Person,
-            Self::Render(_) | Self::Empty { .. } => FailureCause::Commit,
+            Self::Render(errors) => FailureCause::of_all(errors.iter().map(RenderError::cause)),
+            Self::RenderedBefore(failure) => failure.cause(),
+            Self::Empty { .. } => FailureCause::Commit,
             Self::Source(error) if error.is_permanent() => FailureCause::Commit,
             Self::Manifests(errors) => {
                 FailureCause::of_all(errors.iter().map(ManifestError::cause))
@@ -125,8 +130,11 @@ impl SyncError {
 
     /// Whether Git, and what the settings make of it, is at fault, and not a cluster.
     pub(super) fn is_of_git(&self) -> bool {
-        use SyncError::{Empty, Manifests, NotThere, Render, Source};
-        matches!(self, Source(_) | NotThere(_) | Render(_) | Manifests(_) | Empty { .. })
+        use SyncError::{Empty, Manifests, NotThere, Render, RenderedBefore, Source};
+        matches!(
+            self,
+            Source(_) | NotThere(_) | Render(_) | RenderedBefore(_) | Manifests(_) | Empty { .. }
+        )
     }
 
     /// Whether what was applied before can still be held although this failed.
@@ -145,6 +153,7 @@ impl SyncError {
     /// The failure as it is recorded.
     pub(super) fn failure(&self, phase: Phase) -> Failure {
         let details = match self {
+            Self::RenderedBefore(failure) => return failure.clone(),
             Self::Render(errors) => errors.iter().map(ToString::to_string).collect(),
             Self::Manifests(errors) => errors.iter().map(ToString::to_string).collect(),
             Self::Objects { details, .. } => details.clone(),

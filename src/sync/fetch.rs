@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::config::Application;
-use crate::domain::commit::{Commit, CommitId, Revision};
+use crate::domain::commit::{Commit, Revision};
 use crate::domain::plan::Inputs;
-use crate::domain::sync::Phase;
+use crate::domain::sync::{Failure, Phase};
 use crate::failpoint::failpoint;
-use crate::render;
 use crate::sync::error::SyncError;
+use crate::sync::known;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
 
@@ -20,8 +19,10 @@ pub(super) struct Target {
     pub(super) commit: Commit,
     /// Whether it does not contain the commit that was applied before.
     pub(super) rewind: bool,
-    /// What it means for this application, in one digest.
-    pub(super) inputs: String,
+    /// What it means for this application, as far as that is known.
+    pub(super) inputs: Inputs,
+    /// Why it cannot be rendered, if that is known.
+    pub(super) failure: Option<Box<Failure>>,
 }
 
 impl Target {
@@ -78,8 +79,14 @@ pub(super) async fn find(scene: &Scene<'_>, since: Timestamp) -> Result<Target, 
         }
         _ => false,
     };
-    let inputs = inputs(scene, &scene.application, scene.prunes(), &commit.id).await?;
-    Ok(Target { commit, rewind, inputs })
+    let application = &scene.application;
+    let inputs = known::inputs(scene, application, scene.prunes());
+    let known = known::at(scene, &[application], &commit.id).await?.remove(&application.name);
+    let (inputs, failure) = match known {
+        Some(known) => (inputs.made_from(known.digest), known.failure.map(Box::new)),
+        None => (inputs, None),
+    };
+    Ok(Target { commit, rewind, inputs, failure })
 }
 
 /// Every revision of the repository that any application follows: one fetch serves all.
@@ -93,33 +100,4 @@ fn revisions_in_use(scene: &Scene<'_>) -> Vec<Revision> {
         .map(|application| application.revision.clone())
         .filter(|revision| seen.insert(format!("{revision:?}")))
         .collect()
-}
-
-/// What a commit means for an application of the repository, in one digest.
-pub(super) async fn inputs(
-    scene: &Scene<'_>,
-    application: &Application,
-    prunes: bool,
-    commit: &CommitId,
-) -> Result<String, SyncError> {
-    let tree = scene.context.source.tree_id(&scene.repository, commit, &application.path).await?;
-    let namespace = application.namespace.as_deref().unwrap_or_default();
-    let labels = format!("{:?}", application.sync.create_namespace);
-    // What a refusal depends on beside Git counts as well: it is not to be held against a commit
-    // after the configuration was put right.
-    let rules = format!(
-        "{prunes} {} {:?} {:?}",
-        application.sync.allow_empty,
-        application.sync.prune_limit,
-        scene.config.clusters.get(&application.cluster).map(|cluster| &cluster.access),
-    );
-    let settings = [
-        application.path.as_str(),
-        application.cluster.as_str(),
-        namespace,
-        scene.config.server.instance.as_str(),
-        &labels,
-        &rules,
-    ];
-    Ok(Inputs { tree: &tree, settings: &settings, renderer: render::VERSION }.digest())
 }

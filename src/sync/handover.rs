@@ -2,19 +2,19 @@
 //! other one has it. Git itself says what the other one takes, so it does not matter what keeps
 //! that from taking it: its place in the queue, a failure, or a person's yes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::config::Application;
-use crate::domain::commit::CommitId;
-use crate::domain::directives::{self, ApplyMode};
+use crate::domain::commit::{CommitId, Revision};
+use crate::domain::footprint::{Names, Render};
 use crate::domain::inventory::{ApplicationState, InventoryItem, Kept};
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
-use crate::domain::plan;
 use crate::domain::prune::Claims;
-use crate::source::error::{SourceError, TreeProblem};
+use crate::store::KeptRender;
 use crate::sync::error::SyncError;
-use crate::sync::fetch;
+use crate::sync::known;
 use crate::sync::render;
 use crate::sync::scene::Scene;
 
@@ -47,36 +47,30 @@ pub(super) async fn claims(
     if open.is_empty() {
         return Ok(claims);
     }
-    let states = scene.context.store.applications().await?;
-    let states: HashMap<_, _> = states.iter().map(|state| (&state.name, state)).collect();
-    for other in neighbours(scene) {
+    let mut neighbours = Neighbours::at(scene, commit).await?;
+    for other in neighbours.following.clone() {
         open.retain(|object| !claims.expected.contains_key(*object));
         if open.is_empty() {
             break;
         }
-        if !follows_along(scene, other).await
-            || is_settled(scene, other, states.get(&other.name).copied(), commit).await
-        {
-            continue;
-        }
         let (name, short) = (&other.name, commit.short());
-        let (named, why) = match named(scene, other, commit).await {
-            Ok(keys) => (Some(keys), format!("application {name} takes it over at {short}")),
-            Err(SyncError::Source(SourceError::Tree {
-                problem: TreeProblem::PathNotFound { .. },
-                ..
-            })) => continue,
-            Err(_) => {
+        let (names, why) = match neighbours.say(other).await? {
+            Says::ItsInventory => continue,
+            Says::Names(names) => {
+                (Some(names), format!("application {name} takes it over at {short}"))
+            }
+            Says::Nothing => {
                 let why = "its files cannot be read";
                 (None, format!("application {name} may take it over: {why} at {short}"))
             }
         };
         for object in &open {
-            if named.as_ref().is_none_or(|keys| keys.contains(*object)) {
+            if names.as_ref().is_none_or(|names| names.has(object)) {
                 claims.expected.insert((*object).clone(), why.clone());
             }
         }
     }
+    neighbours.keep().await?;
     Ok(claims)
 }
 
@@ -112,57 +106,88 @@ pub(super) async fn let_go(
     Ok(())
 }
 
-/// The other applications of the cluster whose files are in the same repository, by whatever name.
-fn neighbours<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = &'a Application> {
-    let (ours, repositories) = (&scene.application, &scene.config.repositories);
-    scene.config.applications.values().map(|other| &**other).filter(|other| {
-        other.name != ours.name
-            && other.cluster == ours.cluster
-            && repositories
-                .get(&other.repository)
-                .is_some_and(|repository| repository.url == scene.repository.url)
-    })
+/// The other applications of the cluster that are led to the same commit of the same repository.
+struct Neighbours<'a> {
+    scene: &'a Scene<'a>,
+    commit: &'a CommitId,
+    following: Vec<&'a Arc<Application>>,
+    states: HashMap<ApplicationName, ApplicationState>,
+    known: HashMap<ApplicationName, KeptRender>,
+    /// Those that had to be rendered to know.
+    rendered: Vec<(ApplicationName, Render)>,
 }
 
-/// Whether what another application follows is what ours does: the same revision, or one that leads
-/// to the same commit now (`main` and `refs/heads/main`).
-async fn follows_along(scene: &Scene<'_>, other: &Application) -> bool {
-    let ours = &scene.application;
-    if other.revision == ours.revision {
-        return true;
+/// What says what an application has, or will have, of a commit.
+enum Says {
+    /// Its inventory: its last complete apply was made from what that commit means for it as it is
+    /// configured now.
+    ItsInventory,
+    /// What it names there.
+    Names(Names),
+    /// Nothing: its files cannot be read.
+    Nothing,
+}
+
+impl<'a> Neighbours<'a> {
+    async fn at(scene: &'a Scene<'a>, commit: &'a CommitId) -> Result<Self, SyncError> {
+        let (ours, repositories) = (&scene.application, &scene.config.repositories);
+        let others = scene.config.applications.values().filter(|other| {
+            other.name != ours.name
+                && other.cluster == ours.cluster
+                && repositories
+                    .get(&other.repository)
+                    .is_some_and(|repository| repository.url == scene.repository.url)
+        });
+        let following = following(scene, others).await;
+        let states = scene.context.store.applications().await?;
+        let states = states.into_iter().map(|state| (state.name.clone(), state)).collect();
+        let asked: Vec<_> = following.iter().map(|other| &***other).collect();
+        let known = known::at(scene, &asked, commit).await?;
+        Ok(Self { scene, commit, following, states, known, rendered: Vec::new() })
     }
+
+    /// What one of them has there. Its files are rendered only if nobody has rendered the same before.
+    async fn say(&mut self, other: &Arc<Application>) -> Result<Says, SyncError> {
+        if let Some(known) = self.known.get(&other.name) {
+            let inputs = known::inputs(self.scene, other, other.sync.prune);
+            let inputs = inputs.made_from(known.digest.clone());
+            if self.states.get(&other.name).is_some_and(|state| state.was_made_from(&inputs)) {
+                return Ok(Says::ItsInventory);
+            }
+            let names = self.scene.context.store.names(known).await?;
+            return Ok(names.map_or(Says::Nothing, Says::Names));
+        }
+        let kept = render::manifests(self.scene, other, self.commit).await.kept;
+        let names = kept.as_ref().and_then(|kept| kept.names.clone());
+        self.rendered.extend(kept.map(|kept| (other.name.clone(), kept)));
+        Ok(names.map_or(Says::Nothing, Says::Names))
+    }
+
+    /// Keeps what was rendered for whoever asks next.
+    async fn keep(self) -> Result<(), SyncError> {
+        Ok(self.scene.context.store.keep_renders(&self.rendered).await?)
+    }
+}
+
+/// Those applications that follow what ours does: the same revision, or one that leads to the same
+/// commit now (`main` and `refs/heads/main`).
+async fn following<'a>(
+    scene: &Scene<'_>,
+    others: impl Iterator<Item = &'a Arc<Application>>,
+) -> Vec<&'a Arc<Application>> {
+    let ours = &scene.application.revision;
     let resolve = |revision| scene.context.source.resolve(&scene.repository, revision);
-    let (theirs, ours) = tokio::join!(resolve(&other.revision), resolve(&ours.revision));
-    matches!((theirs, ours), (Ok(theirs), Ok(ours)) if theirs.id == ours.id)
-}
-
-/// Whether the inventory of an application says all that it names at a commit: its last complete
-/// apply was made from what that commit means for it as it is configured now.
-async fn is_settled(
-    scene: &Scene<'_>,
-    other: &Application,
-    state: Option<&ApplicationState>,
-    commit: &CommitId,
-) -> bool {
-    let Some(state) = state else { return false };
-    let inputs = fetch::inputs(scene, other, other.sync.prune, commit).await;
-    inputs.is_ok_and(|inputs| state.was_made_from(&inputs))
-}
-
-/// What an application names at a commit.
-async fn named(
-    scene: &Scene<'_>,
-    other: &Application,
-    commit: &CommitId,
-) -> Result<HashSet<ObjectKey>, SyncError> {
-    let mut manifests = render::manifests(scene, other, commit).await?;
-    // Who is to leave an object alone does not take it.
-    manifests.retain(|manifest| {
-        directives::read(&manifest.value).map_or(true, |asked| asked.apply != ApplyMode::Ignore)
-    });
-    let mut keys = plan::possible_keys(&manifests, other.namespace.as_deref());
-    if other.sync.create_namespace.is_some() {
-        keys.extend(other.namespace.as_deref().map(ObjectKey::of_namespace));
+    let mut same: HashMap<&Revision, bool> = HashMap::from([(ours, true)]);
+    let mut following = Vec::new();
+    for other in others {
+        if !same.contains_key(&other.revision) {
+            let (theirs, ours) = tokio::join!(resolve(&other.revision), resolve(ours));
+            let follows = matches!((theirs, ours), (Ok(theirs), Ok(ours)) if theirs.id == ours.id);
+            same.insert(&other.revision, follows);
+        }
+        if same.get(&other.revision) == Some(&true) {
+            following.push(other);
+        }
     }
-    Ok(keys)
+    following
 }

@@ -63,7 +63,7 @@ async fn put_back(
     commit: &CommitId,
     applied: &HashMap<ObjectKey, String>,
 ) -> Result<(), SyncError> {
-    let rendered = scene.lease.unless_stopped(render::render(scene, record, commit)).await?;
+    let rendered = scene.lease.unless_stopped(render::at(scene, record, commit)).await?;
     let mut desired = match rendered {
         // By the settings of now it is not there, or no longer manifests.
         Err(error) if error.is_of_git() => Vec::new(),

@@ -14,6 +14,7 @@ mod fetch;
 pub mod fights;
 mod handover;
 mod heal;
+mod known;
 pub mod lease;
 mod look;
 mod obstacles;
@@ -77,7 +78,7 @@ pub async fn preview(context: &Context, name: &ApplicationName) -> Result<Previe
     scene.read_inventory().await?;
     let mut record = Record::new(&claim);
     let target = fetch::fetch(&scene, &mut record).await?;
-    let desired = render::render(&scene, &mut record, &target.commit.id).await?;
+    let desired = render::at(&scene, &mut record, &target.commit.id).await?;
     diff::preview(&scene, &target, desired).await
 }
 
@@ -88,6 +89,8 @@ pub async fn run(context: &Context, claim: &Claim, lease: &Lease) -> Outcome {
         Ok(scene) => {
             record.cluster = Some(scene.application.cluster.clone());
             record.wanted_before = scene.state.wanted.as_ref().map(|wanted| wanted.id.clone());
+            let applied = scene.state.applied.as_ref().map(|applied| applied.id.clone());
+            record.applied_before = applied.zip(scene.state.inputs.clone());
             match claim.step {
                 Step::Start => start(scene, &mut record).await,
                 Step::Prune => end(scene, &mut record).await,
@@ -169,7 +172,7 @@ async fn bring(
     target: Result<Target, SyncError>,
     drifted: &HashSet<ObjectKey>,
 ) -> Result<Ended, SyncError> {
-    let target = target.inspect_err(|_| record.phase = Phase::Fetch)?;
+    let mut target = target.inspect_err(|_| record.phase = Phase::Fetch)?;
     if leaves_it_to_a_prune(scene, &target).await? {
         heal::heal(scene, record, drifted).await?;
         return Ok(Ended::Held { settings: scene.settings(), at_its_commit: true });
@@ -186,7 +189,7 @@ async fn bring(
         heal::heal(scene, record, drifted).await?;
         return Ok(Ended::Held { settings: scene.settings(), at_its_commit: false });
     }
-    let rendered = scene.lease.unless_stopped(render::render(scene, record, &target.commit.id));
+    let rendered = scene.lease.unless_stopped(render::render(scene, record, &mut target));
     let desired = rendered.await??;
     let plan = diff::plan(scene, record, &target, desired, drifted);
     let mut plan = scene.lease.unless_stopped(plan).await??;
@@ -245,8 +248,8 @@ async fn leaves_it_to_a_prune(scene: &Scene<'_>, target: &Target) -> Result<bool
     let Some(made_from) = made_from.filter(|inputs| scene.state.was_made_from(inputs)) else {
         return Ok(false);
     };
-    let inputs = fetch::inputs(scene, &scene.application, true, &target.commit.id).await?;
-    Ok(inputs == made_from)
+    let inputs = known::inputs(scene, &scene.application, true);
+    Ok(inputs.made_from(target.inputs.footprint().to_owned()).are(&made_from))
 }
 
 /// Whether trying this commit again can only end as it did: it is not to be applied unasked, was
@@ -272,14 +275,16 @@ async fn waits_for_a_person(scene: &Scene<'_>, target: &Target) -> Result<bool, 
     let earlier = scene.context.store.syncs(&filter, page).await?.items;
     let last = earlier.into_iter().find(|sync| sync.id != scene.claim.sync.id);
     Ok(last.is_some_and(|sync| {
-        sync.inputs.as_ref() == Some(&target.inputs)
-            && match sync.state {
-                SyncState::Blocked => true,
-                SyncState::Cancelled => sync.cancelled_by.is_some(),
-                SyncState::Failed => {
-                    sync.error.is_some_and(|error| !error.cause().admits(Attempt::Check))
-                }
-                _ => false,
+        let inputs = sync.inputs.unwrap_or_default();
+        match sync.state {
+            // What is not known of their inputs is no reason to go on without the person.
+            SyncState::Blocked => inputs.may_be(&target.inputs),
+            SyncState::Cancelled => sync.cancelled_by.is_some() && inputs.may_be(&target.inputs),
+            SyncState::Failed => {
+                let lasts = sync.error.is_some_and(|error| !error.cause().admits(Attempt::Check));
+                lasts && inputs.are(&target.inputs)
             }
+            _ => false,
+        }
     }))
 }

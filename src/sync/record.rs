@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use crate::cluster::error::ClusterError;
 use crate::domain::commit::{Commit, CommitId};
 use crate::domain::error::chain;
+use crate::domain::footprint::Render;
 use crate::domain::inventory::InventoryItem;
 use crate::domain::manifest::Desired;
 use crate::domain::name::ClusterName;
 use crate::domain::object::ObjectKey;
+use crate::domain::plan::Inputs;
 use crate::domain::sync::f64_ms::Ms;
 use crate::domain::sync::{Action, FailureCause, ObjectResult, Phase, PhaseDuration};
 use crate::store::Claim;
@@ -59,6 +61,8 @@ pub(super) struct Record {
     pub(super) cluster: Option<ClusterName>,
     /// The commit that was wanted before.
     pub(super) wanted_before: Option<CommitId>,
+    /// What was applied before, and what that was made from.
+    pub(super) applied_before: Option<(CommitId, Inputs)>,
     /// The commit, once known.
     pub(super) commit: Option<Commit>,
     /// Whether the branch went back.
@@ -69,8 +73,10 @@ pub(super) struct Record {
     pub(super) unchanged: u32,
     /// When all was written.
     pub(super) applied_at: Option<Timestamp>,
-    /// What the commit means for the application, once known.
-    pub(super) inputs: Option<String>,
+    /// What the commit means for the application, as far as that is known.
+    pub(super) inputs: Option<Inputs>,
+    /// What is to be kept of its render.
+    pub(super) render: Option<Render>,
     /// What decided the refusals so far.
     causes: Vec<FailureCause>,
     /// Whether one of them is of something that the commit brings.
@@ -89,12 +95,14 @@ impl Record {
             phase: Phase::Queue,
             cluster: None,
             wanted_before: None,
+            applied_before: None,
             commit: claim.sync.commit.clone(),
             rewind: claim.sync.rewind,
             results: Vec::new(),
             unchanged: 0,
             applied_at: claim.sync.applied_at,
             inputs: None,
+            render: None,
             causes: Vec::new(),
             holds: false,
             forget: Vec::new(),
@@ -159,6 +167,14 @@ impl Record {
     pub(super) fn moved(&self) -> bool {
         let ids = self.wanted_before.as_ref().zip(self.commit.as_ref());
         ids.is_some_and(|(before, commit)| *before != commit.id)
+    }
+
+    /// Whether the commit is the one that was applied, and means something else by now: the settings
+    /// were changed.
+    pub(super) fn means_something_else(&self) -> bool {
+        let ids = (&self.applied_before, &self.commit, &self.inputs);
+        let (Some((applied, made)), Some(commit), Some(inputs)) = ids else { return false };
+        *applied == commit.id && !made.may_be(inputs)
     }
 
     /// Whether anything was written.

@@ -9,12 +9,19 @@ use serde_json::json;
 use crate::config::Application;
 use crate::domain::account::Account;
 use crate::domain::commit::CommitId;
+use crate::domain::directives::{self, ApplyMode};
+use crate::domain::footprint::{Names, Render};
 use crate::domain::manifest::{Desired, Manifest, Origin};
 use crate::domain::object::{GroupVersionKind, ObjectKey};
+use crate::domain::plan;
 use crate::domain::resolve;
-use crate::domain::sync::Phase;
-use crate::render::plain;
+use crate::domain::sync::{FailureCause, Phase};
+use crate::render::{Rendered, Renderer};
+use crate::source::Read;
+use crate::source::error::{SourceError, TreeProblem};
 use crate::sync::error::SyncError;
+use crate::sync::fetch::Target;
+use crate::sync::known;
 use crate::sync::record::Record;
 use crate::sync::scene::Scene;
 
@@ -22,8 +29,37 @@ use crate::sync::scene::Scene;
 /// largest known ones do.
 const RENDER_TIME_MAX: Duration = Duration::from_mins(1);
 
-/// Reads the application's path at a commit.
+/// Renders what a sync brings its application to; from then on it is known in full what its commit
+/// means. What failed for its bytes alone fails again without being rendered, unless a person asks.
 pub(super) async fn render(
+    scene: &Scene<'_>,
+    record: &mut Record,
+    target: &mut Target,
+) -> Result<Vec<Desired>, SyncError> {
+    if let Some(failure) = target.failure.take().filter(|_| !scene.trigger().is_person()) {
+        record.phase = Phase::Render;
+        return Err(SyncError::RenderedBefore(*failure));
+    }
+    let commit = &target.commit.id;
+    let work = async {
+        let Rendering { manifests, kept } = manifests(scene, &scene.application, commit).await;
+        let desired = match manifests {
+            Ok(manifests) => resolved(scene, commit, manifests).await,
+            Err(error) => Err(error),
+        };
+        (desired, kept)
+    };
+    let (desired, kept) = record.time(Phase::Render, work).await;
+    if let Some(kept) = kept {
+        target.inputs = target.inputs.made_from(kept.footprint.digest());
+        record.inputs = Some(target.inputs.clone());
+        record.render = Some(kept);
+    }
+    desired
+}
+
+/// Renders the application at a commit that the sync does not bring it to.
+pub(super) async fn at(
     scene: &Scene<'_>,
     record: &mut Record,
     commit: &CommitId,
@@ -31,19 +67,38 @@ pub(super) async fn render(
     record.time(Phase::Render, objects(scene, commit)).await
 }
 
+/// The objects of the application at a commit.
+pub(super) async fn objects(
+    scene: &Scene<'_>,
+    commit: &CommitId,
+) -> Result<Vec<Desired>, SyncError> {
+    let manifests = manifests(scene, &scene.application, commit).await.manifests?;
+    resolved(scene, commit, manifests).await
+}
+
+/// What came of reading and rendering an application's files.
+pub(super) struct Rendering {
+    /// The manifests.
+    manifests: Result<Vec<Manifest>, SyncError>,
+    /// What is to be kept of it; none: something beside the commit has failed.
+    pub(super) kept: Option<Render>,
+}
+
 /// The manifests of any application of the same repository. All that it takes, from the trees of the
 /// commit to the last value, is charged to one account.
 pub(super) async fn manifests(
     scene: &Scene<'_>,
-    application: &Application,
+    application: &Arc<Application>,
     commit: &CommitId,
-) -> Result<Vec<Manifest>, SyncError> {
+) -> Rendering {
+    scene.context.metrics.rendered(application.name.as_str());
     let source = &scene.context.source;
     let read = async |account: Arc<Account>| {
-        let files = source.read(&scene.repository, commit, &application.path, &account).await?;
+        let read = source.read(&scene.repository, commit, &application.path, &account).await?;
+        let application = application.clone();
         // Parsing is work for a core, not for the tasks that wait.
-        match tokio::task::spawn_blocking(move || plain::render(files, &account)).await {
-            Ok(manifests) => manifests.map_err(SyncError::Render),
+        match tokio::task::spawn_blocking(move || rendering(&application, read, &account)).await {
+            Ok(rendering) => Ok(rendering),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     };
@@ -54,16 +109,57 @@ pub(super) async fn manifests(
     // Where others are read first, the time begins after that.
     let in_time =
         async |account| tokio::time::timeout(RENDER_TIME_MAX, read(account)).await.map_err(late)?;
-    source.account(in_time).await
+    let failed = |error| Rendering { manifests: Err(error), kept: None };
+    source.account(in_time).await.unwrap_or_else(failed)
 }
 
-/// The objects of the application at a commit.
-pub(super) async fn objects(
+fn rendering(application: &Application, read: Read, account: &Account) -> Rendering {
+    let renderer = Renderer::Plain;
+    let (footprint, manifests) = match read.files {
+        Ok(files) => {
+            let Rendered { manifests, footprint } = renderer.render(files, read.paths, account);
+            (footprint, manifests.map_err(SyncError::Render))
+        }
+        Err(error) => (renderer.footprint(read.paths), Err(error.into())),
+    };
+    let (names, failure) = match &manifests {
+        Ok(manifests) => (Some(names(application, manifests)), None),
+        Err(SyncError::Source(SourceError::Tree {
+            problem: TreeProblem::PathNotFound { .. },
+            ..
+        })) => (Some(Names::default()), None),
+        Err(error) if error.cause() != FailureCause::Commit => {
+            return Rendering { manifests, kept: None };
+        }
+        Err(error @ SyncError::Render(_)) => (None, Some(error.failure(Phase::Render))),
+        // It names the commit.
+        Err(_) => (None, None),
+    };
+    let settings = known::render_settings(application);
+    Rendering { manifests, kept: Some(Render { settings, footprint, names, failure }) }
+}
+
+/// What an application names by these manifests.
+fn names(application: &Application, manifests: &[Manifest]) -> Names {
+    let namespace = application.namespace.as_deref();
+    // Who is to leave an object alone does not take it.
+    let takes = |manifest: &&Manifest| {
+        directives::read(&manifest.value).map_or(true, |asked| asked.apply != ApplyMode::Ignore)
+    };
+    let mut keys = plan::possible_keys(manifests.iter().filter(takes), namespace);
+    if application.sync.create_namespace.is_some() {
+        keys.extend(namespace.map(ObjectKey::of_namespace));
+    }
+    keys.iter().collect()
+}
+
+/// The objects of manifests.
+async fn resolved(
     scene: &Scene<'_>,
     commit: &CommitId,
+    mut manifests: Vec<Manifest>,
 ) -> Result<Vec<Desired>, SyncError> {
     let application = &scene.application;
-    let mut manifests = manifests(scene, application, commit).await?;
     if manifests.is_empty() && !application.sync.allow_empty {
         let path = application.path.clone();
         return Err(SyncError::Empty { path, commit: commit.short().to_owned() });

@@ -75,7 +75,7 @@ pub(super) async fn target(
 fn is_applied_last(scene: &Scene<'_>, target: &Target) -> bool {
     let (sync, state) = (&scene.claim.sync, &scene.state);
     let of_another = |wanted: &Commit| wanted.id != target.commit.id;
-    sync.inputs.as_ref() == Some(&target.inputs)
+    sync.inputs.as_ref().is_some_and(|inputs| inputs.are(&target.inputs))
         && state.was_made_from(&target.inputs)
         // Whoever named a revision for one sync has it until the next one comes.
         && !(sync.options.revision.is_some() && state.wanted.as_ref().is_some_and(of_another))

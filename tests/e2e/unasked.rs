@@ -499,12 +499,39 @@ fn a_configuration_that_changed_while_the_program_was_down_counts_from_the_start
     world.finish();
 }
 
+/// The sync that a changed configuration asked for, as soon as it has failed: a check may have come
+/// before it.
+#[track_caller]
+fn failed_by_configuration(world: &World) -> Value {
+    world.headstay.wait_for_sync("what was configured to fail", |sync| {
+        sync["trigger"] == "configuration" && sync["state"] == "Failed"
+    })
+}
+
+#[test]
+fn a_path_that_is_wrong_stays_failed_until_it_is_put_right() {
+    let world = Setup { interval: "2s", ..Setup::default() }.start();
+    world.headstay.reconfigure("    path: apps/shop\n", "    path: apps/gone\n");
+    let failed = failed_by_configuration(&world);
+    let history = ended(&world);
+    wait_for_checks(&world);
+    let shop = world.headstay.application();
+    assert_eq!((&shop["syncState"], &shop["lastSync"]["id"]), (&json!("Failed"), &failed["id"]));
+    assert_eq!(ended(&world), history);
+
+    world.headstay.reconfigure("    path: apps/gone\n", "    path: apps/shop\n");
+    wait_until("the path to be right", DEADLINE, || {
+        world.headstay.application()["syncState"] == "Synced"
+    });
+    world.finish();
+}
+
 #[test]
 fn checks_that_fail_in_the_same_way_are_counted_with_the_first() {
     let world = Setup { interval: "2s", ..Setup::default() }.start();
-    world.headstay.reconfigure("    path: apps/shop\n", "    path: apps/gone\n");
-    let failed =
-        world.headstay.wait_for_sync("the path to be missing", |sync| sync["state"] == "Failed");
+    let id = "0123456789abcdef0123456789abcdef01234567";
+    world.headstay.reconfigure("revision: \"main\"", &format!("revision: {id}"));
+    let failed = failed_by_configuration(&world);
     let history = ended(&world);
 
     let repeated = world.headstay.wait_for_sync("checks to be counted", |sync| {

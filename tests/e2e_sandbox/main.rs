@@ -64,6 +64,7 @@ mod push;
 #[path = "../e2e/refusals.rs"]
 mod refusals;
 mod refusing;
+mod renders;
 #[path = "../e2e/restart.rs"]
 mod restart;
 #[path = "../e2e/times.rs"]

@@ -6,7 +6,9 @@ use headstay::domain::sync::{Action, SyncState, Trigger};
 use headstay::store::{ApplicationChange, Cancellation, Outcome, Step, WaitingEnd};
 use jiff::Timestamp;
 
-use crate::world::{World, cluster, commit, commit_id, item, key, name, outcome, plan, result};
+use crate::world::{
+    World, cluster, commit, commit_id, inputs, item, key, name, outcome, plan, result,
+};
 
 #[tokio::test]
 async fn objects_are_known_before_they_are_written() {
@@ -94,7 +96,7 @@ async fn a_move_leaves_the_inventory_behind_and_begins_anew() {
     world.configure(&[("shop", "main")]).await;
     let shop = async || world.store.application(&name("shop")).await.unwrap().unwrap();
     let applied = || ApplicationChange {
-        applied: Some((commit('a'), world.store.now(), "inputs".into())),
+        applied: Some((commit('a'), world.store.now(), inputs("a"))),
         ..Default::default()
     };
     let waiting = world.enqueue("shop", Trigger::Webhook).await;
@@ -104,7 +106,7 @@ async fn a_move_leaves_the_inventory_behind_and_begins_anew() {
     let running = world.enqueue("shop", Trigger::Webhook).await;
     let claim = world.claim().await.unwrap();
     world.configure(&[("shop", "main")]).await;
-    assert_eq!(shop().await.inputs.as_deref(), Some("inputs"), "it is where it was");
+    assert_eq!(shop().await.inputs, Some(inputs("a")), "it is where it was");
 
     world.configure(&[("shop", "other")]).await;
     let moved = shop().await;
@@ -196,7 +198,7 @@ async fn an_application_keeps_what_does_not_change() {
     let change = |application| Outcome { application, ..outcome(SyncState::Succeeded) };
     for step in [
         ApplicationChange {
-            applied: Some((commit('a'), now, "inputs".into())),
+            applied: Some((commit('a'), now, inputs("a"))),
             checked_at: Some(now),
             ..Default::default()
         },
@@ -207,7 +209,7 @@ async fn an_application_keeps_what_does_not_change() {
     }
     let shop = world.store.application(&name("shop")).await.unwrap().unwrap();
     assert_eq!((shop.applied, shop.applied_at), (Some(commit('a')), Some(now)));
-    assert_eq!(shop.inputs.as_deref(), Some("inputs"));
+    assert_eq!(shop.inputs, Some(inputs("a")));
     assert_eq!((shop.wanted, shop.checked_at), (Some(commit('b')), Some(now)));
 
     world.enqueue("shop", Trigger::Webhook).await;

@@ -6,5 +6,6 @@ mod events;
 mod history;
 mod inventory;
 mod queue;
+mod renders;
 mod schema;
 mod world;

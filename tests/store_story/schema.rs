@@ -4,7 +4,7 @@ use headstay::store::Store;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row};
 
-use crate::world::{World, cluster, commit, name};
+use crate::world::{World, cluster, commit, inputs, name};
 
 #[tokio::test]
 async fn migrations_lead_to_these_tables() {
@@ -66,7 +66,9 @@ async fn an_inventory_from_before_clusters_is_that_of_the_cluster_configured_fir
     store.configure(&[(name("shop"), cluster("main"))], "headstay").await.unwrap();
     let shop = store.application(&name("shop")).await.unwrap().unwrap();
     assert_eq!(shop.applied.unwrap().id, commit('a').id);
-    assert_eq!(shop.inputs.as_deref(), Some("inputs"), "it has not moved");
+    let inputs = shop.inputs.expect("it has not moved");
+    assert!(inputs.may_be(&self::inputs("a")), "what it was made from counts");
+    assert!(!inputs.are(&inputs), "and is known again after a render");
     assert_eq!((owned("shop", "main").await, shop.left_behind.len()), (1, 0));
 
     let both = [(name("shop"), cluster("other")), (name("gone"), cluster("main"))];

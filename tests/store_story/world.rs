@@ -10,6 +10,7 @@ use headstay::domain::health::HealthStatus;
 use headstay::domain::inventory::{InventoryItem, Kept};
 use headstay::domain::name::{ApplicationName, ClusterName, SyncId};
 use headstay::domain::object::ObjectKey;
+use headstay::domain::plan::Inputs;
 use headstay::domain::sync::{
     Action, BlockedPlan, ObjectResult, SyncOptions, SyncRequest, SyncState, Trigger,
 };
@@ -157,6 +158,11 @@ pub(crate) fn item(object: &str, digit: char) -> InventoryItem {
     }
 }
 
+/// What a commit means for an application whose render is made from this.
+pub(crate) fn inputs(footprint: &str) -> Inputs {
+    Inputs::before_the_render(&["shop"]).made_from(footprint.into())
+}
+
 pub(crate) fn result(object: &str, action: Action) -> ObjectResult {
     ObjectResult { object: key(object), action, fields: vec!["/spec".into()], message: None }
 }
@@ -173,6 +179,7 @@ pub(crate) fn outcome(state: SyncState) -> Outcome {
         commit: None,
         rewind: false,
         inputs: None,
+        render: None,
         next_attempt_at: None,
         deadline: None,
         applied_at: None,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::commit::Commit;
 use crate::domain::name::{ApplicationName, DeliveryId, SyncId};
+use crate::domain::plan::Inputs;
 
 pub use crate::domain::sync::failure::{Attempt, Failure, FailureCause, FailureClass};
 pub use crate::domain::sync::phase::{Phase, PhaseDuration, f64_ms};
@@ -93,9 +94,9 @@ pub struct Sync {
     /// How closely it looks at the cluster.
     #[serde(skip)]
     pub look: Look,
-    /// What its commit means for the application (`domain::plan::Inputs`), once known.
+    /// What its commit means for the application, as far as that is known.
     #[serde(skip)]
-    pub inputs: Option<String>,
+    pub inputs: Option<Inputs>,
     /// Where it stands.
     pub state: SyncState,
     /// The commit that it brings the application to; null: it is not known yet.
