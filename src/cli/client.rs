@@ -52,7 +52,7 @@ impl<'a> Client<'a> {
             // That of the environment (`HTTP_PROXY`) is for the world outside.
             config = config.proxy(None);
         }
-        let token = args.token.as_deref().filter(|token| !token.is_empty());
+        let token = bearer(args.token.as_deref()).map_err(CommandError::wrong_usage)?;
         Ok(Self { server, token, agent: config.build().into() })
     }
 
@@ -186,15 +186,37 @@ fn check(server: &str) -> Result<String, String> {
         let shown = if may_be_secret(server) { "ADDRESS" } else { server };
         return Err(format!("--server (HEADSTAY_SERVER): http:// is missing: http://{shown}"));
     };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
+    if rest.contains('@') {
         return Err("--server (HEADSTAY_SERVER) holds no user or password: use HEADSTAY_TOKEN, \
                     which is sent to nobody else"
             .to_owned());
     }
-    let host = server.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
-    host.filter(|host| !host.is_empty())
-        .ok_or_else(|| format!("--server (HEADSTAY_SERVER) names no host after {scheme}://"))
+    if rest.contains(['?', '#']) {
+        return Err("--server (HEADSTAY_SERVER) is an address without `?` and `#`".to_owned());
+    }
+    let uri = server.parse::<Uri>().ok();
+    let host = uri.as_ref().and_then(Uri::host).filter(|host| !host.is_empty());
+    let host =
+        host.ok_or_else(|| format!("--server (HEADSTAY_SERVER) names no host after {scheme}://"))?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let port = authority.strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return Err(
+            "--server (HEADSTAY_SERVER) has a port that is no number up to 65535".to_owned()
+        );
+    }
+    Ok(host.to_owned())
+}
+
+/// The token as a header can hold it; none where it is empty.
+fn bearer(token: Option<&str>) -> Result<Option<&str>, String> {
+    let token = token.map(str::trim).filter(|token| !token.is_empty());
+    if token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err("the token (HEADSTAY_TOKEN or --token) has a blank, a line break or another \
+                    character that no token has"
+            .to_owned());
+    }
+    Ok(token)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -295,6 +317,12 @@ mod tests {
             ("ada:hunter2@headstay.example.org", Err("http://ADDRESS")),
             ("http://ada:hunter2@headstay.example.org", Err("no user or password")),
             ("http://hunter2@127.0.0.1:8080", Err("no user or password")),
+            ("http://example.org/a@hunter2", Err("no user or password")),
+            ("http://example.org?token=hunter2", Err("without `?` and `#`")),
+            ("http://example.org/#hunter2", Err("without `?` and `#`")),
+            ("http://127.0.0.1:hunter2", Err("no number up to 65535")),
+            ("http://127.0.0.1:99999", Err("no number up to 65535")),
+            ("http://[::1]:", Err("no number up to 65535")),
             ("http://", Err("names no host")),
             ("", Err("is missing")),
         ] {
@@ -306,6 +334,9 @@ mod tests {
                 (checked, _) => panic!("{server}: {checked:?}"),
             }
         }
+        assert_eq!(bearer(Some("0123\n")), Ok(Some("0123")));
+        assert_eq!(bearer(Some(" ")), Ok(None));
+        assert!(bearer(Some("hunter2\nx")).is_err_and(|told| !told.contains("hunter2")));
         assert!(is_loopback("[::1]") && is_loopback("LocalHost") && !is_loopback("10.0.0.1"));
     }
 }
