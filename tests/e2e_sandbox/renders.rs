@@ -1,6 +1,8 @@
 //! The same files are not rendered twice to learn the same.
 
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 
 use crate::world::manifests::config_map;
 use crate::world::wait::{DEADLINE, wait_until};
@@ -82,5 +84,35 @@ fn files_that_are_no_manifests_are_not_read_again_until_they_change_or_somebody_
     assert_eq!(renders(&world, "shop"), rendered + 1);
     let mended = world.push(&[("apps/shop/broken.yaml", None)]);
     world.headstay.wait_for_state(&mended.sync, "Succeeded");
+    world.finish();
+}
+
+/// Changes the store while nobody has it.
+fn tamper(world: &World, statements: &'static str) {
+    let options = SqliteConnectOptions::new().filename(world.headstay.folder().join("headstay.db"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut store = options.connect().await.unwrap();
+        sqlx::raw_sql(statements).execute(&mut store).await.unwrap();
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_store_from_before_footprints_costs_one_render_no_write_and_no_history() {
+    let world = Setup { interval: "2s", ..Setup::default() }.start();
+    world.headstay.terminate();
+    // The inputs of the version before are one digest of everything.
+    tamper(&world, "UPDATE applications SET inputs = 'digest'; DELETE FROM renders");
+    world.headstay.restart();
+    let ended = || world.headstay.syncs().iter().filter(|sync| !sync["endedAt"].is_null()).count();
+    let (history, written) = (ended(), world.resource_versions());
+    let checked = || world.headstay.application()["checkedAt"].clone();
+    for _ in 0..3 {
+        let last = checked();
+        wait_until("another check", DEADLINE, || checked() != last);
+    }
+    assert_eq!((renders(&world, "shop"), ended()), (1, history));
+    assert_eq!(world.resource_versions(), written);
     world.finish();
 }
