@@ -278,16 +278,19 @@ async fn cancel(
     inventory::keep_from_prune(connection, id).await
 }
 
-/// Ends the older syncs of an application that wait for something this one decides anew.
+/// Ends the older syncs of an application that wait for something this one decides anew. A yes to what
+/// one of them was to prune is kept for this one: it counts for what was shown, and for nothing else.
 pub(super) async fn overtake(
     connection: &mut SqliteConnection,
     id: SyncId,
     application: &ApplicationName,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let query =
-        sqlx::query(OVERTAKE).bind(id.to_string()).bind(application.as_str()).bind(micros(now));
-    query.execute(connection).await.map(drop)
+    for statement in [HAND_OVER_YES, OVERTAKE] {
+        let query = sqlx::query(statement).bind(id.to_string()).bind(application.as_str());
+        query.bind(micros(now)).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// Ends the blocked syncs of the slot of one that blocks now, in favour of it: of the plans for one
@@ -400,6 +403,14 @@ WHERE application = ?2 AND id <> ?1
        OR (state IN ('Blocked', 'Retrying') AND id < ?1
            AND EXISTS (SELECT 1 FROM syncs AS newer WHERE newer.id = ?1
                        AND (newer.options ->> 'revision' IS NULL OR newer.slot = syncs.slot))))";
+
+const HAND_OVER_YES: &str = "
+UPDATE syncs SET approved = j.approved, approved_by = j.approved_by, plan = j.plan
+FROM (SELECT approved, approved_by, plan FROM syncs
+      WHERE application = ?2 AND id <> ?1 AND approved IS NOT NULL
+        AND state IN ('Queued', 'Retrying', 'Waiting') AND step = 'Prune'
+      ORDER BY id DESC LIMIT 1) AS j
+WHERE syncs.id = ?1 AND syncs.approved IS NULL AND syncs.state <> 'Blocked'";
 
 const BLOCKED_BESIDE: &str = "
 SELECT s.id FROM syncs AS s JOIN syncs AS newer ON newer.id = ?1

@@ -254,6 +254,25 @@ async fn of_the_blocked_syncs_of_a_slot_only_the_newest_waits_for_a_yes() {
 }
 
 #[tokio::test]
+async fn a_yes_is_not_lost_to_a_check_that_ran_when_it_was_given() {
+    let world = World::new().await;
+    let asked = world.enqueue("shop", Trigger::Webhook).await;
+    let plan = Some(plan("h1"));
+    world.run(Outcome { plan, step: Step::Prune, ..outcome(SyncState::Blocked) }).await;
+    world.enqueue("shop", Trigger::Timer).await;
+    let check = world.claim().await.unwrap().key;
+    world.store.approve(asked, "ada", None).await.unwrap();
+
+    assert!(world.begin_apply(check, Vec::new()).await);
+    assert_eq!(world.state(asked).await, SyncState::Superseded);
+    let outcome = Outcome { step: Step::Prune, ..outcome(SyncState::Queued) };
+    assert!(world.store.finish(check, outcome).await.unwrap());
+    let sync = world.claim().await.unwrap().sync;
+    assert_eq!((sync.id, sync.approved.as_deref()), (check.sync, Some("h1")));
+    assert_eq!(sync.plan.unwrap().hash, "h1");
+}
+
+#[tokio::test]
 async fn an_approval_names_one_plan() {
     let world = World::new().await;
     let blocked = || Outcome { plan: Some(plan("h1")), ..outcome(SyncState::Blocked) };
