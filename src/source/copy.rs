@@ -4,22 +4,78 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use git2::{Config, ErrorCode, ObjectType, OdbLookupFlags, Oid, PackBuilder, Repository as Git};
 
 use crate::source::error::FetchError;
 use crate::source::mirror::local;
-use crate::source::objects::{BLOB_BYTES_MAX, Unusable, left_out, measure, note_left_out};
+use crate::source::objects::{self, BLOB_BYTES_MAX, Unusable, left_out, measure, note_left_out};
 
 /// Most objects of a pack: what is kept of each while it is made takes memory.
 const PACK_OBJECTS_MAX: usize = 200_000;
 /// How far repositories may borrow from others that borrow.
 const ALTERNATES_MAX: usize = 5;
 
+/// The file of a mirror that lists the packs which it had before a copy into it began, as long as that
+/// is not done.
+const BEFORE: &str = "headstay-packs";
+
 /// Brings what these objects lead to, as far as it is lacking. Those that are not there are passed
-/// over. Blobs of more than [`BLOB_BYTES_MAX`], which nobody would read, are noted in their stead.
+/// over. Blobs of more than [`BLOB_BYTES_MAX`], which nobody would read, are noted in their stead. If
+/// it does not come to its end, nothing is brought: what is there has all that it leads to.
 pub(super) fn copy(from: &Git, into: &Git, wanted: &[Oid]) -> Result<(), FetchError> {
+    // One may have begun that ended with the process.
+    take_back(into)?;
+    // Packs that are taken back are still in an object database that has seen them.
+    let into = &Git::open_bare(into.path()).map_err(local)?;
+    let folder = packs_folder(into);
+    let disk = |source| FetchError::Disk { path: folder.clone(), source };
+    let before: Vec<String> = packs(&folder).map_err(disk)?;
+    fs::write(into.path().join(BEFORE), before.join("\n")).map_err(disk)?;
+    match bring(from, into, wanted) {
+        Ok(()) => fs::remove_file(into.path().join(BEFORE)).map_err(disk),
+        Err(error) => take_back(into).and(Err(error)),
+    }
+}
+
+/// Removes what a copy brought that did not come to its end.
+fn take_back(mirror: &Git) -> Result<(), FetchError> {
+    let note = mirror.path().join(BEFORE);
+    let Ok(before) = fs::read_to_string(&note) else { return Ok(()) };
+    let before: HashSet<&str> = before.lines().collect();
+    let folder = packs_folder(mirror);
+    let remove = || -> io::Result<()> {
+        for name in packs(&folder)?.iter().filter(|name| !before.contains(name.as_str())) {
+            // Without its index, a pack is none.
+            for extension in ["idx", "pack"] {
+                match fs::remove_file(folder.join(format!("{name}.{extension}"))) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        fs::remove_file(&note)
+    };
+    remove().map_err(|source| FetchError::Disk { path: folder.clone(), source })
+}
+
+fn packs_folder(mirror: &Git) -> PathBuf {
+    mirror.path().join("objects/pack")
+}
+
+/// The names of the packs in a folder, without their extension.
+fn packs(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        names.extend(name.to_str().and_then(|name| name.strip_suffix(".idx")).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+fn bring(from: &Git, into: &Git, wanted: &[Oid]) -> Result<(), FetchError> {
     // It reads from both, and makes packs by the settings of our own mirror.
     let both = Git::open_bare(into.path()).map_err(local)?;
     both.config().and_then(settle).map_err(local)?;
@@ -27,8 +83,7 @@ pub(super) fn copy(from: &Git, into: &Git, wanted: &[Oid]) -> Result<(), FetchEr
         let odb = both.odb().map_err(local)?;
         odb.add_disk_alternate(&folder.to_string_lossy()).map_err(local)?;
     }
-    let is_new = into.references().map_err(local)?.next().is_none();
-    let mut copy = Copy { from, into, both: &both, is_new, seen: HashSet::new(), pack: None };
+    let mut copy = Copy { from, into, both: &both, seen: HashSet::new(), pack: None };
     let mut next = wanted.to_vec();
     while let Some(id) = next.pop() {
         if !copy.lacks(id)? {
@@ -38,11 +93,11 @@ pub(super) fn copy(from: &Git, into: &Git, wanted: &[Oid]) -> Result<(), FetchEr
             None if wanted.contains(&id) => {}
             None => return Err(FetchError::Remote(format!("its object {id} is missing"))),
             Some(ObjectType::Tag) => {
-                next.push(both.find_tag(id).map_err(remote)?.target_id());
+                next.push(objects::tagged(&both, id).map_err(unusable)?);
                 copy.add(id, None)?;
             }
             Some(ObjectType::Commit) => {
-                let commit = both.find_commit(id).map_err(remote)?;
+                let commit = objects::commit(&both, id).map_err(unusable)?;
                 next.extend(commit.parent_ids());
                 copy.add(id, None)?;
                 copy.tree(commit.tree_id())?;
@@ -77,8 +132,6 @@ struct Copy<'g> {
     from: &'g Git,
     into: &'g Git,
     both: &'g Git,
-    /// What is half there is thrown away if this does not end well.
-    is_new: bool,
     /// What was added to the pack, or left out.
     seen: HashSet<Oid>,
     pack: Option<PackBuilder<'g>>,
@@ -98,10 +151,8 @@ impl Copy<'_> {
     fn measure(&self, id: Oid) -> Result<Option<ObjectType>, FetchError> {
         match measure(self.both, id) {
             Ok((kind, _)) => Ok(Some(kind)),
-            Err(Unusable::TooLarge(object)) => Err(FetchError::Object(object.to_string())),
             Err(Unusable::Mirror(error)) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(Unusable::Mirror(error)) => Err(remote(error)),
-            Err(Unusable::Other) => Ok(None),
+            Err(error) => Err(unusable(error)),
         }
     }
 
@@ -114,7 +165,7 @@ impl Copy<'_> {
             if self.measure(id)?.is_none() {
                 return Err(FetchError::Remote(format!("its tree {id} is missing")));
             }
-            let tree = self.both.find_tree(id).map_err(remote)?;
+            let tree = objects::tree(self.both, id).map_err(unusable)?;
             for entry in &tree {
                 match entry.kind() {
                     Some(ObjectType::Tree) => next.push(entry.id()),
@@ -155,9 +206,6 @@ impl Copy<'_> {
         if pack.object_count() < PACK_OBJECTS_MAX {
             return Ok(());
         }
-        if !self.is_new {
-            return Err(FetchError::Mirror("too much is new: it is made anew".to_owned()));
-        }
         self.write()
     }
 
@@ -167,6 +215,18 @@ impl Copy<'_> {
         pack.write(&self.into.path().join("objects/pack"), 0).map_err(local)?;
         self.seen.clear();
         self.into.odb().and_then(|odb| odb.refresh()).map_err(local)
+    }
+}
+
+/// What is wrong with an object of the folder that is read.
+fn unusable(error: Unusable) -> FetchError {
+    match error {
+        Unusable::TooLarge(object) => FetchError::Object(object.to_string()),
+        Unusable::Malformed(object) => FetchError::Object(object.to_string()),
+        Unusable::Other => {
+            FetchError::Object("an object is of another kind than it is named".to_owned())
+        }
+        Unusable::Mirror(error) => remote(error),
     }
 }
 

@@ -1,16 +1,14 @@
 //! What can go wrong between a Git host and the bytes of a commit. No text in here holds a
 //! credential: what others wrote goes through `credentials::Scrub` first.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use git2::{ObjectType, Oid};
 
-use crate::config::secret::SecretError;
 use crate::domain::account::Refusal;
 use crate::domain::commit::CommitId;
 use crate::domain::name::RepositoryName;
+pub use crate::source::fetch_error::FetchError;
 
 /// Why a question about a repository has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -83,6 +81,27 @@ pub enum SourceError {
         /// What is wrong with it.
         problem: TreeProblem,
     },
+    /// A fetch did not take what the revision leads to.
+    #[error("repository `{repository}`: {name} is refused as it is, at {at}")]
+    Refused {
+        /// The repository.
+        repository: RepositoryName,
+        /// The branch, tag or commit.
+        name: String,
+        /// What it leads to.
+        at: CommitId,
+        /// Why.
+        #[source]
+        source: Arc<FetchError>,
+    },
+    /// An object of Git's own, beside the files, that nobody can read, although it is whole.
+    #[error("repository `{repository}`: {object}")]
+    Malformed {
+        /// The repository.
+        repository: RepositoryName,
+        /// The object.
+        object: Malformed,
+    },
     /// An object of Git's own, beside the files, that is larger than anyone needs it.
     #[error("repository `{repository}`: {object}")]
     ObjectTooLarge {
@@ -131,7 +150,10 @@ impl SourceError {
             Self::Tree { problem, .. } => {
                 !matches!(problem, TreeProblem::TooMuch { refusal: Refusal::Abandoned, .. })
             }
-            Self::ObjectTooLarge { .. } | Self::TooMuchHistory { .. } => true,
+            Self::Malformed { .. } | Self::ObjectTooLarge { .. } | Self::TooMuchHistory { .. } => {
+                true
+            }
+            Self::Refused { source, .. } => source.is_by_bytes(),
             _ => false,
         }
     }
@@ -146,6 +168,16 @@ impl SourceError {
                 | Self::Unpublished { .. }
         )
     }
+}
+
+/// An object that is in the repository as somebody made it, but not as Git writes one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("object {id} is not as Git writes it: {reason}")]
+pub struct Malformed {
+    /// Its id.
+    pub id: Oid,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// An object of Git that is not unpacked, because of its size.
@@ -207,6 +239,14 @@ pub enum TreeProblem {
         /// The longest, in bytes.
         limit: usize,
     },
+    /// The list of a folder's entries is not as Git writes it.
+    #[error("`{path}`: {object}")]
+    Malformed {
+        /// The folder.
+        path: String,
+        /// The object.
+        object: Malformed,
+    },
     /// It would take more than a render may.
     #[error("`{path}`: {refusal}")]
     TooMuch {
@@ -215,181 +255,4 @@ pub enum TreeProblem {
         /// What is too much.
         refusal: Refusal,
     },
-}
-
-/// Why a fetch failed.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// The URL is none that Git knows.
-    #[error("the URL is not usable: {0}")]
-    Url(&'static str),
-    /// The URL is a path that leads to no folder.
-    #[error("`{path}` is no folder, or cannot be read")]
-    NoFolder {
-        /// The path as configured.
-        path: PathBuf,
-    },
-    /// The URL and the credentials do not go together.
-    #[error("`auth` does not fit the URL: {0}")]
-    AuthMismatch(&'static str),
-    /// A secret could not be read.
-    #[error("the credentials cannot be read")]
-    Secret(#[from] SecretError),
-    /// The file named by `ca` could not be used.
-    #[error("the certificates in `{path}` (`ca`) cannot be used: {reason}")]
-    Ca {
-        /// Path of the file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// The value of `proxy` could not be used.
-    #[error("`proxy` is not a URL of an http proxy")]
-    Proxy,
-    /// The private key of a GitHub App could not be used.
-    #[error("the private key of the GitHub App cannot be used: {0}")]
-    AppKey(String),
-    /// GitHub gave no token for the installation.
-    #[error("GitHub gave no token for installation {installation} of the App: {reason}")]
-    AppToken {
-        /// The installation.
-        installation: u64,
-        /// Why not.
-        reason: String,
-    },
-    /// 401 with credentials.
-    #[error("{host} refused the credentials (401): check `auth`")]
-    Unauthorized {
-        /// The host.
-        host: String,
-    },
-    /// 401 without credentials.
-    #[error("{host} asks for credentials (401): configure `auth`")]
-    CredentialsMissing {
-        /// The host.
-        host: String,
-    },
-    /// 403.
-    #[error("{host} forbids access (403): check what the credentials may read")]
-    Forbidden {
-        /// The host.
-        host: String,
-    },
-    /// 404.
-    #[error("{url} was not found (404), or these credentials may not see it")]
-    NotFound {
-        /// The URL without userinfo.
-        url: String,
-    },
-    /// Any other status but 200.
-    #[error("{host} answered with status {status}")]
-    Status {
-        /// The host.
-        host: String,
-        /// The status.
-        status: u16,
-    },
-    /// A redirect that is not followed.
-    #[error("{host} redirects to {location}: {reason}")]
-    Redirect {
-        /// The host.
-        host: String,
-        /// Where to, without userinfo.
-        location: String,
-        /// Why it is not followed.
-        reason: &'static str,
-    },
-    /// The answer is no answer of a Git server.
-    #[error(
-        "{host} answered with `{found}` where a Git server answers with `{expected}`: check the URL"
-    )]
-    NotGit {
-        /// The host.
-        host: String,
-        /// Content type of the answer.
-        found: String,
-        /// Content type of Git.
-        expected: &'static str,
-    },
-    /// The host let us wait.
-    #[error("{host} did not answer within {} s ({what})", after.as_secs_f64())]
-    Timeout {
-        /// The host.
-        host: String,
-        /// What was waited for.
-        what: String,
-        /// How long.
-        after: Duration,
-    },
-    /// The host could not be reached, or hung up.
-    #[error("{host}: {reason}")]
-    Connection {
-        /// The host.
-        host: String,
-        /// What happened.
-        reason: String,
-    },
-    /// TLS failed for the certificate of the host.
-    #[error("the certificate of {host} is not accepted: {reason}")]
-    Certificate {
-        /// The host.
-        host: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The program `ssh` could not be started.
-    #[error("the program `ssh` cannot be started: is it installed?")]
-    SshProgram(#[source] std::io::Error),
-    /// `ssh` ended with an error.
-    #[error("ssh to {host}: {reason}")]
-    Ssh {
-        /// The host.
-        host: String,
-        /// The last line that it wrote.
-        reason: String,
-    },
-    /// The Git server, or what it sent, is at fault.
-    #[error("the Git server's answer was of no use: {0}")]
-    Remote(String),
-    /// libgit2 knows SHA-1 only.
-    #[error(
-        "its objects have SHA-256 ids, which Headstay cannot read: use a repository with SHA-1 ids, \
-         as Git makes them unless told otherwise"
-    )]
-    ObjectFormat,
-    /// More than a repository may have.
-    #[error("the Git server sent more than {limit} {bound}")]
-    TooLarge {
-        /// Which bound, with its unit.
-        bound: &'static str,
-        /// Its value.
-        limit: u64,
-    },
-    /// One object that nobody needs so large.
-    #[error("the repository is not taken: {0}")]
-    Object(String),
-    /// The mirror is at fault: damaged, gone, or on a full disk.
-    #[error("the mirror cannot be used: {0}")]
-    Mirror(String),
-    /// The folder of the mirrors is at fault.
-    #[error("`{path}` cannot be written")]
-    Disk {
-        /// Path of the file or folder.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl FetchError {
-    /// Whether making the mirror anew can help.
-    pub(super) fn is_local(&self) -> bool {
-        matches!(self, Self::Mirror(_))
-    }
-
-    /// Whether the host refused the credentials, so that a cached token is of no more use.
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Unauthorized { .. } | Self::Forbidden { .. })
-    }
 }

@@ -7,6 +7,7 @@ use git2::{Oid, Repository as Git, Tree};
 use crate::domain::account::{Account, Bound};
 use crate::domain::footprint::{Paths, TreeEntry};
 use crate::source::entry::{Entry, entry_of, folder_entry, tree_entry};
+use crate::source::objects::{Unreadable, unreadable};
 
 /// Finds what is at paths of a tree. Folders are read once, whoever's paths lead through them.
 pub(super) struct Lookup<'g> {
@@ -60,7 +61,7 @@ impl<'g> Lookup<'g> {
         Ok(Found::There(folder_entry(here)))
     }
 
-    /// A folder; none if it is too large to be read.
+    /// A folder; none if it is too large to be read, or not as Git writes it.
     fn folder(&mut self, id: Oid) -> Result<Option<&Tree<'g>>, git2::Error> {
         if !self.folders.contains_key(&id) {
             let bytes = self.git.odb()?.read_header(id)?.0;
@@ -73,7 +74,13 @@ impl<'g> Lookup<'g> {
             if charged.is_err() {
                 return Ok(None);
             }
-            let tree = self.git.find_tree(id)?;
+            let tree = match self.git.find_tree(id) {
+                Ok(tree) => tree,
+                Err(error) => match unreadable(self.git, id, error) {
+                    Unreadable::Malformed(_) => return Ok(None),
+                    Unreadable::Mirror(error) => return Err(error),
+                },
+            };
             self.folders.insert(id, tree);
         }
         Ok(self.folders.get(&id))

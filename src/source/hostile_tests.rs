@@ -130,15 +130,84 @@ fn raw_commit(world: &World, branch: &str, message: &[u8]) -> CommitId {
     id.to_string().parse().unwrap()
 }
 
+/// The names of the packs that the mirror has.
+fn packs(world: &World) -> usize {
+    let folder = world.mirror().join("objects/pack");
+    fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .filter(|e| e.path().extension().unwrap() == "pack")
+        .count()
+}
+
 #[tokio::test]
-async fn what_is_too_large_is_not_unpacked_and_is_named() {
+async fn a_branch_that_is_refused_is_named_and_holds_up_no_other() {
     let world = World::new();
     world.remote.commit("main", SHOP);
-    raw_commit(&world, "long", &vec![b'x'; 2 << 20]);
-    let error = world.fetch(&["long"]).await.unwrap_err();
-    let said = std::error::Error::source(&error).unwrap().to_string();
-    assert!(said.contains("has 2097") && said.contains("at most 1048576 are read"), "{said}");
-    assert!(world.fetch(&["main"]).await.is_ok(), "nobody else is held up");
+    world.follow("main").await;
+    let long = raw_commit(&world, "main", &vec![b'x'; 2 << 20]);
+    let calm = world.remote.commit("calm", SHOP);
+    for _ in 0..2 {
+        world.fetch(&["main", "calm"]).await.unwrap();
+        assert_eq!(world.resolve("calm").await.unwrap().id, calm);
+        let error = world.resolve("main").await.unwrap_err();
+        assert!(error.is_permanent());
+        let said = error.to_string();
+        assert_eq!(
+            said,
+            format!("repository `fleet`: branch `main` is refused as it is, at {long}")
+        );
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(why.contains("has 2097") && why.contains("at most 1048576 are read"), "{why}");
+        let by_id = world.fetch(&[long.as_str()]).await;
+        assert!(by_id.is_ok(), "{by_id:?}");
+        assert!(world.resolve(long.as_str()).await.unwrap_err().is_permanent());
+    }
+    assert_eq!(packs(&world), 2, "what is refused is not kept, and not brought again");
+    let good = world.remote.force_push("main", SHOP);
+    assert_eq!(world.follow("main").await, good);
+}
+
+#[tokio::test]
+async fn a_copy_that_is_broken_off_leaves_nothing() {
+    let world = World::new();
+    world.remote.commit("main", SHOP);
+    world.follow("main").await;
+    // The process ended while a pack was there, and not what it leads to.
+    let names: Vec<String> = fs::read_dir(world.mirror().join("objects/pack"))
+        .unwrap()
+        .flatten()
+        .filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(".idx")?.to_owned()))
+        .collect();
+    let second = world.remote.commit("main", &[("apps/shop/a.yaml", "a: 2\n")]);
+    let mut builder = world.remote.git.packbuilder().unwrap();
+    builder.insert_object(git2::Oid::from_str(second.as_str()).unwrap(), None).unwrap();
+    builder.write(&world.mirror().join("objects/pack"), 0).unwrap();
+    fs::write(world.mirror().join("headstay-packs"), names.join("\n")).unwrap();
+    assert_eq!(world.follow("main").await, second);
+    assert_eq!(world.read(&second, "apps").await.unwrap(), ["apps/shop/a.yaml=a: 2\n"]);
+}
+
+#[tokio::test]
+async fn a_commit_that_git_would_not_write_is_no_damage() {
+    let world = World::new();
+    world.remote.commit("main", SHOP);
+    world.follow("main").await;
+    let git = &world.remote.git;
+    let odb = git.odb().unwrap();
+    let tree = odb.write(git2::ObjectType::Tree, b"100644 no end").unwrap();
+    let of_bad_tree = format!("tree {tree}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\n");
+    for (bytes, says) in [("no commit", "is not as Git writes it"), (&of_bad_tree, "is not as Git")]
+    {
+        let id = odb.write(git2::ObjectType::Commit, bytes.as_bytes()).unwrap();
+        git.reference("refs/heads/odd", id, true, "").unwrap();
+        world.fetch(&["main", "odd"]).await.unwrap();
+        assert!(world.resolve("main").await.is_ok());
+        let error = world.resolve("odd").await.unwrap_err();
+        let said = std::error::Error::source(&error).unwrap().to_string();
+        assert!(error.is_permanent() && said.contains(says), "{said}");
+    }
+    assert_eq!(packs(&world), 1, "the mirror was not made anew");
 }
 
 #[tokio::test]

@@ -355,7 +355,7 @@ impl Settings {
                 FetchError::Timeout { host, what: which.to_string(), after }
             }
             ureq::Error::BodyExceedsLimit(limit) => {
-                FetchError::TooLarge { bound: "bytes of refs", limit }
+                FetchError::ManyRefs { bound: "bytes of refs", limit }
             }
             ureq::Error::HostNotFound => {
                 FetchError::Connection { host, reason: "the host name is not known".to_owned() }

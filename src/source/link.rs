@@ -219,7 +219,7 @@ impl Served<'_, '_> {
             }
             Err(_) if received.is_some_and(|at: Instant| at.elapsed() >= INDEX_TIME_MAX) => {
                 let seconds = INDEX_TIME_MAX.as_secs();
-                Err(FetchError::Object(format!("its objects take more than {seconds} s to unpack")))
+                Err(FetchError::Slow { seconds })
             }
             Err(error) => Err(self.failure(&error)),
         }

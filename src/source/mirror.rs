@@ -13,9 +13,10 @@ use tracing::{info, warn};
 use crate::domain::commit::Revision;
 use crate::source::copy::copy;
 use crate::source::error::FetchError;
-use crate::source::link::Link;
+use crate::source::link::{Connected, Link};
 use crate::source::objects::{self, Unusable};
 use crate::source::refs::{HEADS, PINS, Refs, TAGS, refs, vanished};
+use crate::source::refusals::{Parts, Refusals};
 use crate::source::resolve;
 use crate::source::transport::ready;
 use crate::source::wanted::{Plan, plan};
@@ -82,18 +83,19 @@ impl Mirror {
         link: &Link,
         revisions: &[Revision],
         renew: bool,
+        refusals: &mut Refusals,
     ) -> Result<(), FetchError> {
         self.recover();
         self.keep_private();
         if let Some(git) = self.existing(url).filter(|_| !renew) {
-            match update(&git, link, revisions) {
+            match update(&git, link, revisions, refusals) {
                 Err(error) if error.is_local() => {
                     warn!(mirror = %self.path.display(), %error, "the mirror is damaged");
                 }
                 result => return result,
             }
         }
-        self.renew(url, link, revisions)
+        self.renew(url, link, revisions, refusals)
     }
 
     fn open(&self) -> Result<Git, git2::Error> {
@@ -109,9 +111,15 @@ impl Mirror {
     }
 
     /// Makes it anew beside the old one, and puts it in its place.
-    fn renew(&self, url: &str, link: &Link, revisions: &[Revision]) -> Result<(), FetchError> {
+    fn renew(
+        &self,
+        url: &str,
+        link: &Link,
+        revisions: &[Revision],
+        refusals: &mut Refusals,
+    ) -> Result<(), FetchError> {
         let git = create(&self.new_path(), url)?;
-        update(&git, link, revisions)?;
+        update(&git, link, revisions, refusals)?;
         if self.path.exists() {
             self.carry_pins(&git);
         }
@@ -224,53 +232,51 @@ fn packs(git: &Git) -> Result<usize, FetchError> {
     }
 }
 
-/// Brings the mirror's refs and objects up to date.
-fn update(git: &Git, link: &Link, revisions: &[Revision]) -> Result<(), FetchError> {
-    match attempt(git, link, revisions, true) {
-        // Many servers give out only what a branch or tag points to, and end the connection.
-        Err(Attempt::IdsRefused) => attempt(git, link, revisions, false),
-        result => result,
-    }
-    .map_err(|attempt| match attempt {
-        Attempt::Failed(error) => error,
-        Attempt::IdsRefused => FetchError::Remote("it does not know the commit".to_owned()),
-    })
-}
-
-/// Why an attempt came to nothing.
-enum Attempt {
-    IdsRefused,
-    Failed(FetchError),
-}
-
-impl From<FetchError> for Attempt {
-    fn from(error: FetchError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-fn attempt(git: &Git, link: &Link, revisions: &[Revision], by_id: bool) -> Result<(), Attempt> {
-    let mut remote = link.connect(git)?;
-    let local_refs = refs(git, &[HEADS, TAGS]).map_err(local)?;
-    let has = |id| objects::has_commit(git, id);
-    let plan = plan(revisions, &remote.refs()?, &local_refs, by_id, has);
-    if !plan.ids().is_empty() {
-        match remote.download(&plan) {
-            Err(FetchError::Remote(_) | FetchError::Mirror(_)) if !plan.commits.is_empty() => {
-                return Err(Attempt::IdsRefused);
+/// Brings the mirror's refs and objects up to date, but for what is not taken.
+fn update(
+    git: &Git,
+    link: &Link,
+    revisions: &[Revision],
+    refusals: &mut Refusals,
+) -> Result<(), FetchError> {
+    let (mut parts, mut by_id, mut begun) = (Parts::new(), true, false);
+    while let Some(part) = parts.next() {
+        let mut remote = link.connect(git)?;
+        let (remote_refs, local_refs) = (remote.refs()?, refs(git, &[HEADS, TAGS]).map_err(local)?);
+        if !std::mem::replace(&mut begun, true) {
+            refusals.begin(&remote_refs);
+        }
+        let has = |id| objects::has_commit(git, id);
+        let mut plan = plan(revisions, &remote_refs, &local_refs, by_id, has);
+        part.limit(&mut plan, refusals);
+        match bring(git, &mut remote, &plan) {
+            Err(error) if error.is_of_objects() => parts.refuse(plan.names(), error, refusals),
+            // Many servers give out only what a branch or tag points to, and end the connection.
+            Err(FetchError::UnknownCommit | FetchError::Remote(_) | FetchError::Mirror(_))
+                if by_id && !plan.commits.is_empty() =>
+            {
+                (parts, by_id) = (Parts::new(), false);
             }
-            result => result?,
+            brought => {
+                brought?;
+                apply(git, &plan, &local_refs).map_err(local)?;
+            }
         }
     }
+    revisions.iter().try_for_each(|revision| readable(git, revision).map(drop).map_err(local))
+}
+
+/// Brings the objects of a plan.
+fn bring(git: &Git, remote: &mut Connected<'_, '_>, plan: &Plan) -> Result<(), FetchError> {
+    if !plan.ids().is_empty() {
+        remote.download(plan)?;
+    }
     // A folder says nothing about ids that it does not know.
-    if !plan.commits.iter().all(|id| has(*id)) {
-        return Err(Attempt::IdsRefused);
+    if plan.commits.iter().all(|id| objects::has_commit(git, *id)) {
+        Ok(())
+    } else {
+        Err(FetchError::UnknownCommit)
     }
-    apply(git, &plan, &local_refs).map_err(local)?;
-    for revision in revisions {
-        readable(git, revision).map_err(local)?;
-    }
-    Ok(())
 }
 
 fn apply(git: &Git, plan: &Plan, before: &Refs) -> Result<(), git2::Error> {
@@ -301,13 +307,11 @@ fn apply(git: &Git, plan: &Plan, before: &Refs) -> Result<(), git2::Error> {
 /// such a revision.
 fn readable(git: &Git, revision: &Revision) -> Result<bool, git2::Error> {
     let Some(id) = resolve::find(git, revision)? else { return Ok(false) };
-    let read = objects::peel(git, id)
-        .and_then(|commit| objects::measure(git, commit.tree_id()).map(|_| commit))
-        .and_then(|commit| Ok(commit.tree()?));
+    let read = objects::peel(git, id).and_then(|commit| objects::tree(git, commit.tree_id()));
     match read {
         Ok(_) => Ok(true),
-        // A tag of a file, and what is too large, is no damage.
-        Err(Unusable::Other | Unusable::TooLarge(_)) => Ok(false),
+        // A tag of a file, and what is too large or not as Git writes it, is no damage.
+        Err(Unusable::Other | Unusable::TooLarge(_) | Unusable::Malformed(_)) => Ok(false),
         Err(Unusable::Mirror(error)) => Err(error),
     }
 }

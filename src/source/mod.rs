@@ -10,6 +10,7 @@ mod credentials;
 mod endpoint;
 mod entry;
 pub mod error;
+mod fetch_error;
 mod footprint;
 mod frames;
 mod github_app;
@@ -19,8 +20,10 @@ mod mirror;
 mod objects;
 mod pack;
 mod pins;
+mod place;
 mod read;
 mod refs;
+mod refusals;
 mod resolve;
 mod rounds;
 mod ssh;
@@ -42,31 +45,25 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use git2::Repository as Git;
 use jiff::Timestamp;
-use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::spawn_blocking;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::config::Repository;
 use crate::domain::account::Account;
 use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::footprint::Paths;
 use crate::domain::name::RepositoryName;
-use crate::source::attempts::Attempts;
-use crate::source::endpoint::Endpoint;
-use crate::source::error::{FetchError, SourceError};
+use crate::source::error::SourceError;
 use crate::source::footprint::Lookup;
 use crate::source::github_app::Tokens;
-use crate::source::http::Client;
-use crate::source::link::Link;
-use crate::source::mirror::Mirror;
-use crate::source::pins::Recent;
-use crate::source::rounds::{Question, Rounds};
+use crate::source::place::Place;
+use crate::source::rounds::Question;
 use crate::source::turns::Turns;
 
 /// Packs (one per fetch) that a mirror may have before they are made one.
@@ -87,23 +84,6 @@ struct Inner {
     turns: Turns,
 }
 
-/// One repository.
-struct Place {
-    mirror: Mirror,
-    /// Held during a fetch.
-    rounds: Arc<AsyncMutex<Rounds>>,
-    /// Fetches that have ended, whatever came of them.
-    ended: AtomicU64,
-    /// Those of them for which the remote was asked.
-    attempts: Mutex<Attempts>,
-    /// Something in the mirror could not be read: the next fetch makes it anew.
-    damaged: AtomicBool,
-    /// Held while pins are written: refs are locked by files, and who finds one does not wait.
-    pins: Mutex<Recent>,
-    /// The HTTP client of the last fetch, with its open connections.
-    client: Mutex<Option<Client>>,
-}
-
 /// What a fetch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetched {
@@ -111,12 +91,6 @@ pub struct Fetched {
     pub performed: bool,
     /// How long it took, waiting included.
     pub duration: Duration,
-}
-
-impl Place {
-    fn attempts(&self) -> MutexGuard<'_, Attempts> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Source {
@@ -162,7 +136,8 @@ impl Source {
         // The turn goes with the job: if the caller goes away, the job and its turn go on.
         let job = spawn_blocking(move || {
             let started_at = Timestamp::now();
-            let result = inner.fetch(&place, &question.repository, &revisions).map_err(Arc::new);
+            let result =
+                place.fetch(&question.repository, &revisions, &inner.tokens).map_err(Arc::new);
             let number = place.ended.fetch_add(1, Ordering::SeqCst) + 1;
             let outcome = result.as_ref().map(|_| ()).map_err(Arc::clone);
             rounds.record(question, started_at, number, outcome);
@@ -180,8 +155,11 @@ impl Source {
         repository: &Repository,
         revision: &Revision,
     ) -> Result<Commit, SourceError> {
-        let revision = revision.clone();
-        self.read_mirror(repository, move |git, name| resolve::resolve(git, name, &revision)).await
+        let (revision, refusals) = (revision.clone(), self.place(&repository.name).refusals());
+        self.read_mirror(repository, move |git, name| {
+            resolve::resolve(git, name, &revision, &refusals)
+        })
+        .await
     }
 
     /// Whether a commit has the same as another one at the paths that were looked at there, for each
@@ -312,15 +290,7 @@ impl Source {
         let mut places = self.inner.places.lock().unwrap_or_else(PoisonError::into_inner);
         let place = places.entry(name.clone()).or_insert_with(|| {
             let path = self.inner.folder.join(format!("{name}.git"));
-            Arc::new(Place {
-                mirror: Mirror::new(path),
-                rounds: Arc::default(),
-                ended: AtomicU64::new(0),
-                attempts: Mutex::default(),
-                damaged: AtomicBool::new(false),
-                pins: Mutex::default(),
-                client: Mutex::default(),
-            })
+            Arc::new(Place::new(path))
         });
         place.clone()
     }
@@ -344,46 +314,5 @@ impl Source {
         });
         job.await
             .unwrap_or_else(|_| Err(SourceError::Stopped { repository: repository.name.clone() }))
-    }
-}
-
-impl Inner {
-    /// Fetches; whether the remote had to be asked.
-    fn fetch(
-        &self,
-        place: &Place,
-        repository: &Repository,
-        revisions: &[Revision],
-    ) -> Result<bool, FetchError> {
-        let endpoint = Endpoint::parse(&repository.url)?;
-        let url = endpoint.url();
-        let damaged = place.damaged.load(Ordering::SeqCst);
-        if !damaged && place.mirror.holds(&url, revisions) {
-            return Ok(false);
-        }
-        let mut client = place.client.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = Link::open(repository, endpoint.clone(), &mut client, &self.tokens);
-        drop(client);
-        let begun = Timestamp::now();
-        place.attempts().begin(begun, !place.mirror.exists());
-        let result = link.and_then(|link| place.mirror.fetch(&url, &link, revisions, damaged));
-        place.attempts().end(begun, result.as_ref().err());
-        match &result {
-            Ok(()) => {
-                place.damaged.store(false, Ordering::SeqCst);
-                // A commit that was brought by its id hangs on its pin alone.
-                let mut recent = place.pins.lock().unwrap_or_else(PoisonError::into_inner);
-                for revision in revisions {
-                    if let Revision::Commit(id) = revision {
-                        recent.note(id, Timestamp::now());
-                    }
-                }
-            }
-            Err(error) if error.is_refusal() => {
-                link::forget_token(repository, &endpoint, &self.tokens);
-            }
-            Err(error) => debug!(repository = %repository.name, %error, "fetch failed"),
-        }
-        result.map(|()| true)
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{BinaryHeap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
-use git2::{Commit, ObjectType, Oid, Repository as Git};
+use git2::{Commit, ObjectType, Oid, Repository as Git, Tree};
 
-use crate::source::error::{FetchError, TooLarge};
+use crate::source::error::{FetchError, Malformed, TooLarge};
 
 /// Largest commit or tag that is unpacked, in bytes.
 pub(super) const COMMIT_BYTES_MAX: usize = 1 << 20;
@@ -38,6 +38,8 @@ pub(super) enum Unusable {
     TooLarge(TooLarge),
     /// It is of another kind.
     Other,
+    /// It is whole, but not as Git writes one.
+    Malformed(Malformed),
     /// The mirror fails.
     Mirror(git2::Error),
 }
@@ -45,6 +47,23 @@ pub(super) enum Unusable {
 impl From<git2::Error> for Unusable {
     fn from(error: git2::Error) -> Self {
         Self::Mirror(error)
+    }
+}
+
+/// Why an object cannot be read.
+pub(super) enum Unreadable {
+    /// It is whole, but not as Git writes one.
+    Malformed(Malformed),
+    /// The mirror fails.
+    Mirror(git2::Error),
+}
+
+impl From<Unreadable> for Unusable {
+    fn from(error: Unreadable) -> Self {
+        match error {
+            Unreadable::Malformed(object) => Self::Malformed(object),
+            Unreadable::Mirror(error) => Self::Mirror(error),
+        }
     }
 }
 
@@ -91,10 +110,40 @@ pub(super) fn measure(git: &Git, id: Oid) -> Result<(ObjectType, usize), Unusabl
     Ok((kind, bytes))
 }
 
+/// Tells an object that nobody can read from a mirror that is damaged: it was written so by whoever
+/// made it, if its bytes are what its id says.
+pub(super) fn unreadable(git: &Git, id: Oid, error: git2::Error) -> Unreadable {
+    match git.odb().and_then(|odb| odb.read(id).map(drop)) {
+        Ok(()) => Unreadable::Malformed(Malformed { id, reason: error.message().to_owned() }),
+        Err(_) => Unreadable::Mirror(error),
+    }
+}
+
 /// A commit by its id.
 pub(super) fn commit(git: &Git, id: Oid) -> Result<Commit<'_>, Unusable> {
     match measure(git, id)?.0 {
-        ObjectType::Commit => Ok(git.find_commit(id)?),
+        ObjectType::Commit => {
+            git.find_commit(id).map_err(|error| unreadable(git, id, error).into())
+        }
+        _ => Err(Unusable::Other),
+    }
+}
+
+/// A list of a folder's entries by its id.
+pub(super) fn tree(git: &Git, id: Oid) -> Result<Tree<'_>, Unusable> {
+    match measure(git, id)?.0 {
+        ObjectType::Tree => git.find_tree(id).map_err(|error| unreadable(git, id, error).into()),
+        _ => Err(Unusable::Other),
+    }
+}
+
+/// What a tag by its id leads to.
+pub(super) fn tagged(git: &Git, id: Oid) -> Result<Oid, Unusable> {
+    match measure(git, id)?.0 {
+        ObjectType::Tag => {
+            let tag = git.find_tag(id).map_err(|error| unreadable(git, id, error))?;
+            Ok(tag.target_id())
+        }
         _ => Err(Unusable::Other),
     }
 }
@@ -103,8 +152,8 @@ pub(super) fn commit(git: &Git, id: Oid) -> Result<Commit<'_>, Unusable> {
 pub(super) fn peel(git: &Git, mut id: Oid) -> Result<Commit<'_>, Unusable> {
     for _ in 0..=TAGS_MAX {
         match measure(git, id)?.0 {
-            ObjectType::Commit => return Ok(git.find_commit(id)?),
-            ObjectType::Tag => id = git.find_tag(id)?.target_id(),
+            ObjectType::Commit => return commit(git, id),
+            ObjectType::Tag => id = tagged(git, id)?,
             _ => break,
         }
     }

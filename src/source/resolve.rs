@@ -9,35 +9,41 @@ use crate::domain::name::RepositoryName;
 use crate::domain::visible;
 use crate::source::error::SourceError;
 use crate::source::objects::{self, Unsearched, Unusable};
-use crate::source::refs::{HEADS, TAGS, refs, vanished};
+use crate::source::refs::{HEADS, PINS, TAGS, refs, vanished};
+use crate::source::refusals::Refusals;
 use crate::source::wanted::candidates;
 
 /// Longest first line of a message, and longest author, that are kept, in characters.
 const SHOWN_CHARACTERS_MAX: usize = 200;
 
-/// The commit that a revision points to.
+/// The commit that a revision points to, unless it is refused.
 pub(super) fn resolve(
     git: &Git,
     repository: &RepositoryName,
     revision: &Revision,
+    refusals: &Refusals,
 ) -> Result<Commit, SourceError> {
     let damaged = |error| damaged(repository, &error);
+    if let Some(name) = name(git, revision, refusals).map_err(damaged)?
+        && let Some(refused) = refusals.get(&name)
+    {
+        return Err(SourceError::Refused {
+            repository: repository.clone(),
+            name: shown(&name),
+            at: id_of(refused.at),
+            source: refused.why.clone(),
+        });
+    }
     let Some(id) = find(git, revision).map_err(damaged)? else {
         return Err(missing(git, repository, revision));
     };
-    let commit = match objects::peel(git, id) {
-        Ok(commit) => commit,
-        Err(Unusable::Other) => {
-            return Err(SourceError::NotACommit {
-                repository: repository.clone(),
-                revision: revision.to_string(),
-            });
-        }
-        Err(Unusable::TooLarge(object)) => {
-            return Err(SourceError::ObjectTooLarge { repository: repository.clone(), object });
-        }
-        Err(Unusable::Mirror(error)) => return Err(damaged(error)),
-    };
+    let commit = objects::peel(git, id).map_err(|error| match error {
+        Unusable::Other => SourceError::NotACommit {
+            repository: repository.clone(),
+            revision: revision.to_string(),
+        },
+        other => unusable(repository, other),
+    })?;
     let author = commit.author();
     let author = format!(
         "{} <{}>",
@@ -82,7 +88,7 @@ pub(super) fn is_published(
     for id in published.into_values() {
         match objects::peel(git, id) {
             Ok(commit) => tips.push(commit.id()),
-            Err(Unusable::Other | Unusable::TooLarge(_)) => {}
+            Err(Unusable::Other | Unusable::TooLarge(_) | Unusable::Malformed(_)) => {}
             Err(Unusable::Mirror(error)) => return Err(damaged(repository, &error)),
         }
     }
@@ -126,9 +132,42 @@ fn unusable(repository: &RepositoryName, error: Unusable) -> SourceError {
         Unusable::TooLarge(object) => {
             SourceError::ObjectTooLarge { repository: repository.clone(), object }
         }
+        Unusable::Malformed(object) => {
+            SourceError::Malformed { repository: repository.clone(), object }
+        }
         Unusable::Other => damaged(repository, &git2::Error::from_str("a parent is no commit")),
         Unusable::Mirror(error) => damaged(repository, &error),
     }
+}
+
+/// The full name of what a revision names, in the mirror or among what is refused.
+fn name(
+    git: &Git,
+    revision: &Revision,
+    refusals: &Refusals,
+) -> Result<Option<String>, git2::Error> {
+    Ok(match revision {
+        Revision::Commit(id) => Some(format!("{PINS}{id}")),
+        Revision::Semver(range) => {
+            let mut tags = refs(git, &[TAGS])?.into_keys().collect::<Vec<_>>();
+            tags.extend(refusals.names().map(str::to_owned));
+            let tags = tags.iter().filter_map(|name| Some((name.strip_prefix(TAGS)?, name)));
+            highest(range, tags).cloned()
+        }
+        named => candidates(named)
+            .into_iter()
+            .find(|name| refusals.get(name).is_some() || git.refname_to_id(name).is_ok()),
+    })
+}
+
+/// A full name in words.
+fn shown(name: &str) -> String {
+    for (prefix, kind) in [(HEADS, "branch"), (TAGS, "tag"), (PINS, "commit")] {
+        if let Some(name) = name.strip_prefix(prefix) {
+            return format!("{kind} `{name}`");
+        }
+    }
+    name.to_owned()
 }
 
 /// The object that a revision names (a commit, or a tag of one), if there is one.

@@ -252,6 +252,7 @@ mod tests {
     use crate::domain::commit::Revision;
     use crate::source::link::Link;
     use crate::source::mirror::Mirror;
+    use crate::source::refusals::Refusals;
     use crate::source::resolve;
     use crate::source::testing::Remote;
 
@@ -330,7 +331,10 @@ mod tests {
         let main = Revision::parse("main");
         for content in ["a: 1", "a: 2"] {
             let commit = remote.commit("main", &[("a.yaml", content)]);
-            mirror.fetch("ssh://h.org/x", &link, std::slice::from_ref(&main), false).unwrap();
+            let refusals = &mut Refusals::default();
+            mirror
+                .fetch("ssh://h.org/x", &link, std::slice::from_ref(&main), false, refusals)
+                .unwrap();
             let found = mirror.read(|git| resolve::find(&git.unwrap(), &main)).unwrap().unwrap();
             assert_eq!(found.to_string(), commit.as_str());
         }

@@ -11,6 +11,7 @@ use crate::domain::account::{Account, Bound, Refusal};
 use crate::domain::footprint::Seen;
 use crate::source::entry::{Entry, entry_of, folder_entry, tree_entry};
 use crate::source::error::TreeProblem;
+use crate::source::objects::{Unreadable, unreadable};
 
 /// Most symlinks on the way to one entry, as in Linux.
 const LINKS_MAX: usize = 40;
@@ -119,14 +120,8 @@ struct Walk<'g> {
 
 impl<'g> Walk<'g> {
     fn new(git: &'g Git, account: &'g Account, seen: &'g mut Seen) -> Self {
-        Self {
-            git,
-            account,
-            seen,
-            files: Vec::new(),
-            passed_over: Vec::new(),
-            resolved: HashMap::new(),
-        }
+        let (files, passed_over) = (Vec::new(), Vec::new());
+        Self { git, account, seen, files, passed_over, resolved: HashMap::new() }
     }
 
     /// Gathers what is in a folder. `shown` is its path with symlinks as they are written; `above`
@@ -320,12 +315,17 @@ impl<'g> Walk<'g> {
         // The list of its entries beside its bytes is no longer than they are.
         let memory = 2 * bytes;
         self.account.charge(Bound::Memory, memory).map_err(refused)?;
-        Ok((self.git.find_tree(id)?, memory))
+        let malformed = |object| TreeProblem::Malformed { path: path.to_owned(), object };
+        let tree =
+            self.git.find_tree(id).map_err(|error| match unreadable(self.git, id, error) {
+                Unreadable::Malformed(object) => malformed(object).into(),
+                Unreadable::Mirror(error) => Failure::Mirror(error),
+            })?;
+        Ok((tree, memory))
     }
 
     fn unpack(&self, bytes: usize, path: &str) -> Result<(), Failure> {
-        let charged = self.account.charge(Bound::Unpacked, bytes);
-        charged.map_err(|refusal| too_much(path, refusal))
+        self.account.charge(Bound::Unpacked, bytes).map_err(|refusal| too_much(path, refusal))
     }
 
     fn listed(&self, path: &str) -> Result<(), Failure> {

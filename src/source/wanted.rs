@@ -69,6 +69,18 @@ pub(super) fn candidates(revision: &Revision) -> Vec<String> {
 }
 
 impl Plan {
+    /// What is to be brought, by name; commits by that of their pins.
+    pub(super) fn names(&self) -> Refs {
+        let commits = self.commits.iter().map(|id| (format!("{PINS}{id}"), *id));
+        self.update.clone().into_iter().chain(commits).collect()
+    }
+
+    /// Leaves out of what is to be brought what is not to be kept.
+    pub(super) fn retain(&mut self, keep: impl Fn(&str, Oid) -> bool) {
+        self.update.retain(|name, id| keep(name, *id));
+        self.commits.retain(|id| keep(&format!("{PINS}{id}"), *id));
+    }
+
     /// The objects that are wanted.
     pub(super) fn ids(&self) -> Vec<Oid> {
         self.update.values().chain(&self.commits).copied().collect()

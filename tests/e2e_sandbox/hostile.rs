@@ -7,6 +7,8 @@ use std::fmt::Write;
 use git2::{ObjectType, Oid, Repository as Git, Signature};
 
 use crate::world::manifests::config_map;
+use crate::world::wait::{DEADLINE, wait_until};
+use crate::world::webhook::Webhook;
 use crate::world::{Setup, World};
 
 /// What the worst repository may take over what the program takes at rest, in bytes.
@@ -153,6 +155,24 @@ impl World {
         commit.to_string()
     }
 
+    /// Pushes to the neighbour, and waits until that is applied.
+    fn push_calm(&self, colour: &str) {
+        let neighbour = config_map("neighbour", colour);
+        self.repository.commit_to("calm", None, &[("apps/neighbour/x.yaml", Some(&neighbour))]);
+        assert_eq!(self.headstay.deliver(&Webhook::push(&self.repository, "calm")).status, 202);
+        wait_until("the neighbour", DEADLINE, || {
+            self.colour("neighbour").as_deref() == Some(colour)
+        });
+    }
+
+    /// Puts `main` right.
+    fn apply_good(&self) {
+        let good = config_map("settings", "red");
+        let files = [("apps/shop/settings.yaml", Some(&*good))];
+        let pushed = self.announce(self.repository.commit_to("main", None, &files));
+        self.headstay.wait_until_through(pushed.sync_of("shop"));
+    }
+
     /// Pushes an attack, and waits until all that read it have failed by it.
     fn fail(&self, name: &str, files: &[(String, Vec<u8>)], message: &[u8], says: &str) {
         let pushed = self.announce(self.put(files, message));
@@ -168,17 +188,9 @@ impl World {
 
 #[test]
 fn the_worst_repositories_cost_little_and_hold_up_nobody() {
-    let world = Setup { applications: APPLICATIONS, ..Setup::default() }.start_unapplied();
-    let calm = |colour: &str| {
-        let neighbour = config_map("neighbour", colour);
-        world.repository.commit_to("calm", None, &[("apps/neighbour/x.yaml", Some(&neighbour))]);
-        let webhook = crate::world::webhook::Webhook::push(&world.repository, "calm");
-        assert_eq!(world.headstay.deliver(&webhook).status, 202);
-        crate::world::wait::wait_until("the neighbour", crate::world::wait::DEADLINE, || {
-            world.colour("neighbour").as_deref() == Some(colour)
-        });
-    };
-    calm("blue");
+    let world =
+        Setup { applications: APPLICATIONS, timeout: "30s", ..Setup::default() }.start_unapplied();
+    world.push_calm("blue");
     let rest = world.headstay.peak_memory();
     let mut worst = Vec::new();
     let mut before = rest;
@@ -204,21 +216,33 @@ fn the_worst_repositories_cost_little_and_hold_up_nobody() {
     links.extend((0..9000).map(|n| (format!("{n}.yaml"), b"-> l38/x".to_vec())));
     world.fail("symlinks in a row", &links, b"attack", "symlink");
     weigh("symlinks in a row");
-    calm("green");
+    world.push_calm("green");
     weigh("the neighbour");
-    let message = vec![b'x'; 200 << 20];
-    world.fail("a long message", &[], &message, "a commit or tag of 2097");
-    weigh("a long message");
-    let good = world.repository.commit_to(
-        "main",
-        None,
-        &[("apps/shop/settings.yaml", Some(&config_map("settings", "red")))],
-    );
-    let pushed = world.announce(good);
-    world.headstay.wait_for_state(pushed.sync_of("shop"), "Succeeded");
+    world.apply_good();
     weigh("the cure");
 
     eprintln!("over rest: {worst:#?}");
     assert!(before - rest < MEMORY_MAX, "over rest: {worst:#?}");
+    world.finish_despite(&ATTACKED);
+}
+
+#[test]
+fn a_branch_that_is_not_taken_holds_up_only_who_follows_it() {
+    let world =
+        Setup { applications: APPLICATIONS, timeout: "30s", ..Setup::default() }.start_unapplied();
+    world.push_calm("blue");
+    let rest = world.headstay.peak_memory();
+    let says = "branch `main` is refused as it is, at";
+    world.fail("a long message", &[], &vec![b'x'; 200 << 20], says);
+    let last = &world.headstay.application()["lastSync"];
+    assert!(last["error"].to_string().contains("a commit or tag of 2097"), "{last:#}");
+    assert_eq!(last["state"], "Failed", "only another commit helps");
+    // Its host sends it once: from now on it is left out, as long as it is where it is.
+    for colour in ["green", "red"] {
+        world.push_calm(colour);
+    }
+    assert!(world.headstay.peak_memory() - rest < MEMORY_MAX);
+    assert_eq!(world.headstay.condition("RepositoryUnavailable"), None);
+    world.apply_good();
     world.finish_despite(&ATTACKED);
 }

@@ -86,6 +86,8 @@ pub struct Setup {
     pub applications: &'static str,
     /// Keys of `server.limits`, in flow style.
     pub limits: &'static str,
+    /// How long the Git host may let us wait.
+    pub timeout: &'static str,
     /// What the application follows.
     pub revision: &'static str,
     /// With whose rights Headstay applies.
@@ -101,6 +103,7 @@ impl Default for Setup {
             sync: "prune: true",
             applications: "",
             limits: "workers: 4",
+            timeout: "2s",
             revision: "main",
             user: User::Admin,
             api_server: ApiServer::shared(),
@@ -253,7 +256,7 @@ impl Setup {
 
     /// The configuration as the README shows it. Every world is an installation of its own.
     fn configuration(&self, namespace: &str, repository: &Repository) -> String {
-        let Self { interval, sync, limits, revision, user, api_server, .. } = self;
+        let Self { interval, sync, limits, timeout, revision, user, api_server, .. } = self;
         let applications = self.applications.replace("NAMESPACE", namespace);
         let url = &repository.url;
         let kubeconfig = api_server.kubeconfig(*user);
@@ -269,7 +272,7 @@ server:
 store: {{url: \"sqlite://FOLDER/headstay.db\"}}
 receivers: [{{name: github, provider: github, secrets: [{{env: GITHUB_WEBHOOK_SECRET}}]}}]
 clusters: [{{name: test, kubeconfig: {kubeconfig}}}]
-repositories: [{{name: fleet, url: \"{url}\", auth: {{token: {{env: GIT_TOKEN}}}}, timeout: 2s}}]
+repositories: [{{name: fleet, url: \"{url}\", auth: {{token: {{env: GIT_TOKEN}}}}, timeout: {timeout}}}]
 applications:
   - name: shop
     repository: fleet
