@@ -37,6 +37,8 @@ pub(super) struct Answer {
     subject: Subject,
     /// The application that owns it.
     application: ApplicationName,
+    /// What the subject said of itself when it was asked about.
+    health: Health,
     /// None: the cluster did not say it in time.
     text: Option<String>,
 }
@@ -79,7 +81,7 @@ impl Explanations {
             self.questions.spawn(async move {
                 let question = ask(&cluster, &subject.object, &health, pods.as_deref());
                 let text = timeout(TIMEOUT, question).await.ok();
-                Answer { subject, application, text }
+                Answer { subject, application, health, text }
             });
         }
         text
@@ -99,6 +101,10 @@ impl Explanations {
     /// Takes in an answer; returns the application that it is news for.
     pub(super) fn take(&mut self, answer: Answer) -> Option<ApplicationName> {
         let known = self.known.get_mut(&answer.subject)?;
+        if known.health != answer.health {
+            // It explains what is so no more: the next question is about what is so now.
+            return None;
+        }
         let news = answer.text.is_some() && answer.text != known.text;
         known.fresh = if news { FRESH } else { (known.fresh * 2).min(FRESH_MAX) };
         known.text = answer.text.or(known.text.take());
@@ -196,7 +202,8 @@ mod tests {
                     when.push(second);
                     let (subject, application) = (subject.clone(), application.clone());
                     let text = text.map(str::to_owned);
-                    explanations.take(Answer { subject, application, text });
+                    let health = health.clone();
+                    explanations.take(Answer { subject, application, health, text });
                 }
             }
             when
@@ -221,14 +228,20 @@ mod tests {
         let mut explanations = Explanations::default();
         let health = Health::progressing("pending");
         explanations.look_up(&subject, &health, Instant::now());
-        let mut take = |text: Option<&str>| {
+        let take = |explanations: &mut Explanations, text: Option<&str>| {
             let (subject, application) = (subject.clone(), application.clone());
-            explanations.take(Answer { subject, application, text: text.map(str::to_owned) })
+            let (health, text) = (health.clone(), text.map(str::to_owned));
+            explanations.take(Answer { subject, application, health, text })
         };
-        assert_eq!(take(Some("no node")), Some(application.clone()));
-        assert_eq!(take(Some("no node")), None, "no news");
-        assert_eq!(take(None), None);
+        assert_eq!(take(&mut explanations, Some("no node")), Some(application.clone()));
+        assert_eq!(take(&mut explanations, Some("no node")), None, "no news");
+        assert_eq!(take(&mut explanations, None), None);
         let known = explanations.look_up(&subject, &health, Instant::now()).1;
         assert_eq!(known.text.as_deref(), Some("no node"));
+
+        let failed = Health::degraded("BackoffLimitExceeded");
+        explanations.look_up(&subject, &failed, Instant::now());
+        assert_eq!(take(&mut explanations, Some("exit code 3")), None, "of how it was before");
+        assert!(!explanations.has_answer(&subject));
     }
 }
