@@ -89,6 +89,8 @@ pub enum Kept {
     ByPerson,
     /// It is deleted, and goes when its finalizers are through.
     Terminating,
+    /// Something stays that would go with it: in the namespace that it is, or of the kind that it defines.
+    InUse,
     /// Its delete was refused: the next sync tries again.
     Refused,
 }
@@ -108,6 +110,7 @@ impl Kept {
             Self::ForNeighbour => "forNeighbour",
             Self::ByPerson => "byPerson",
             Self::Terminating => "terminating",
+            Self::InUse => "inUse",
             Self::Refused => "refused",
         }
     }

@@ -13,6 +13,7 @@ pub mod fight;
 pub mod file;
 pub mod footprint;
 pub mod health;
+pub mod home;
 pub mod installation;
 pub mod inventory;
 pub mod manifest;

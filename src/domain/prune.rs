@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::commit::CommitId;
 use crate::domain::directives::{self, PRUNE_ANNOTATION};
+use crate::domain::home::Home;
 use crate::domain::installation::Installation;
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::manifest::Desired;
@@ -40,6 +41,8 @@ pub struct Sight {
     ours: bool,
     /// Why its annotations keep it.
     kept: Option<String>,
+    /// What goes with it.
+    home: Option<Home>,
     /// It is deleted already, and goes when these finalizers are through.
     finalizers: Option<Vec<String>>,
 }
@@ -68,6 +71,7 @@ impl Sight {
             resource_version: text("resourceVersion"),
             ours: installation.owns(live, application, item.uid.as_deref()),
             kept: directives::keeps_from_prune(live),
+            home: Home::of(&item.object, live),
             finalizers: metadata["deletionTimestamp"].is_string().then_some(finalizers),
         }
     }
@@ -99,6 +103,8 @@ pub enum Fate {
     Delete(Box<Deletion>),
     /// It is gone.
     Gone,
+    /// It is gone, and its kind with it.
+    KindGone,
     /// It is not ours any more, for this reason, and leaves the inventory.
     Release(String),
     /// It stays, and stays ours.
@@ -112,6 +118,7 @@ pub struct Deletion {
     resource: Resource,
     uid: String,
     resource_version: Option<String>,
+    home: Option<Home>,
 }
 
 impl Deletion {
@@ -151,6 +158,7 @@ impl Deletion {
             uid: live["metadata"]["uid"].as_str()?.to_owned(),
             // Its status may move all the time.
             resource_version: None,
+            home: None,
         })
     }
 }
@@ -166,7 +174,7 @@ pub fn fate(item: &InventoryItem, live: Live, claims: &Claims) -> Fate {
     }
     let sight = match live {
         Live::Absent => return Fate::Gone,
-        Live::KindGone => return Fate::Release("its kind is no longer served".into()),
+        Live::KindGone => return Fate::KindGone,
         Live::There(sight) => *sight,
     };
     if !sight.ours {
@@ -181,8 +189,33 @@ pub fn fate(item: &InventoryItem, live: Live, claims: &Claims) -> Fate {
     if let Some(why) = sight.kept.or_else(|| item.prune_disabled.then(git_keeps)) {
         return Fate::Keep(Kept::ByAnnotation, why);
     }
-    let Sight { resource, uid, resource_version, .. } = sight;
-    Fate::Delete(Box::new(Deletion { key: key.clone(), resource, uid, resource_version }))
+    let Sight { resource, uid, resource_version, home, .. } = sight;
+    Fate::Delete(Box::new(Deletion { key: key.clone(), resource, uid, resource_version, home }))
+}
+
+impl Fate {
+    /// Whether the object is there after the prune, and may not go with another one.
+    pub fn stays(&self) -> bool {
+        match self {
+            Self::Delete(_) | Self::Gone | Self::KindGone | Self::Keep(Kept::Terminating, _) => {
+                false
+            }
+            Self::Release(_) | Self::Keep(..) => true,
+        }
+    }
+
+    /// What becomes of it when these stay: what would take one of them along is kept.
+    #[must_use]
+    pub fn beside<'a>(self, staying: impl IntoIterator<Item = &'a ObjectKey>) -> Self {
+        let Self::Delete(deletion) = &self else { return self };
+        let Some(home) = &deletion.home else { return self };
+        match staying.into_iter().find(|object| home.holds(object)) {
+            Some(object) => {
+                Self::Keep(Kept::InUse, format!("{object} stays, and would go with it"))
+            }
+            None => self,
+        }
+    }
 }
 
 /// What is told of an object that Git said is never to be pruned, and that does not say so itself.
@@ -342,6 +375,7 @@ mod tests {
                 deletion.resource_version().unwrap_or("any")
             ),
             Fate::Gone => "gone".into(),
+            Fate::KindGone => "gone with its kind".into(),
             Fate::Release(why) => format!("release: {why}"),
             Fate::Keep(kept, why) => format!("{}: {why}", kept.as_str()),
         }
@@ -355,7 +389,7 @@ mod tests {
         let cases = [
             (live(|_| ()), "delete u1 at 9"),
             (Live::Absent, "gone"),
-            (Live::KindGone, "release: its kind is no longer served"),
+            (Live::KindGone, "gone with its kind"),
             (
                 live(|metadata| metadata["labels"] = json!({})),
                 "release: it is no longer marked as ours",
@@ -406,6 +440,35 @@ mod tests {
             "{kept}"
         );
         assert_eq!(told(&fate(&item, Live::Absent, &Claims::default())), "gone");
+    }
+
+    #[test]
+    fn what_would_take_along_what_stays_is_kept() {
+        let definition = json!({"spec": {"group": "ex.org", "names": {"kind": "Gear"}}});
+        let home = |kind: &str, name: &str, group: &str| {
+            let (group, kind, namespace) = (group.to_owned(), kind.to_owned(), None);
+            let key = ObjectKey { group, kind, namespace, name: name.to_owned() };
+            Home::of(&key, &definition)
+        };
+        let gear = ObjectKey { group: "ex.org".into(), ..key("Gear", "big") };
+        let crd = home("CustomResourceDefinition", "gears.ex.org", "apiextensions.k8s.io").unwrap();
+        assert!(crd.holds(&gear) && !crd.holds(&key("Gear", "big")));
+        assert_eq!(home("ConfigMap", "shop", ""), None);
+
+        let Fate::Delete(deletion) = fate(&item(), live(|_| ()), &Claims::default()) else {
+            panic!("nobody keeps it");
+        };
+        let namespace = Deletion { home: home("Namespace", "shop", ""), ..*deletion };
+        let beside = |staying: &[ObjectKey]| {
+            told(&Fate::Delete(Box::new(namespace.clone())).beside(staying))
+        };
+        let kept = "inUse: ConfigMap shop/left stays, and would go with it";
+        assert_eq!(
+            beside(&[gear.clone(), key("ConfigMap", "left")]),
+            format!("inUse: {gear} stays, and would go with it")
+        );
+        assert_eq!(beside(&[key("ConfigMap", "left")]), kept);
+        assert_eq!(beside(&[]), "delete u1 at 9");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use futures::TryStreamExt;
 use serde_json::json as value;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use crate::domain::health::Health;
@@ -10,7 +11,7 @@ use crate::domain::name::{ApplicationName, ClusterName, SyncId};
 use crate::domain::object::ObjectKey;
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, parsed};
-use crate::store::{ClaimKey, Owner, Store, claims};
+use crate::store::{ClaimKey, Dwelling, Owner, Store, claims};
 
 /// Inserts items, as serde writes them, with what is to be done about those that are there.
 macro_rules! insert {
@@ -95,16 +96,38 @@ impl Store {
             let query = sqlx::query(OWNERS).bind(json(keys)?);
             let query = query.bind(cluster.as_str()).bind(except.as_str());
             let rows = query.fetch_all(self.readers()).await?;
-            rows::all(&rows, |row| {
-                Ok(Owner {
-                    object: rows::object(row)?,
-                    application: parsed(row, "application")?,
-                    applied: row.try_get::<Option<&str>, _>("hash")?.is_some(),
-                })
-            })
+            rows::all(&rows, owner)
         };
         work.await.map_err(failed("read who owns objects"))
     }
+
+    /// What other applications hold there, or are about to write, whatever is to become of it: of each kind
+    /// one object, with the version that it was applied in.
+    pub async fn inhabitants(
+        &self,
+        dwelling: Dwelling<'_>,
+        cluster: &ClusterName,
+        except: &ApplicationName,
+    ) -> Result<Vec<(Owner, String)>, StoreError> {
+        let (namespace, group) = match dwelling {
+            Dwelling::Namespace(name) => (Some(name), None),
+            Dwelling::Group(group) => (None, Some(group)),
+        };
+        let work = async {
+            let query = sqlx::query(INHABITANTS).bind(cluster.as_str()).bind(except.as_str());
+            let rows = query.bind(namespace).bind(group).fetch_all(self.readers()).await?;
+            rows::all(&rows, |row| Ok((owner(row)?, row.try_get("version")?)))
+        };
+        work.await.map_err(failed("read what lives in a namespace or is of a kind"))
+    }
+}
+
+fn owner(row: &SqliteRow) -> Result<Owner, sqlx::Error> {
+    Ok(Owner {
+        object: rows::object(row)?,
+        application: parsed(row, "application")?,
+        applied: row.try_get::<Option<&str>, _>("hash")?.is_some(),
+    })
 }
 
 /// Enters objects that are about to be written; what is there already stays as it is.
@@ -207,6 +230,12 @@ CROSS JOIN inventory AS i ON i.cluster = ?2
   AND i.namespace = ifnull(k.value ->> 'namespace', '') AND i.name = k.value ->> 'name'
 CROSS JOIN applications AS a ON a.name = i.application AND a.cluster = i.cluster
 WHERE i.application <> ?3 AND i.kept IS NULL";
+
+const INHABITANTS: &str = "
+SELECT i.* FROM inventory AS i
+JOIN applications AS a ON a.name = i.application AND a.cluster = i.cluster
+WHERE i.cluster = ?1 AND i.application <> ?2 AND (i.namespace = ?3 OR i.api_group = ?4)
+GROUP BY i.api_group, i.kind";
 
 const REMOVE: &str = "
 DELETE FROM inventory

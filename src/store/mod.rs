@@ -217,6 +217,15 @@ pub struct Owner {
     pub applied: bool,
 }
 
+/// Where objects of an inventory are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dwelling<'a> {
+    /// In a namespace.
+    Namespace(&'a str),
+    /// In an API group.
+    Group(&'a str),
+}
+
 /// What is made known right before the first write to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplyStart {

@@ -75,7 +75,9 @@ fn keep(scene: &Scene<'_>, target: &Target, stale: &mut [InventoryItem]) {
             Some(Kept::Terminating) => Kept::Terminating,
             _ if !scene.prunes() => Kept::ByPolicy,
             Some(stays @ (Kept::ForNeighbour | Kept::Refused)) => stays,
-            Some(stays @ (Kept::ByPerson | Kept::ByAnnotation)) if same && !asked => stays,
+            Some(stays @ (Kept::ByPerson | Kept::ByAnnotation | Kept::InUse)) if same && !asked => {
+                stays
+            }
             _ => Kept::UntilHealthy,
         });
     }
@@ -115,8 +117,18 @@ async fn finish(
     mut stale: Vec<InventoryItem>,
 ) -> Result<Applied, SyncError> {
     handover::let_go(scene, &target.commit.id, &mut stale).await?;
+    ask_again(&mut stale);
     prune::forget_what_went(scene, record, &mut stale).await?;
     Ok(weigh(scene, target, items, stale))
+}
+
+/// What something else lives in is asked about again when that may be pruned next.
+fn ask_again(stale: &mut [InventoryItem]) {
+    if stale.iter().any(|item| item.kept.is_some_and(Kept::is_due)) {
+        for item in stale.iter_mut().filter(|item| item.kept == Some(Kept::InUse)) {
+            item.kept = Some(Kept::UntilHealthy);
+        }
+    }
 }
 
 fn weigh(

@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub(super) candidates: Vec<Desired>,
     /// Those of them that another application holds.
     pub(super) taken: Taken,
+    /// All that Git names.
+    pub(super) named: HashSet<ObjectKey>,
     /// The owned objects that Git no longer names.
     pub(super) stale: Vec<InventoryItem>,
     /// Set when it needs a person's yes.
@@ -62,12 +64,12 @@ pub(super) async fn plan(
     let blocked = match scene.access() {
         Some(_) => {
             remember_what_stays(scene, said).await?;
-            prune::foresee(scene, target, &stale).await?
+            prune::foresee(scene, target, &stale, &named).await?
         }
         None => None,
     };
     let taken = find_taken(scene, &selection.candidates).await?;
-    Ok(Plan { candidates: selection.candidates, taken, stale, blocked })
+    Ok(Plan { candidates: selection.candidates, taken, named, stale, blocked })
 }
 
 /// The objects of the inventory of which Git says something else about their prune than it did.
@@ -440,7 +442,7 @@ pub(super) async fn preview(
 ) -> Result<Preview, SyncError> {
     let named: HashSet<_> = desired.iter().map(|object| object.key.clone()).collect();
     let stale: Vec<_> = plan::stale(&scene.inventory, &named).into_iter().cloned().collect();
-    let stale = prune::foretell(scene, target, &stale).await?;
+    let stale = prune::foretell(scene, target, &stale, &named).await?;
     let mut objects = Vec::new();
     let mut refused = Vec::new();
     let taken = find_taken(scene, &desired).await?;

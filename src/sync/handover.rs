@@ -14,6 +14,7 @@ use crate::domain::object::ObjectKey;
 use crate::domain::prune::Claims;
 use crate::store::KeptRender;
 use crate::sync::error::SyncError;
+use crate::sync::homes;
 use crate::sync::known;
 use crate::sync::render;
 use crate::sync::scene::Scene;
@@ -38,6 +39,12 @@ pub(super) async fn claims(
     for key in objects.iter().filter(|key| key.is("", "Namespace")) {
         if let Some(other) = lives_in(scene, key) {
             let why = format!("application {other} lives in it");
+            claims.expected.entry(key.clone()).or_insert(why);
+        }
+    }
+    for key in objects {
+        if let Some(owner) = Box::pin(homes::inhabitant(scene, key)).await? {
+            let why = format!("{} of application {} is in it", owner.object, owner.application);
             claims.expected.entry(key.clone()).or_insert(why);
         }
     }

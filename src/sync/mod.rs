@@ -14,6 +14,7 @@ mod fetch;
 pub mod fights;
 mod handover;
 mod heal;
+mod homes;
 mod known;
 pub mod lease;
 mod look;
@@ -232,7 +233,8 @@ async fn tell(
         diff::dry_run(scene, record, &target.commit.id, stage, &plan.taken).await?;
     }
     record.fail_on_failed_objects()?;
-    let foretold = scene.lease.unless_stopped(prune::foretell(scene, target, &plan.stale));
+    let foretold =
+        scene.lease.unless_stopped(prune::foretell(scene, target, &plan.stale, &plan.named));
     let foretold = record.time(Phase::Prune, foretold).await??;
     record.results.extend(foretold);
     Ok(Ended::DryRun)

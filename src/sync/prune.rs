@@ -31,6 +31,8 @@ use crate::sync::wanted::Wanted;
 
 const NOT_PRUNED: &str = "Git no longer names it, and the application does not prune";
 
+const KIND_GONE: &str = "its kind is no longer served";
+
 /// How often an object is looked at that changes between the look and its delete.
 const LOOKS: usize = 4;
 
@@ -40,13 +42,14 @@ pub(super) async fn foresee(
     scene: &Scene<'_>,
     target: &Target,
     stale: &[InventoryItem],
+    named: &HashSet<ObjectKey>,
 ) -> Result<Option<BlockedPlan>, SyncError> {
     let all: Vec<_> = stale.iter().map(|item| item.object.clone()).collect();
     // The cluster is asked only where it matters: most syncs prune little.
     if !scene.prunes() || permit(scene, &target.commit.id, all).is_none() {
         return Ok(None);
     }
-    let survey = survey(scene, &target.commit.id, stale).await?;
+    let survey = survey(scene, &target.commit.id, stale, named).await?;
     Ok(permit(scene, &target.commit.id, survey.deletes()))
 }
 
@@ -62,6 +65,8 @@ pub(super) enum Planned {
 pub(super) struct Plan {
     survey: Survey,
     stale: Vec<InventoryItem>,
+    /// All that Git names.
+    named: HashSet<ObjectKey>,
 }
 
 /// Looks at what Git does not name, and decides what becomes of it.
@@ -75,11 +80,11 @@ pub(super) async fn plan(
     let desired = record.time(Phase::Prune, rendered).await??;
     let named: HashSet<_> = desired.into_iter().map(|object| object.key).collect();
     let stale: Vec<_> = plan::stale(&scene.inventory, &named).into_iter().cloned().collect();
-    let looked = scene.lease.unless_stopped(survey(scene, commit, &stale));
+    let looked = scene.lease.unless_stopped(survey(scene, commit, &stale, &named));
     let survey = record.time(Phase::Prune, looked).await??;
     Ok(match permit(scene, commit, survey.deletes()) {
         Some(plan) => Planned::Blocked(plan),
-        None => Planned::Plan(Plan { survey, stale }),
+        None => Planned::Plan(Plan { survey, stale, named }),
     })
 }
 
@@ -91,14 +96,17 @@ pub(super) async fn prune(
     record: &mut Record,
     plan: Plan,
 ) -> Result<Ended, SyncError> {
-    let Plan { survey: Survey { claims, mut fates }, stale } = plan;
+    let Plan { survey: Survey { claims, mut fates }, stale, named } = plan;
     let keys = stale.iter().map(|item| item.object.clone()).collect();
     let mut items: HashMap<_, _> =
         stale.into_iter().map(|item| (item.object.clone(), item)).collect();
+    // What was to go when it was planned may stay after all, and then what it lives in does, too.
+    let mut staying = Vec::from_iter(named);
     for group in order::prune_order(keys) {
         let group: Vec<_> = group
             .into_iter()
             .filter_map(|key| Some((items.remove(&key)?, fates.remove(&key)?)))
+            .map(|(item, fate)| (item, fate.map(|fate| fate.beside(&staying))))
             .collect();
         let scope = Scope { scene, access, wanted, claims: &claims };
         let (mut stopped, mut overtaken) = (Ok(()), false);
@@ -106,7 +114,12 @@ pub(super) async fn prune(
             match verdict {
                 Verdict::Stopped(stop) => stopped = Err(stop),
                 Verdict::Overtaken => overtaken = true,
-                verdict => note(record, &item, verdict),
+                verdict => {
+                    if matches!(&verdict, Verdict::Settled(fate) if fate.stays()) {
+                        staying.push(item.object.clone());
+                    }
+                    note(record, &item, verdict);
+                }
             }
         }
         stopped?;
@@ -124,9 +137,10 @@ pub(super) async fn foretell(
     scene: &Scene<'_>,
     target: &Target,
     stale: &[InventoryItem],
+    named: &HashSet<ObjectKey>,
 ) -> Result<Vec<ObjectResult>, SyncError> {
     let mut fates = if scene.prunes() {
-        survey(scene, &target.commit.id, stale).await?.fates
+        survey(scene, &target.commit.id, stale, named).await?.fates
     } else {
         HashMap::new()
     };
@@ -134,6 +148,7 @@ pub(super) async fn foretell(
         let (action, message) = match fates.remove(&item.object) {
             None => (Action::Skipped, Some(NOT_PRUNED.to_owned())),
             Some(Ok(Fate::Keep(_, why) | Fate::Release(why))) => (Action::Skipped, Some(why)),
+            Some(Ok(Fate::KindGone)) => (Action::Skipped, Some(KIND_GONE.to_owned())),
             Some(_) => (Action::Pruned, None),
         };
         ObjectResult { object: item.object.clone(), action, fields: Vec::new(), message }
@@ -226,15 +241,16 @@ async fn survey(
     scene: &Scene<'_>,
     commit: &CommitId,
     stale: &[InventoryItem],
+    named: &HashSet<ObjectKey>,
 ) -> Result<Survey, SyncError> {
     let keys: Vec<_> = stale.iter().map(|item| item.object.clone()).collect();
     let mut claims = handover::claims(scene, commit, &keys).await?;
     let stale_keys: HashSet<_> = keys.iter().collect();
-    let named = scene.inventory.iter().filter(|item| !stale_keys.contains(&item.object));
-    claims.named = named.filter_map(|item| item.uid.clone()).collect();
+    let kept = scene.inventory.iter().filter(|item| !stale_keys.contains(&item.object));
+    claims.named = kept.filter_map(|item| item.uid.clone()).collect();
     let silence = AtomicBool::new(false);
     let at_once = scene.config.server.limits.calls_per_cluster.max(1);
-    let fates = stream::iter(stale.to_vec())
+    let fates: HashMap<_, _> = stream::iter(stale.to_vec())
         .map(|item| {
             let (silence, claims) = (&silence, &claims);
             async move {
@@ -251,7 +267,16 @@ async fn survey(
         .buffer_unordered(at_once)
         .collect()
         .await;
-    Ok(Survey { claims, fates })
+    let stays = |fate: &Result<Fate, NotSeen>| fate.as_ref().map_or(true, Fate::stays);
+    let staying: HashSet<_> = fates
+        .iter()
+        .filter(|(_, fate)| stays(fate))
+        .map(|(key, _)| key)
+        .chain(named)
+        .cloned()
+        .collect();
+    let beside = |(key, fate): (_, Result<Fate, _>)| (key, fate.map(|fate| fate.beside(&staying)));
+    Ok(Survey { claims, fates: fates.into_iter().map(beside).collect() })
 }
 
 async fn see(scene: &Scene<'_>, item: &InventoryItem, claims: &Claims) -> Result<Fate, NotSeen> {
@@ -371,6 +396,7 @@ fn note(record: &mut Record, item: &InventoryItem, verdict: Verdict) {
     let (action, message) = match verdict {
         Verdict::Gone | Verdict::Settled(Fate::Gone | Fate::Delete(_)) => (Action::Pruned, None),
         Verdict::Settled(Fate::Release(why)) => (Action::Skipped, Some(why)),
+        Verdict::Settled(Fate::KindGone) => (Action::Skipped, Some(KIND_GONE.to_owned())),
         Verdict::Settled(Fate::Keep(kept, why)) => {
             return keep(record, item, kept, Action::Skipped, why);
         }

@@ -26,6 +26,7 @@ mod failures;
 mod fights;
 mod git;
 mod health;
+mod homes;
 mod installations;
 mod jobs;
 #[cfg(debug_assertions)]

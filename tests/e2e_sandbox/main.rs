@@ -43,6 +43,8 @@ mod fights;
 mod git;
 #[path = "../e2e/health.rs"]
 mod health;
+#[path = "../e2e/homes.rs"]
+mod homes;
 mod hostile;
 #[path = "../e2e/installations.rs"]
 mod installations;

@@ -205,7 +205,8 @@ impl World {
         let ours = self.inventory(&[self.settings.cluster()]).await;
         live.iter().filter(|(key, _)| ours.contains(&key.to_string())).find_map(|(key, live)| {
             let app = App::named(live["metadata"]["labels"][APPLICATION].as_str()?)?;
-            let stays = live["metadata"]["annotations"][STAYS] == "disabled";
+            let stays = live["metadata"]["annotations"][STAYS] == "disabled"
+                || self.rules.may_stay(app, *key);
             let stale = is_ours(live) && self.settings.of(app).here && !wanted.contains_key(key);
             (stale && !stays).then(|| Broken::new("what Git does not name is still there", key))
         })

@@ -7,13 +7,13 @@ use std::fmt;
 use headstay::domain::name::SyncId;
 use headstay::domain::sync::Trigger;
 use headstay::sandbox::journal::Write;
-use headstay::store::{Claim, Step as At};
+use headstay::store::{Claim, Outcome, Step as At};
 use serde_json::{Value, json};
 
 use crate::git::{Git, NoObjects, Objects, render};
 use crate::people::PERSON;
 use crate::settings::{App, CLUSTERS, Drift, Settings};
-use crate::things::{APPLICATION, INSTALLATION, INSTANCE, Key, STAYS};
+use crate::things::{APPLICATION, INSTALLATION, INSTANCE, Key, STAYS, Thing};
 use crate::world::World;
 
 /// A rule was broken.
@@ -85,6 +85,10 @@ pub struct Rules {
     applied: BTreeMap<(App, Key), Vec<Value>>,
     /// What was applied and has been named by Git ever since: what differs from it has drifted.
     held: BTreeMap<(App, Key), Value>,
+    /// What Git said is never to be pruned, when the process last saw it name it; and what it may have said
+    /// so of, for nobody knows what a process saw that failed.
+    stays: BTreeSet<(App, Key)>,
+    may_stay: BTreeSet<(App, Key)>,
     /// What a person did not want to be deleted for a commit with these settings.
     cancelled: Vec<(App, BTreeSet<String>, Option<String>, Settings)>,
 }
@@ -137,6 +141,35 @@ impl Rules {
         if let Some(Ok(objects)) = said {
             self.held.retain(|(one, key), _| *one != app || objects.contains_key(key));
         }
+    }
+
+    /// A claim has come to this: what it has seen Git say counts from then on.
+    pub fn concluded(&mut self, act: &Act, outcome: Option<&Outcome>, git: &Git) {
+        let Some(app) = act.app.filter(|_| !act.dry_run && !act.prunes_only) else { return };
+        let policy = act.settings.of(app);
+        let seen = outcome.and_then(|outcome| outcome.commit.as_ref());
+        let seen = seen.and_then(|commit| git.commit(commit.id.as_str()));
+        let commit = seen.or_else(|| git.told(act.revision.as_deref(), policy.branch));
+        let said = commit.map(|commit| render(&commit.tree, app, policy, act.settings.instance));
+        let applied = outcome.is_some_and(|outcome| outcome.application.applied.is_some());
+        for (key, body) in said.and_then(Result::ok).unwrap_or_default() {
+            if body["metadata"]["annotations"][STAYS] == "disabled" {
+                self.may_stay.insert((app, key));
+                if applied {
+                    self.stays.insert((app, key));
+                }
+            } else {
+                self.stays.remove(&(app, key));
+                if applied {
+                    self.may_stay.remove(&(app, key));
+                }
+            }
+        }
+    }
+
+    /// Whether Git may have said, when it last named an object, that it is never to be pruned.
+    pub fn may_stay(&self, app: App, key: Key) -> bool {
+        self.may_stay.contains(&(app, key))
     }
 
     /// Judges a write of the process.
@@ -193,8 +226,11 @@ impl Rules {
         if !act.prune.unwrap_or(policy.prune) {
             return Some(Broken::new("a delete without prune", key));
         }
-        if let Some(broken) = named(act, app, key, git) {
+        if let Some(broken) = named(act, app, key, git).or_else(|| goes_along(act, app, key, git)) {
             return Some(broken);
+        }
+        if self.stays.contains(&(app, key)) {
+            return Some(Broken::new("a delete of what Git said is never to be pruned", key));
         }
         act.deleted.insert(key);
         let yes = self.approved.get(&act.sync).is_some_and(|plans| {
@@ -263,6 +299,16 @@ impl Rules {
         }
         None
     }
+}
+
+/// Whether Git names an object that goes with one that is deleted: a custom resource with its definition.
+fn goes_along(act: &Act, app: App, key: Key, git: &Git) -> Option<Broken> {
+    let policy = act.settings.of(app);
+    let commit =
+        git.told(act.revision.as_deref(), policy.branch).filter(|_| key.thing == Thing::Gears)?;
+    let objects = render(&commit.tree, app, policy, act.settings.instance).ok()?;
+    let gear = objects.into_keys().find(|key| key.thing == Thing::Gear)?;
+    Some(Broken::new("a delete that takes along what Git names", gear))
 }
 
 /// Whether Git names an object that is deleted.

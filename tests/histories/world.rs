@@ -249,6 +249,7 @@ impl World {
         }
         self.absorb(Some(&mut act));
         self.rules.ended(&act, outcome.is_some(), &self.git);
+        self.rules.concluded(&act, outcome.as_ref(), &self.git);
         Some((claim, outcome))
     }
 
