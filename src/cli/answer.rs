@@ -13,7 +13,18 @@ pub(super) struct Status {
     pub(super) suspended: bool,
     pub(super) configuration: Configuration,
     pub(super) store: Store,
+    /// Earlier versions do not tell it.
+    #[serde(default)]
+    pub(super) departed: Vec<Departed>,
     pub(super) applications: Vec<Application>,
+}
+
+/// Objects that stay where an application was that has left the configuration.
+#[derive(Deserialize)]
+pub(super) struct Departed {
+    pub(super) application: String,
+    pub(super) cluster: String,
+    pub(super) objects: u64,
 }
 
 /// Whether the configuration file is what is worked by.

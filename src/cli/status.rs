@@ -1,9 +1,10 @@
 //! `headstay status`
 
-use crate::cli::answer::{Application, Condition, Status};
+use crate::cli::answer::{Application, Condition, Departed, Status};
 use crate::cli::client::{Answer, Client};
 use crate::cli::terminal::Terminal;
 use crate::cli::{ClientArgs, CommandError, DONE, FAILED, Output, table};
+use crate::domain::object::APPLICATION_LABEL;
 
 /// Shows all applications; exit code 1 when one of them failed or is not healthy, when its cluster or
 /// its repository does not answer, or when the store cannot be written to.
@@ -20,6 +21,14 @@ pub(super) fn run(args: &ClientArgs, out: &mut Terminal<'_>) -> Result<u8, Comma
                 out.line("")?;
                 out.paragraph(&format!("{}: {kind}: ", application.name), "  ", message)?;
             }
+        }
+        for Departed { application, cluster, objects } in &status.departed {
+            out.line("")?;
+            out.line(&format!(
+                "{application} left the configuration: {} on cluster {cluster}; put it back, or delete \
+                 there what has the label {APPLICATION_LABEL}={application}",
+                if *objects == 1 { "1 object stays".to_owned() } else { format!("{objects} objects stay") }
+            ))?;
         }
         if let Some(error) = &status.store.error {
             out.line("")?;

@@ -64,6 +64,15 @@ pub async fn replace(context: &Context, config: Config, stop: &CancellationToken
         changed = changed.len(),
         "configuration in force"
     );
+    let left = before.applications.keys().filter(|name| !config.applications.contains_key(*name));
+    let left: Vec<_> = left.map(ApplicationName::as_str).collect();
+    if !left.is_empty() {
+        let applications = left.join(", ");
+        tracing::info!(
+            applications,
+            "these left the configuration; their objects stay where they are"
+        );
+    }
     let late = changed_until_restart(&before, &config);
     if !late.is_empty() {
         tracing::warn!(settings = late.join(", "), "these count from the next start on");

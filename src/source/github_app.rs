@@ -76,6 +76,8 @@ impl Tokens {
         let token = request(client, installation, key, now)?;
         let value = token.value.clone();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of repositories that are not configured any more go with their time.
+        held.retain(|_, token| token.expires_at > now);
         held.insert(installation.clone(), token);
         Ok(value)
     }

@@ -29,6 +29,7 @@ mod claims;
 mod coalesce;
 mod decisions;
 mod deliveries;
+pub mod departed;
 pub mod error;
 pub mod events;
 mod finish;

@@ -28,8 +28,9 @@ impl<L: Clone + Hash + Eq> Counted<L> {
 
     /// Counts one more.
     pub(super) fn count(&self, labels: L) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         self.family.get_or_create(&labels).inc();
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(labels);
+        known.insert(labels);
     }
 
     /// Forgets the others.

@@ -104,6 +104,8 @@ fn an_application_that_is_added_is_synced_and_one_that_is_removed_leaves_its_obj
         status["applications"].as_array().unwrap().len() == 1
     });
     assert_eq!(world.headstay.api("GET", "/api/v1/applications/stock", None).status, 404);
+    let stays = json!([{"application": "stock", "cluster": "test", "objects": 1}]);
+    assert_eq!(world.headstay.status()["departed"], stays);
     wait_until("the metrics to forget them", DEADLINE, || is_measured() == [false, false]);
     assert_eq!(world.colour("shelf").as_deref(), Some("grey"));
     world.finish();

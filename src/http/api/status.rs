@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::error::chain;
-use crate::domain::name::InstanceName;
+use crate::domain::name::{ApplicationName, ClusterName, InstanceName};
 use crate::http::App;
 use crate::http::api::overview::{ApplicationSummary, all};
 use crate::http::problem::Problem;
 use crate::store::QueueDepth;
+use crate::store::departed::Departed;
 
 /// Everything at a glance.
 #[derive(Serialize, JsonSchema)]
@@ -27,8 +28,29 @@ pub(in crate::http) struct Status {
     configuration: ConfigurationStatus,
     store: StoreStatus,
     queue: QueueDepth,
+    /// What stays on clusters of applications that left the configuration, for as long as their history
+    /// is kept. Nothing of it is written or deleted any more.
+    departed: Vec<DepartedApplication>,
     /// All applications, by name.
     applications: Vec<ApplicationSummary>,
+}
+
+/// Objects that stay where an application was that has left the configuration.
+#[derive(Serialize, JsonSchema)]
+struct DepartedApplication {
+    /// Its name.
+    application: ApplicationName,
+    /// The cluster that they are on.
+    cluster: ClusterName,
+    /// How many there are.
+    objects: u64,
+}
+
+impl From<Departed> for DepartedApplication {
+    fn from(departed: Departed) -> Self {
+        let Departed { application, cluster, objects } = departed;
+        Self { application, cluster, objects }
+    }
 }
 
 /// Whether the configuration file is what is worked by.
@@ -57,6 +79,8 @@ pub(in crate::http) async fn status(State(app): State<App>) -> Result<Json<Statu
     let queue = context.store.queue_depth().await?;
     let unwritable = context.store.check_writable().await.err();
     let known = all(&app, &config).await?;
+    let mut departed = context.store.departed().await?;
+    departed.retain(|left| !config.applications.contains_key(&left.application));
     let uptime = context.store.now().duration_since(app.started_at);
     let refusal = context.config.refusal();
     Ok(Json(Status {
@@ -73,6 +97,7 @@ pub(in crate::http) async fn status(State(app): State<App>) -> Result<Json<Statu
             error: unwritable.map(|error| chain(&error)),
         },
         queue,
+        departed: departed.into_iter().map(Into::into).collect(),
         applications: known.iter().map(|known| ApplicationSummary::of(&config, known)).collect(),
     }))
 }
