@@ -13,13 +13,16 @@ fn from_own_cluster(play: Play) -> Play {
 #[test]
 fn http() {
     from_own_cluster(Play::of("docs/http.md"))
-        .before("id=$(curl -s -H \"$A\" \"$U/api/v1/syncs?state=Blocked", ada_deletes_the_namespace)
+        .before("id=$(curl -s -H \"$A\" \"$U/api/v1/syncs?state=Blocked", ada_closes_the_archive)
         .in_town(Town::with_sandbox().and_a_shop());
 }
 
-fn ada_deletes_the_namespace(session: &mut Session) {
-    session.town().push("Close the shop", &[("apps/shop/namespace.yaml", None)]);
-    session.run("headstay sync shop --wait");
+fn ada_closes_the_archive(session: &mut Session) {
+    let archive = "apiVersion: v1\nkind: Namespace\nmetadata: {name: archive}\n";
+    for (message, archive) in [("Open the archive", Some(archive)), ("Close the archive", None)] {
+        session.town().push(message, &[("apps/shop/archive.yaml", archive)]);
+        session.run("headstay sync shop --wait");
+    }
 }
 
 #[test]
