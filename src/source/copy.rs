@@ -11,7 +11,7 @@ use git2::{Config, ErrorCode, ObjectType, OdbLookupFlags, Oid, PackBuilder, Repo
 
 use crate::source::error::FetchError;
 use crate::source::mirror::local;
-use crate::source::objects::{self, BLOB_BYTES_MAX, Unusable, left_out, measure, note_left_out};
+use crate::source::objects::{self, COPIED_BYTES_MAX, Unusable, left_out, measure, note_left_out};
 
 /// Most objects of a pack: what is kept of each while it is made takes memory.
 const PACK_OBJECTS_MAX: usize = 200_000;
@@ -23,7 +23,7 @@ const ALTERNATES_MAX: usize = 5;
 const BEFORE: &str = "headstay-packs";
 
 /// Brings what these objects lead to, as far as it is lacking. Those that are not there are passed
-/// over. Blobs of more than [`BLOB_BYTES_MAX`], which nobody would read, are noted in their stead. If
+/// over. Blobs of more than [`COPIED_BYTES_MAX`], which nobody would read, are noted in their stead. If
 /// it does not come to its end, nothing is brought: what is there has all that it leads to.
 pub(super) fn copy(from: &Git, into: &Git, wanted: &[Oid]) -> Result<(), FetchError> {
     // One may have begun that ended with the process.
@@ -189,7 +189,7 @@ impl Copy<'_> {
             Ok(bytes) => bytes,
             Err(error) => left_out(self.from, id).ok_or_else(|| remote(error))?,
         };
-        if bytes <= BLOB_BYTES_MAX {
+        if bytes <= COPIED_BYTES_MAX {
             return self.add(id, Some(name));
         }
         self.seen.insert(id);

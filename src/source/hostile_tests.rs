@@ -213,7 +213,7 @@ async fn a_commit_that_git_would_not_write_is_no_damage() {
 #[tokio::test]
 async fn a_file_that_nobody_would_read_is_left_out_and_named_where_it_is_wanted() {
     let world = World::new();
-    let zeros = "0".repeat(objects::BLOB_BYTES_MAX + 1);
+    let zeros = "0".repeat(objects::COPIED_BYTES_MAX + 1);
     let files = [("big/x.yaml", &*zeros), ("big.bin", &zeros), ("app/a.yaml", "a: 1")];
     let commit = world.remote.commit("main", &files);
     world.follow("main").await;

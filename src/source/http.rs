@@ -18,6 +18,7 @@ use crate::domain::repository_url::without_secrets;
 use crate::source::credentials::{Basic, Scrub};
 use crate::source::endpoint::HttpEndpoint;
 use crate::source::error::FetchError;
+use crate::source::refs::needed;
 use crate::source::transport::{Connection, Exchange, Stream};
 
 /// Longest time for one exchange, however busy; a clone of the largest repository included.
@@ -178,10 +179,8 @@ impl HttpConnection {
                 continue;
             }
             let body = self.checked(answer, EXPECTED)?.into_with_config();
-            return body
-                .limit(ADVERTISEMENT_BYTES_MAX)
-                .read_to_vec()
-                .map_err(|error| self.failure(error));
+            let list = body.limit(ADVERTISEMENT_BYTES_MAX).read_to_vec();
+            return needed(list.map_err(|error| self.failure(error))?);
         }
         let endpoint = self.endpoint();
         Err(FetchError::Redirect {

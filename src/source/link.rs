@@ -18,13 +18,16 @@ use crate::source::endpoint::{Endpoint, HttpEndpoint, SshEndpoint};
 use crate::source::error::FetchError;
 use crate::source::github_app::{Installation, Tokens};
 use crate::source::http::{Client, HttpConnection};
-use crate::source::refs::{HEADS, Refs, TAGS, refs};
+use crate::source::refs::{HEADS, Refs, TAGS, few, refs};
 use crate::source::ssh::SshConnection;
 use crate::source::transport::{Connection, Registered, ready};
 use crate::source::wanted::Plan;
 
 /// Most bytes that one fetch may bring.
 const FETCH_BYTES_MAX: u64 = 8 << 30;
+
+/// Largest file of refs of a repository on this machine, in bytes.
+const PACKED_REFS_BYTES_MAX: u64 = 32 << 20;
 
 /// Longest time that it may take to put objects together after the last of them has come.
 const INDEX_TIME_MAX: Duration = Duration::from_mins(5);
@@ -93,6 +96,18 @@ fn open(path: &Path) -> Result<Git, FetchError> {
         return Err(FetchError::ObjectFormat);
     }
     Git::open(path).map_err(|error| FetchError::Remote(error.message().to_owned()))
+}
+
+/// The branches and tags of a repository on this machine.
+fn listed(git: &Git) -> Result<Refs, FetchError> {
+    let packed = git.commondir().join("packed-refs");
+    if std::fs::metadata(packed).is_ok_and(|file| file.len() > PACKED_REFS_BYTES_MAX) {
+        let limit = PACKED_REFS_BYTES_MAX;
+        return Err(FetchError::ManyRefs { bound: "bytes of refs", limit });
+    }
+    let refs = refs(git, &[HEADS, TAGS]);
+    let refs = refs.map_err(|error| FetchError::Remote(error.message().to_owned()))?;
+    few(refs.len()).map(|()| refs)
 }
 
 /// Whether a repository on this machine says that its objects have SHA-256 ids.
@@ -164,8 +179,7 @@ impl Connected<'_, '_> {
     /// The branches and tags of the remote.
     pub(super) fn refs(&self) -> Result<Refs, FetchError> {
         match self {
-            Self::Folder { git, .. } => refs(git, &[HEADS, TAGS])
-                .map_err(|error| FetchError::Remote(error.message().to_owned())),
+            Self::Folder { git, .. } => listed(git),
             Self::Server(served) => served.refs(),
         }
     }

@@ -14,6 +14,9 @@ pub(super) const COMMIT_BYTES_MAX: usize = 1 << 20;
 pub(super) const TREE_BYTES_MAX: usize = 16 << 20;
 /// Largest blob that is unpacked, or made from a difference, in bytes.
 pub(super) const BLOB_BYTES_MAX: usize = 48 << 20;
+/// Largest blob that is copied from one repository of this machine to another, in bytes: nobody reads a
+/// larger one (`Limits::file_bytes`).
+pub(super) const COPIED_BYTES_MAX: usize = 16 << 20;
 /// The file of a mirror with a line for each blob that was left out: its id, and its bytes.
 const LEFT_OUT: &str = "headstay-large";
 /// Most tags in a row that lead to a commit.

@@ -10,6 +10,16 @@ use crate::source::objects::{BLOB_BYTES_MAX, COMMIT_BYTES_MAX, TREE_BYTES_MAX};
 
 /// Most objects of a pack.
 const OBJECTS_MAX: u64 = 2_000_000;
+/// Most bytes that differences may make in all, and how many more for each byte that has come. Of honest
+/// histories a large file comes closest of which each change is small: one of 5 MB that a thousand commits
+/// change makes 5 GB, and comes as 1 MB.
+const MADE_BYTES_MAX: u64 = 4 << 30;
+const MADE_RATIO_MAX: u64 = 10_000;
+/// The largest object that libgit2 keeps while it makes others of it. In a row of larger ones each is made
+/// anew from the beginning: of honest rows, which have up to 50, that is some 25 times what they make.
+const KEPT_BYTES_MAX: u64 = 1 << 20;
+/// How often over, for that reason, everything may be made.
+const ANEW_MAX: u64 = 32;
 /// Most bytes of all objects of a pack, unpacked.
 const UNPACKED_BYTES_MAX: u64 = 64 << 30;
 /// Bytes of a pack before its first object.
@@ -34,6 +44,14 @@ pub(super) struct Pack {
     commits: Vec<u64>,
     /// Where objects begin that are too large for differences to be made from them.
     large: Vec<u64>,
+    /// What differences make.
+    made: u64,
+    /// The same with what is made anew for it.
+    made_anew: u64,
+    /// Where differences begin that make what is not kept, and how much it takes to make each.
+    rows: Vec<(u64, u64)>,
+    /// What those of them make whose base is only known by its id: they may be one row.
+    unknown_row: u64,
     /// Whether a difference is made from an object that the mirror does not have: any blob of this
     /// pack may be it, whichever of them comes first.
     unknown_base: bool,
@@ -65,6 +83,17 @@ enum Base {
     Named(Oid),
 }
 
+/// Where a difference stands among those that are made from one another.
+#[derive(Clone, Copy)]
+enum Row {
+    /// It is made from what the mirror has.
+    BeginsThere,
+    /// It is made from what begins there.
+    GoesOn(u64),
+    /// It may be made from any of which the same is not known.
+    Unknown,
+}
+
 /// What an object says of itself before its data.
 struct Head {
     kind: u8,
@@ -91,6 +120,10 @@ impl Pack {
             unpacked: 0,
             commits: Vec::new(),
             large: Vec::new(),
+            made: 0,
+            made_anew: 0,
+            rows: Vec::new(),
+            unknown_row: 0,
             unknown_base: false,
             state: State::Head(Vec::new()),
         }
@@ -214,6 +247,7 @@ impl Pack {
         to: u64,
         begins: u64,
     ) -> Result<(), FetchError> {
+        let mut row = Row::BeginsThere;
         let from = match base {
             Base::At(place) if self.large.binary_search(&place).is_ok() => u64::MAX,
             Base::At(place) => {
@@ -221,16 +255,47 @@ impl Pack {
                     self.commits.push(begins);
                     fits("commit or tag", to, COMMIT_BYTES_MAX)?;
                 }
+                row = Row::GoesOn(place);
                 from
             }
             Base::Named(id) => {
                 let known = (self.size_of)(id);
-                self.unknown_base |= known.is_none();
+                if known.is_none() {
+                    row = Row::Unknown;
+                    self.unknown_base = true;
+                }
                 known.unwrap_or(0).max(from)
             }
         };
         self.hold_unknown_base()?;
-        fits(TOLD, from.max(to), BLOB_BYTES_MAX)
+        fits(TOLD, from.max(to), BLOB_BYTES_MAX)?;
+        self.make(row, from, to, begins)
+    }
+
+    /// Adds what a difference makes of so much.
+    fn make(&mut self, row: Row, from: u64, to: u64, begins: u64) -> Result<(), FetchError> {
+        self.made += to;
+        self.made_anew += to;
+        if from.max(to) > KEPT_BYTES_MAX {
+            let before = match row {
+                Row::BeginsThere => from,
+                Row::GoesOn(place) => match self.rows.binary_search_by_key(&place, |row| row.0) {
+                    Ok(row) => self.rows[row].1,
+                    Err(_) => from,
+                },
+                Row::Unknown => {
+                    self.unknown_row += to;
+                    self.unknown_row
+                }
+            };
+            self.rows.push((begins, before + to));
+            self.made_anew += before;
+        }
+        let limit = MADE_BYTES_MAX + MADE_RATIO_MAX * begins;
+        if self.made > limit || self.made_anew > ANEW_MAX * limit {
+            return Err(FetchError::TooLarge { bound: "bytes, made of differences,", limit });
+        }
+        Ok(())
     }
 
     /// Refuses a pack with a difference that may be made from one of its large blobs.

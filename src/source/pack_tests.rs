@@ -115,6 +115,45 @@ fn what_would_take_too_much_is_refused_before_it_is_made() {
     }
 }
 
+/// Differences of some bytes that make so much each, from one base, or each from the one before it.
+fn changes(count: usize, to: u64, in_a_row: bool, named: bool) -> Vec<Vec<u8>> {
+    let mut objects = vec![object(BLOB, to, &[], b"as it comes")];
+    let mut back = objects[0].len() as u64;
+    for _ in 0..count {
+        let data = delta(to, to);
+        let offset = match back {
+            ..0x80 => vec![back as u8],
+            _ => vec![((back >> 7) - 1) as u8 | 0x80, (back & 0x7F) as u8],
+        };
+        let (kind, base) = if named { (NAMED_DELTA, vec![2; 20]) } else { (OFFSET_DELTA, offset) };
+        objects.push(object(kind, data.len() as u64, &base, &data));
+        let bytes = objects.last().unwrap().len() as u64;
+        back = if in_a_row { bytes } else { back + bytes };
+    }
+    objects
+}
+
+#[test]
+fn what_differences_make_has_a_bound_in_all_and_rows_are_made_anew() {
+    let refused = |objects: &[Vec<u8>]| {
+        refusal(objects).is_some_and(|said| said.contains("bytes, made of differences"))
+    };
+    for (count, to, in_a_row, named, expected) in [
+        // What is kept is made once.
+        (300, MB, true, false, false),
+        (300, MB, true, true, false),
+        (80, 40 * MB, false, false, false),
+        (120, 40 * MB, false, false, true),
+        (100, 2 * MB, true, false, false),
+        (500, 2 * MB, true, false, true),
+        (500, 2 * MB, false, false, false),
+        (500, 2 * MB, true, true, true),
+    ] {
+        let found = refused(&changes(count, to, in_a_row, named));
+        assert_eq!(found, expected, "{count} of {to} bytes, in a row: {in_a_row}, {named}");
+    }
+}
+
 #[test]
 fn a_head_that_does_not_end_is_damage() {
     let endless = vec![BLOB << 4 | 0x80; 64];

@@ -130,7 +130,7 @@ struct Session {
     complaints: Option<JoinHandle<Vec<u8>>>,
     connection: Arc<SshConnection>,
     deadline: Instant,
-    _secrets: TempDir,
+    secrets: TempDir,
 }
 
 impl Session {
@@ -152,7 +152,7 @@ impl Session {
         drop(command);
         let complaints = child.stderr.take().map(|stderr| thread::spawn(|| tail(stderr)));
         let deadline = Instant::now() + EXCHANGE_MAX;
-        Ok(Self { socket, child, complaints, connection, deadline, _secrets: secrets })
+        Ok(Self { socket, child, complaints, connection, deadline, secrets })
     }
 
     /// Why reading or writing came to nothing.
@@ -170,6 +170,7 @@ impl Session {
         self.end();
         let written = self.complaints.take().and_then(|reader| reader.join().ok());
         let written = String::from_utf8_lossy(&written.unwrap_or_default()).into_owned();
+        let written = without_paths(&written, self.secrets.path());
         Scrub::default().clean(&reason(&written))
     }
 
@@ -230,6 +231,15 @@ fn reason(written: &str) -> String {
         }
         _ => last.to_owned(),
     }
+}
+
+/// Names the secrets as the configuration does: where they are while ssh runs helps nobody.
+fn without_paths(written: &str, secrets: &Path) -> String {
+    [(KEY, "`sshKey`"), (KNOWN_HOSTS, "`knownHosts`")]
+        .iter()
+        .fold(written.to_owned(), |text, (file, name)| {
+            text.replace(&*secrets.join(file).to_string_lossy(), name)
+        })
 }
 
 /// Reads to the end and keeps the last bytes.
@@ -347,6 +357,13 @@ mod tests {
         let error = session.read(&mut [0; 8]).unwrap_err();
         assert_eq!(error.to_string(), "ssh to h.org: no route");
         assert_eq!(reason("\n"), "it ended without a word");
+    }
+
+    #[test]
+    fn secrets_and_where_they_are_are_not_told() {
+        let said = "x\nssh://ada:s3cr3t@h.org: key /t/key, hosts /t/known_hosts";
+        let shown = Scrub::default().clean(&reason(&without_paths(said, Path::new("/t"))));
+        assert_eq!(shown, "ssh://h.org: key `sshKey`, hosts `knownHosts`");
     }
 
     #[test]

@@ -170,7 +170,9 @@ impl SmartSubtransport for Subtransport {
             Ok(stream) => {
                 let unread = (exchange == Exchange::List).then(Vec::new);
                 let frames = Frames::new(Pack::new(sizes_in(self.0.mirror.clone())));
-                Ok(Box::new(Watched { stream, session: self.0.clone(), head: unread, frames }))
+                let listed = (exchange == Exchange::List).then_some(0);
+                let session = self.0.clone();
+                Ok(Box::new(Watched { stream, session, head: unread, listed, frames }))
             }
             Err(error) => {
                 self.0.fail(error);
@@ -188,6 +190,8 @@ impl SmartSubtransport for Subtransport {
 /// text with a zero byte in it would end the process.)
 const FAILED: &str = "the connection failed";
 
+/// Longest list of refs that libgit2 is given, in bytes.
+const LIST_BYTES_MAX: usize = 32 << 20;
 /// How a server says that its objects have SHA-256 ids.
 const SHA_256: &[u8] = b"object-format=sha256";
 /// The first line of a list of refs with its capabilities is shorter, in bytes.
@@ -207,6 +211,8 @@ struct Watched {
     session: Arc<Session>,
     /// What was read of a list of refs, until it has told the format of the objects.
     head: Option<Vec<u8>>,
+    /// How much of a list of refs was read, until something is asked for.
+    listed: Option<usize>,
     /// What a pack says of its objects. (Where list and pack share a stream, it finds the pack.)
     frames: Frames,
 }
@@ -245,6 +251,14 @@ impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(buffer).map_err(|error| self.keep(error))?;
         self.look_at(&buffer[..count])?;
+        if let Some(listed) = &mut self.listed {
+            *listed += count;
+            if *listed > LIST_BYTES_MAX {
+                let many =
+                    FetchError::ManyRefs { bound: "bytes of refs", limit: LIST_BYTES_MAX as u64 };
+                return Err(self.keep(io::Error::other(many)));
+            }
+        }
         let looked = self.frames.look_at(&buffer[..count]);
         looked.map_err(|error| self.keep(io::Error::other(error)))?;
         Ok(count)
@@ -253,6 +267,7 @@ impl Read for Watched {
 
 impl Write for Watched {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.listed = None;
         self.stream.write(bytes).map_err(|error| self.keep(error))
     }
 
