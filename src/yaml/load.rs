@@ -237,9 +237,13 @@ impl<'a> Loader<'a> {
         if let Token::Alias(name) = *self.peek()? {
             let line = self.take()?.line;
             return match self.alias(name, line)?.content {
-                Content::Scalar(serde_json::Value::String(key)) => Ok(Key::Text(key)),
-                Content::Scalar(value) if !value.is_null() => Ok(Key::Text(value.to_string())),
-                _ => Err(error(line, "a key must be a text")),
+                Content::Scalar(value) => {
+                    let key = Scalar::from_json(value).and_then(Scalar::into_key);
+                    key.map(Key::Text).map_err(|message| error(line, message))
+                }
+                Content::Sequence(_) | Content::Mapping(_) => {
+                    Err(error(line, "a key must be a text"))
+                }
             };
         }
         let before = self.account.taken(Bound::Values);

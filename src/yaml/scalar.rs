@@ -95,6 +95,22 @@ impl Scalar {
         })
     }
 
+    /// What [`Scalar::into_json`] made a value of, as far as JSON tells.
+    pub(super) fn from_json(value: Value) -> Result<Self, String> {
+        match value {
+            Value::Null => Ok(Self::Null),
+            Value::Bool(value) => Ok(Self::Bool(value)),
+            Value::String(value) => Ok(Self::Text(value)),
+            Value::Number(value) => value
+                .as_i64()
+                .map(Self::Int)
+                .or_else(|| value.as_u64().map(Self::Uint))
+                .or_else(|| value.as_f64().map(Self::Float))
+                .ok_or_else(|| format!("`{value}` is no number of JSON")),
+            Value::Array(_) | Value::Object(_) => Err("a key must be a text".to_owned()),
+        }
+    }
+
     /// The value as the key of a JSON object.
     pub(super) fn into_key(self) -> Result<String, String> {
         match self {
