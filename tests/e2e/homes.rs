@@ -4,21 +4,11 @@ use serde_json::Value;
 
 use crate::world::manifests::{config_map, definition, gear};
 use crate::world::wait::{DEADLINE, wait_until};
-use crate::world::{Setup, World};
+use crate::world::{Setup, World, application};
 
 /// Nothing is asked about, so that whatever may be deleted is.
 const SYNC: &str = "prune: true, pruneLimit: {kinds: []}";
 const HOME: &str = "apps/shop/home.yaml";
-
-const STOCK: &str = "
-  - name: stock
-    repository: fleet
-    revision: main
-    path: apps/stock
-    cluster: test
-    namespace: NAMESPACE
-    sync: {interval: 1h, prune: true, retry: {initial: 1s, max: 2s}}
-";
 
 fn namespace(name: &str) -> String {
     format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n")
@@ -87,8 +77,13 @@ fn a_definition_is_not_pruned_while_git_names_an_object_of_its_kind() {
 
 #[test]
 fn a_namespace_is_not_pruned_while_another_application_has_something_in_it() {
-    let world =
-        Setup { sync: SYNC, applications: STOCK, interval: "2s", ..Setup::default() }.start();
+    let world = Setup {
+        sync: SYNC,
+        applications: application("stock", "main", "prune: true"),
+        interval: "2s",
+        ..Setup::default()
+    }
+    .start();
     let more = format!("{}-more", world.namespace);
     let home = format!("/api/v1/namespaces/{more}");
     let first = world.push(&[(HOME, Some(&namespace(&more)))]);

@@ -4,22 +4,15 @@ use serde_json::{Value, json};
 
 use crate::world::manifests::{config_map, definition, gear};
 use crate::world::wait::{DEADLINE, wait_until};
-use crate::world::{Setup, World, assert_tells};
+use crate::world::{Setup, World, application, assert_tells};
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-/// A second application on the same repository and namespace.
-const STOCK: &str = "
-  - name: stock
-    repository: fleet
-    revision: main
-    path: apps/stock
-    cluster: test
-    namespace: NAMESPACE
-    sync: {interval: 1h, prune: true, pruneLimit: {kinds: []}, retry: {initial: 1s, max: 2s}}
-";
-
 fn two() -> World {
-    let world = Setup { applications: STOCK, ..Setup::default() }.start();
+    let world = Setup {
+        applications: application("stock", "main", "prune: true, pruneLimit: {kinds: []}"),
+        ..Setup::default()
+    }
+    .start();
     let pushed = world.push(&[("apps/stock/shelf.yaml", Some(&config_map("shelf", "grey")))]);
     world.headstay.wait_for_state(pushed.sync_of("stock"), "Succeeded");
     world

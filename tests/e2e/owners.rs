@@ -5,24 +5,24 @@ use serde_json::{Value, json};
 use crate::world::api_server::User;
 use crate::world::manifests::config_map;
 use crate::world::wait::{DEADLINE, wait_until};
-use crate::world::{Setup, World, assert_tells};
+use crate::world::{Setup, World, application, assert_tells};
 
 /// A second application on the same repository and namespace. What it follows is what the first
 /// does, by another name.
-const STOCK: &str = "
-  - name: stock
-    repository: fleet
-    revision: refs/heads/main
-    path: apps/stock
-    cluster: test
-    namespace: NAMESPACE
-    sync: {interval: 1h, prune: true, pruneLimit: {objects: 1}, retry: {initial: 1s, max: 2s}}
-";
-
 /// `shop` has `settings` and is checked every 2 s; `stock` has `shelf` and prunes one object unasked
 /// at most.
 fn shop_and_stock(limits: &'static str) -> World {
-    let world = Setup { applications: STOCK, limits, interval: "2s", ..Setup::default() }.start();
+    let world = Setup {
+        applications: application(
+            "stock",
+            "refs/heads/main",
+            "prune: true, pruneLimit: {objects: 1}",
+        ),
+        limits,
+        interval: "2s",
+        ..Setup::default()
+    }
+    .start();
     let pushed = world.push(&[("apps/stock/shelf.yaml", Some(&config_map("shelf", "grey")))]);
     world.headstay.wait_for_state(pushed.sync_of("stock"), "Succeeded");
     world

@@ -7,25 +7,20 @@ use crate::world::headstay::ENDED;
 use crate::world::manifests::{config_map, deployment};
 use crate::world::repository::Change;
 use crate::world::wait::{DEADLINE, wait_for, wait_until};
-use crate::world::{Setup, World, assert_tells};
+use crate::world::{Setup, World, application, assert_tells};
 
 const SETTINGS: &str = "apps/shop/settings.yaml";
 const EXTRA: &str = "apps/shop/extra.yaml";
+/// A second application on the same repository and namespace.
+fn stock() -> String {
+    application("stock", "main", "prune: true")
+}
+
 /// What no API server takes.
 const REFUSED: &str =
     "{apiVersion: v1, kind: ConfigMap, metadata: {name: refused}, data: {a: [b]}}";
 
 /// A second application in the namespace of the first.
-const STOCK: &str = "
-  - name: stock
-    repository: fleet
-    revision: main
-    path: apps/stock
-    cluster: test
-    namespace: NAMESPACE
-    sync: {interval: 1h, prune: true, retry: {initial: 1s, max: 2s}}
-";
-
 fn annotated(name: &str, annotation: &str) -> String {
     let annotations = format!("metadata:\n  annotations: {{{annotation}}}");
     config_map(name, "red").replace("metadata:", &annotations)
@@ -100,7 +95,7 @@ fn newest(world: &World, state: &str) -> Value {
 #[test]
 fn what_a_neighbour_does_not_take_after_all_is_still_much_to_prune() {
     let sync = "prune: true, pruneLimit: {objects: 1}";
-    let world = Setup { applications: STOCK, sync, interval: "2s", ..Setup::default() }.start();
+    let world = Setup { applications: stock(), sync, interval: "2s", ..Setup::default() }.start();
     let names = ["one", "two", "three"];
     let paths = names.map(|name| format!("apps/shop/{name}.yaml"));
     let texts = names.map(|name| config_map(name, "blue"));
@@ -545,7 +540,7 @@ fn checks_that_fail_in_the_same_way_are_counted_with_the_first() {
 
 #[test]
 fn two_that_exchange_objects_in_one_commit_do_not_wait_for_each_other() {
-    let world = Setup { applications: STOCK, interval: "2s", ..Setup::default() }.start();
+    let world = Setup { applications: stock(), interval: "2s", ..Setup::default() }.start();
     let (extra, shelf) = (config_map("extra", "red"), config_map("shelf", "grey"));
     let pushed = world.push(&[(EXTRA, Some(&extra)), ("apps/stock/shelf.yaml", Some(&shelf))]);
     for application in ["shop", "stock"] {
@@ -575,7 +570,7 @@ fn two_that_exchange_objects_in_one_commit_do_not_wait_for_each_other() {
 
 #[test]
 fn what_is_handed_over_to_be_left_alone_is_marked_and_pruned_as_what_was_made() {
-    let world = Setup { applications: STOCK, interval: "2s", ..Setup::default() }.start();
+    let world = Setup { applications: stock(), interval: "2s", ..Setup::default() }.start();
     let once = annotated("extra", "headstay.dev/apply: if-not-present");
     let shelf = config_map("shelf", "grey");
     let pushed = world.push(&[
@@ -614,7 +609,7 @@ fn nobody_waits_for_what_is_left_gone_on_purpose() {
 
 #[test]
 fn an_installation_that_gets_another_name_hands_over_what_it_holds_as_before() {
-    let world = Setup { applications: STOCK, interval: "2s", ..Setup::default() }.start();
+    let world = Setup { applications: stock(), interval: "2s", ..Setup::default() }.start();
     let (extra, shelf) = (config_map("extra", "red"), config_map("shelf", "grey"));
     let pushed = world.push(&[(EXTRA, Some(&extra)), ("apps/stock/shelf.yaml", Some(&shelf))]);
     for application in ["shop", "stock"] {

@@ -218,7 +218,8 @@ const EAST_AND_WEST: &str = "
 #[test]
 fn a_namespace_that_two_applications_make_at_once_is_left_to_one_of_them() {
     let api_server = Arc::new(ApiServer::own());
-    let world = Setup { applications: EAST_AND_WEST, api_server, ..Setup::default() }.start();
+    let world =
+        Setup { applications: EAST_AND_WEST.to_owned(), api_server, ..Setup::default() }.start();
     let path = format!("/api/v1/namespaces/{}-shared", world.namespace);
     // Each asks about it before the other one has it.
     let effect = Effect::Delay(Duration::from_millis(500));

@@ -9,28 +9,18 @@ use git2::{ObjectType, Oid, Repository as Git, Signature};
 use crate::world::manifests::config_map;
 use crate::world::wait::{DEADLINE, wait_until};
 use crate::world::webhook::Webhook;
-use crate::world::{Setup, World};
+use crate::world::{Setup, World, application};
 
 /// What the worst repository may take over what the program takes at rest, in bytes.
 const MEMORY_MAX: u64 = 128 << 20;
 /// Who read the worst repository at the same time.
 const ATTACKED: [&str; 2] = ["shop", "other"];
-const APPLICATIONS: &str = "
-  - name: other
-    repository: fleet
-    revision: main
-    path: apps/other
-    cluster: test
-    namespace: NAMESPACE
-    sync: {interval: 1h, retry: {initial: 1s, max: 2s}}
-  - name: neighbour
-    repository: fleet
-    revision: calm
-    path: apps/neighbour
-    cluster: test
-    namespace: NAMESPACE
-    sync: {interval: 1h, retry: {initial: 1s, max: 2s}}
-";
+
+/// One that is attacked as well, and one that follows another branch.
+fn applications() -> String {
+    let others = [("other", "main"), ("neighbour", "calm")];
+    others.map(|(name, revision)| application(name, revision, "automated: true")).concat()
+}
 
 /// Files of an attack, and what its error says.
 struct Attack {
@@ -188,8 +178,8 @@ impl World {
 
 #[test]
 fn the_worst_repositories_cost_little_and_hold_up_nobody() {
-    let world =
-        Setup { applications: APPLICATIONS, timeout: "30s", ..Setup::default() }.start_unapplied();
+    let world = Setup { applications: applications(), timeout: "30s", ..Setup::default() }
+        .start_unapplied();
     world.push_calm("blue");
     let rest = world.headstay.peak_memory();
     let mut worst = Vec::new();
@@ -228,8 +218,8 @@ fn the_worst_repositories_cost_little_and_hold_up_nobody() {
 
 #[test]
 fn a_branch_that_is_not_taken_holds_up_only_who_follows_it() {
-    let world =
-        Setup { applications: APPLICATIONS, timeout: "30s", ..Setup::default() }.start_unapplied();
+    let world = Setup { applications: applications(), timeout: "30s", ..Setup::default() }
+        .start_unapplied();
     world.push_calm("blue");
     let rest = world.headstay.peak_memory();
     let says = "branch `main` is refused as it is, at";

@@ -6,15 +6,13 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::world::manifests::config_map;
 use crate::world::wait::{DEADLINE, wait_until};
-use crate::world::{Setup, World, assert_tells};
+use crate::world::{Setup, World, application, assert_tells};
 
 /// Applications beside `shop` that are only applied when somebody asks: nobody does.
-const OTHERS: &str = "
-  - {name: stock, repository: fleet, revision: main, path: apps/stock, cluster: test,
-     namespace: NAMESPACE, sync: {automated: false, interval: 1h}}
-  - {name: till, repository: fleet, revision: refs/heads/main, path: apps/till, cluster: test,
-     namespace: NAMESPACE, sync: {automated: false, interval: 1h}}
-";
+fn others() -> String {
+    let others = [("stock", "main"), ("till", "refs/heads/main")];
+    others.map(|(name, revision)| application(name, revision, "automated: false")).concat()
+}
 
 /// How often the files of an application were rendered.
 fn renders(world: &World, application: &str) -> u32 {
@@ -30,7 +28,7 @@ fn results(world: &World, sync: &str) -> Vec<Value> {
 
 #[test]
 fn what_a_neighbour_names_is_known_from_one_render_until_its_files_change() {
-    let world = Setup { applications: OTHERS, ..Setup::default() }.start();
+    let world = Setup { applications: others(), ..Setup::default() }.start();
     let names = ["one", "two", "three", "four"];
     let paths = names.map(|name| format!("apps/shop/{name}.yaml"));
     let texts = names.map(|name| config_map(name, "blue"));

@@ -83,7 +83,7 @@ pub struct Setup {
     /// Further keys of `sync`, in YAML's flow style.
     pub sync: &'static str,
     /// Further applications, in YAML, in which `NAMESPACE` is the namespace of the world.
-    pub applications: &'static str,
+    pub applications: String,
     /// Keys of `server.limits`, in flow style.
     pub limits: &'static str,
     /// How long the Git host may let us wait.
@@ -101,7 +101,7 @@ impl Default for Setup {
         Self {
             interval: "1h",
             sync: "prune: true",
-            applications: "",
+            applications: String::new(),
             limits: "workers: 4",
             timeout: "2s",
             revision: "main",
@@ -284,6 +284,22 @@ applications:
 {applications}"
         )
     }
+}
+
+/// A further application of the repository, for [`Setup::applications`]: its files are in the folder of its
+/// name, its objects in the namespace of the world, and nothing but a push has it synced. `sync` are
+/// further keys of `sync`, in flow style.
+pub fn application(name: &str, revision: &str, sync: &str) -> String {
+    format!(
+        "  - name: {name}
+    repository: fleet
+    revision: {revision}
+    path: apps/{name}
+    cluster: test
+    namespace: NAMESPACE
+    sync: {{interval: 1h, retry: {{initial: 1s, max: 2s}}, {sync}}}
+"
+    )
 }
 
 /// Lets worlds side by side go through the rounds of a story: each takes the next one when it is done
