@@ -1,5 +1,7 @@
 //! What is left on clusters of applications that left the configuration.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use sqlx::Row;
 
 use crate::domain::name::{ApplicationName, ClusterName};
@@ -8,9 +10,10 @@ use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, parsed};
 
 /// Objects that stay where an application was that has left the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "DepartedApplication")]
 pub struct Departed {
-    /// The application.
+    /// Its name.
     pub application: ApplicationName,
     /// The cluster that they are on.
     pub cluster: ClusterName,

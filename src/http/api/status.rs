@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::error::chain;
-use crate::domain::name::{ApplicationName, ClusterName, InstanceName};
+use crate::domain::name::InstanceName;
 use crate::http::App;
 use crate::http::api::overview::{ApplicationSummary, all};
 use crate::http::problem::Problem;
@@ -30,27 +30,9 @@ pub(in crate::http) struct Status {
     queue: QueueDepth,
     /// What stays on clusters of applications that left the configuration, for as long as their history
     /// is kept. Nothing of it is written or deleted any more.
-    departed: Vec<DepartedApplication>,
+    departed: Vec<Departed>,
     /// All applications, by name.
     applications: Vec<ApplicationSummary>,
-}
-
-/// Objects that stay where an application was that has left the configuration.
-#[derive(Serialize, JsonSchema)]
-struct DepartedApplication {
-    /// Its name.
-    application: ApplicationName,
-    /// The cluster that they are on.
-    cluster: ClusterName,
-    /// How many there are.
-    objects: u64,
-}
-
-impl From<Departed> for DepartedApplication {
-    fn from(departed: Departed) -> Self {
-        let Departed { application, cluster, objects } = departed;
-        Self { application, cluster, objects }
-    }
 }
 
 /// Whether the configuration file is what is worked by.
@@ -97,7 +79,7 @@ pub(in crate::http) async fn status(State(app): State<App>) -> Result<Json<Statu
             error: unwritable.map(|error| chain(&error)),
         },
         queue,
-        departed: departed.into_iter().map(Into::into).collect(),
+        departed,
         applications: known.iter().map(|known| ApplicationSummary::of(&config, known)).collect(),
     }))
 }
