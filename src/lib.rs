@@ -10,7 +10,7 @@
 //! | 1 | `yaml`, `telemetry` |
 //! | 2 | `config` |
 //! | 3 | `receiver`, `source`, `render`, `cluster`, `store` |
-//! | 4 | `queue`, `watch` |
+//! | 4 | `watch` |
 //! | 5 | `trigger`, `sync` |
 //! | 6 | `observe`, `http` |
 //! | 7 | `runtime`, `sandbox` |
@@ -23,7 +23,6 @@ pub mod domain;
 pub mod failpoint;
 pub mod http;
 pub mod observe;
-pub mod queue;
 pub mod receiver;
 pub mod render;
 pub mod runtime;

@@ -169,7 +169,7 @@ async fn take(
     let consequence = webhook::decide(config, &reading.event);
     delivery.outcome = consequence.outcome;
     delivery.reason = consequence.reason;
-    let delivery = app.context.queue.accept(delivery, consequence.requests).await?;
+    let delivery = app.context.store.accept(delivery, consequence.requests).await?;
     let syncs: Vec<_> = delivery.syncs.iter().map(|sync| sync.id.to_string()).collect();
     tracing::info!(
         delivery = %delivery.id, receiver = %delivery.receiver, event = delivery.event,
@@ -239,7 +239,7 @@ async fn refuse(
             let reason = malformed.to_string();
             delivery.outcome = Outcome::Malformed;
             delivery.reason = Some(reason.clone());
-            match app.context.queue.accept(delivery, Vec::new()).await {
+            match app.context.store.accept(delivery, Vec::new()).await {
                 Ok(_) => Problem::bad_request(reason),
                 Err(error) => error.into(),
             }
@@ -261,7 +261,7 @@ async fn reject(
     if treatment.sampled {
         tracing::warn!(receiver = %receiver.name, event = delivery.event, reason, "delivery rejected");
         delivery.reason = Some(reason.clone());
-        if let Err(error) = app.context.queue.accept(delivery, Vec::new()).await {
+        if let Err(error) = app.context.store.accept(delivery, Vec::new()).await {
             return error.into();
         }
     }

@@ -45,7 +45,7 @@ pub async fn observe(context: Context, shutdown: CancellationToken) {
         waiting: BTreeMap::new(),
         context,
     };
-    let mut bell = observer.context.queue.listen_waiting();
+    let mut bell = observer.context.store.waits_bell().listen();
     let mut touched = observer.everything();
     let mut judge_at = Instant::now();
     let mut rested_at = judge_at;

@@ -25,7 +25,6 @@ use crate::domain::name::{ApplicationName, ClusterName};
 use crate::domain::sync::Trigger;
 use crate::http::{self, App};
 use crate::observe;
-use crate::queue::Queue;
 use crate::source::Source;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -139,12 +138,7 @@ impl Server {
         tasks.spawn("observer", observe::observe(context.clone(), stop.clone()));
         tasks.spawn(
             "timer",
-            timer::run(
-                Arc::clone(&context.config),
-                context.store.clone(),
-                context.queue.clone(),
-                stop.clone(),
-            ),
+            timer::run(Arc::clone(&context.config), context.store.clone(), stop.clone()),
         );
         tasks.spawn("retention", retention::expire(context.clone(), stop.clone()));
         tasks.spawn("configuration", reload::reload(path, watcher, context.clone(), hangup, stop));
@@ -207,7 +201,6 @@ fn places(config: &Config) -> Vec<(ApplicationName, ClusterName)> {
 pub fn assemble(config: Config, store: Store) -> Context {
     let limits = &config.server.limits;
     Context {
-        queue: Queue::new(store.clone()),
         source: Source::new(&config.server.data),
         clusters: Clusters::new(limits.calls_per_cluster),
         watches: Watches::default(),
@@ -228,5 +221,5 @@ pub async fn begin(context: &Context) -> Result<(), StoreError> {
     timer::schedule(&config, &context.store, config.applications.keys()).await?;
     let names = config.applications.keys().cloned();
     let checks = names.map(|name| timer::check(name, Trigger::StartUp)).collect();
-    context.queue.enqueue_all(checks).await
+    context.store.enqueue_all(checks).await
 }

@@ -80,8 +80,8 @@ pub async fn replace(context: &Context, config: Config, stop: &CancellationToken
     if let Err(error) = check_changed(context, &config, changed).await {
         tracing::error!(error = %chain(&error), "could not ask for syncs after a change of configuration");
     }
-    context.queue.ring();
-    context.queue.ring_waiting();
+    context.store.work_bell().ring();
+    context.store.waits_bell().ring();
 }
 
 /// Records which applications there are, so that no sync of the new configuration finds one at its
@@ -110,7 +110,7 @@ async fn check_changed(
 ) -> Result<(), StoreError> {
     timer::schedule(config, &context.store, &changed).await?;
     let checks = changed.into_iter().map(|name| timer::check(name, Trigger::Configuration));
-    context.queue.enqueue_all(checks.collect()).await
+    context.store.enqueue_all(checks.collect()).await
 }
 
 /// The settings that differ although only a start of the process puts them into force.

@@ -40,6 +40,12 @@ impl Store {
         arrived.enqueued.first().copied().ok_or(StoreError::Closed)
     }
 
+    /// Queues many syncs, which share transactions.
+    pub async fn enqueue_all(&self, requests: Vec<SyncRequest>) -> Result<(), StoreError> {
+        let all = requests.into_iter().map(|request| self.enqueue(request));
+        futures::future::try_join_all(all).await.map(drop)
+    }
+
     /// One delivery.
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
         let work = async {

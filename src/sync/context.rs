@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::cluster::registry::Clusters;
 use crate::config::live::Live;
-use crate::queue::Queue;
 use crate::source::Source;
 use crate::store::Store;
 use crate::sync::fights::Fights;
@@ -20,8 +19,6 @@ pub struct Context {
     pub config: Arc<Live>,
     /// Where everything is kept.
     pub store: Store,
-    /// Where wishes go.
-    pub queue: Queue,
     /// Git.
     pub source: Source,
     /// The API servers.

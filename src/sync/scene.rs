@@ -105,7 +105,7 @@ impl<'a> Scene<'a> {
         let wait = self.lease.unless_stopped(self.context.workers.take(cluster, clusters));
         let worker = record.time(Phase::Queue, wait).await?;
         // With one less that waits, the next may be claimed.
-        self.context.queue.ring();
+        self.context.store.work_bell().ring();
         self.read_inventory().await?;
         Ok(worker)
     }

@@ -36,7 +36,7 @@ pub async fn work(context: Context, shutdown: CancellationToken) {
 }
 
 async fn claim_and_run(context: &Context, shutdown: &CancellationToken) {
-    let mut bell = context.queue.listen();
+    let mut bell = context.store.work_bell().listen();
     let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {
         bell.mark_unchanged();

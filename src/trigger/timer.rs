@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::config::live::Live;
 use crate::domain::name::ApplicationName;
 use crate::domain::sync::{SyncOptions, SyncRequest, Trigger};
-use crate::queue::Queue;
 use crate::store::Store;
 use crate::store::error::StoreError;
 
@@ -21,7 +20,7 @@ const TICK: Duration = Duration::from_millis(250);
 const JITTER: f64 = 0.2;
 
 /// Asks for a check of each application once per interval, until `shutdown`.
-pub async fn run(config: Arc<Live>, store: Store, queue: Queue, shutdown: CancellationToken) {
+pub async fn run(config: Arc<Live>, store: Store, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut failing = false;
@@ -30,7 +29,7 @@ pub async fn run(config: Arc<Live>, store: Store, queue: Queue, shutdown: Cancel
             _ = ticks.tick() => {}
             () = shutdown.cancelled() => return,
         }
-        match ask(&config.load(), &store, &queue).await {
+        match ask(&config.load(), &store).await {
             Err(error) if !failing => {
                 tracing::warn!(%error, "the timer cannot ask for checks; it goes on trying");
                 failing = true;
@@ -44,14 +43,14 @@ pub async fn run(config: Arc<Live>, store: Store, queue: Queue, shutdown: Cancel
     }
 }
 
-async fn ask(config: &Config, store: &Store, queue: &Queue) -> Result<(), StoreError> {
+async fn ask(config: &Config, store: &Store) -> Result<(), StoreError> {
     let mut due = store.due_checks(store.now()).await?;
     due.retain(|name| config.applications.contains_key(name));
     if due.is_empty() {
         return Ok(());
     }
     schedule(config, store, &due).await?;
-    queue.enqueue_all(due.into_iter().map(|name| check(name, Trigger::Timer)).collect()).await
+    store.enqueue_all(due.into_iter().map(|name| check(name, Trigger::Timer)).collect()).await
 }
 
 /// Begins the interval of these applications anew; those that are not configured have none.

@@ -108,7 +108,7 @@ impl World {
             actor: Some("eve".to_owned()),
             options: SyncOptions { revision, dry_run, prune, adopt: false },
         };
-        let id = self.engine().context.queue.enqueue(request).await.unwrap().id;
+        let id = self.engine().context.store.enqueue(request).await.unwrap().id;
         self.rules.asked(app, id);
     }
 

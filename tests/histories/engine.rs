@@ -84,7 +84,7 @@ impl Engine {
             outcome: decided.outcome,
             reason: decided.reason,
         };
-        self.context.queue.accept(delivery, decided.requests).await.unwrap();
+        self.context.store.accept(delivery, decided.requests).await.unwrap();
     }
 
     /// Takes the sync that is due.
@@ -97,7 +97,7 @@ impl Engine {
         let waits = outcome.state == SyncState::Waiting;
         self.context.store.finish(claim.key, outcome).await.unwrap();
         if waits {
-            self.context.queue.ring_waiting();
+            self.context.store.waits_bell().ring();
         }
     }
 

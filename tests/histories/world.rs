@@ -184,7 +184,7 @@ impl World {
         if self.settings.of(app).here {
             let name = app.name().parse().unwrap();
             let check = timer::check(name, Trigger::Timer);
-            self.engine().context.queue.enqueue(check).await.unwrap();
+            self.engine().context.store.enqueue(check).await.unwrap();
         }
     }
 

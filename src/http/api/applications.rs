@@ -110,7 +110,7 @@ pub(in crate::http) async fn sync(
         actor: Some(actor),
         options,
     };
-    let enqueued = app.context.queue.enqueue(request).await?;
+    let enqueued = app.context.store.enqueue(request).await?;
     let sync = app.context.store.sync(enqueued.id).await?;
     let sync = sync.ok_or_else(|| Problem::not_found(format!("sync {}", enqueued.id)))?;
     Ok(Accepted(sync))
