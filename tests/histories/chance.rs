@@ -4,7 +4,7 @@ use fastrand::Rng;
 
 use crate::git::{Branch, Edit, Folder};
 use crate::settings::{App, Change, Drift};
-use crate::step::{At, Cut, Moment, Step, Wish};
+use crate::step::{Asked, At, Cut, Moment, Step};
 use crate::things::{Key, Note, Space, Spec, Thing};
 
 /// A history.
@@ -33,7 +33,7 @@ impl History {
 pub fn history(seed: u64) -> History {
     let mut rng = Rng::with_seed(seed);
     let apps = rng.usize(1..=3);
-    let leaning = Leaning::of(rng.u8(0..10), &mut rng);
+    let leaning = Leaning::of(rng.u8(0..11), &mut rng);
     // Few things, so that much happens to each.
     let some = (0..rng.usize(2..=4)).map(|_| Thing::ALL[rng.usize(0..Thing::ALL.len())]);
     let things = leaning.things.iter().copied().chain(some).collect();
@@ -79,7 +79,9 @@ impl Leaning {
             6 => (10, 11, 0, &[Thing::Disk]),
             // Something happens while something else does.
             7 => (25, 0, NO_NOTE, &[Thing::Web]),
-            _ => (rng.u8(0..40), rng.u8(0..20), rng.u8(0..24), &[]),
+            // Another installation has its hands in it.
+            8 => (12, 20, NO_NOTE, &[]),
+            _ => (rng.u8(0..40), rng.u8(0..21), rng.u8(0..24), &[]),
         };
         Self { step, event, note, things }
     }
@@ -192,15 +194,15 @@ impl Chance {
         }
     }
 
-    fn wish(&mut self) -> Wish {
+    fn request(&mut self) -> Asked {
         match self.rng.u8(0..10) {
-            0..4 => Wish::Plain,
-            4 => Wish::DryRun,
-            5 => Wish::Back(self.rng.u8(1..3)),
-            6 => Wish::DryRunOf(1),
-            7 => self.one(&[Wish::Nonsense, Wish::DryRunOfNonsense]),
-            8 => Wish::Prune(true),
-            _ => Wish::Prune(false),
+            0..4 => Asked::Plain,
+            4 => Asked::DryRun,
+            5 => Asked::Back(self.rng.u8(1..3)),
+            6 => Asked::DryRunOf(1),
+            7 => self.one(&[Asked::Nonsense, Asked::DryRunOfNonsense]),
+            8 => self.one(&[Asked::Prune(true), Asked::Prune(false)]),
+            _ => Asked::Adopt,
         }
     }
 
@@ -216,18 +218,19 @@ impl Chance {
 
     /// What may happen at any moment.
     fn event(&mut self) -> Step {
-        match self.leaning(self.leaning.event, 20) {
+        match self.leaning(self.leaning.event, 21) {
             0..6 => self.commit(),
             6..9 => Step::Configure(self.change()),
             9 => Step::Edit(self.key(), 9000 + self.rng.u16(0..100)),
             10 => Step::Delete(self.key()),
             11..13 => Step::Keep(self.key(), self.rng.bool()),
-            13 => Step::Ask(self.app(), self.wish()),
+            13 => Step::Ask(self.app(), self.request()),
             14 => Step::Cancel(self.app()),
             15 => Step::Approve(self.app()),
             16 => Step::ForceBack(self.branch(), self.rng.u8(1..3)),
             17 => Step::Refuse(self.key(), self.rng.u8(0..3) > 0),
             18 => Step::Tick(self.app()),
+            20 => Step::Seize(self.app(), self.key(), 8000 + self.rng.u16(0..100)),
             _ => Step::Deliver(self.branch()),
         }
     }
@@ -245,7 +248,7 @@ impl Chance {
             }
             21 => steps.push(Step::ConfigureWhileDown(self.change())),
             22..25 => {
-                steps.push(Step::Ask(self.app(), self.wish()));
+                steps.push(Step::Ask(self.app(), self.request()));
                 steps.push(Step::Work);
             }
             25..27 => {

@@ -8,15 +8,15 @@ use headstay::sync;
 use serde_json::json;
 
 use crate::settings::App;
-use crate::step::{Step, Wish};
-use crate::things::{FINALIZER, GROUP, Key, STAYS, content, working};
+use crate::step::{Asked, Step};
+use crate::things::{FINALIZER, GROUP, Key, STAYS, content, elsewhere, working};
 use crate::world::World;
 
 impl World {
     /// The steps of people, and of the cluster.
     pub async fn involve(&mut self, step: &Step) {
         match step {
-            Step::Ask(app, wish) => self.ask(*app, *wish).await,
+            Step::Ask(app, request) => self.ask(*app, *request).await,
             Step::Preview(app) => {
                 let name = app.name().parse().unwrap();
                 let context = self.engine().context.clone();
@@ -36,6 +36,10 @@ impl World {
                 let patch = json!({"metadata": {"annotations": {STAYS: value}}});
                 self.people.merge(&key.path(), &patch).await;
             }
+            Step::Seize(app, key, shade) => {
+                self.people.apply(&key.path(), &elsewhere(*app, *key, *shade)).await;
+            }
+            Step::Vacate => self.vacate().await,
             Step::Release => self.release().await,
             Step::Api(true) => {
                 self.sandbox.reconnect().await.unwrap();
@@ -73,6 +77,14 @@ impl World {
         self.engine().observe(&self.clock).await;
     }
 
+    async fn vacate(&self) {
+        for live in self.sandbox.objects() {
+            if let Some(key) = Key::of(&live).filter(|_| self.rules.is_foreign(&live)) {
+                self.people.delete(&key.path()).await;
+            }
+        }
+    }
+
     /// Takes our own finalizer off what is on its way out; others are for others to take off.
     async fn release(&self) {
         for live in self.sandbox.objects() {
@@ -86,27 +98,28 @@ impl World {
         }
     }
 
-    async fn ask(&mut self, app: App, wish: Wish) {
+    async fn ask(&mut self, app: App, request: Asked) {
         if !self.settings.of(app).here {
             return;
         }
         let branch = self.settings.of(app).branch;
         let back = |steps| Some(self.git.back(branch, steps).id.clone());
         let nonsense = || Some("nonsense".to_owned());
-        let (revision, dry_run, prune) = match wish {
-            Wish::Plain => (None, false, None),
-            Wish::DryRun => (None, true, None),
-            Wish::Back(steps) => (back(steps), false, None),
-            Wish::DryRunOf(steps) => (back(steps), true, None),
-            Wish::Nonsense => (nonsense(), false, None),
-            Wish::DryRunOfNonsense => (nonsense(), true, None),
-            Wish::Prune(prune) => (None, false, Some(prune)),
+        let adopt = request == Asked::Adopt;
+        let (revision, dry_run, prune) = match request {
+            Asked::Plain | Asked::Adopt => (None, false, None),
+            Asked::DryRun => (None, true, None),
+            Asked::Back(steps) => (back(steps), false, None),
+            Asked::DryRunOf(steps) => (back(steps), true, None),
+            Asked::Nonsense => (nonsense(), false, None),
+            Asked::DryRunOfNonsense => (nonsense(), true, None),
+            Asked::Prune(prune) => (None, false, Some(prune)),
         };
         let request = SyncRequest {
             application: app.name().parse().unwrap(),
             trigger: Trigger::Manual,
             actor: Some("eve".to_owned()),
-            options: SyncOptions { revision, dry_run, prune, adopt: false },
+            options: SyncOptions { revision, dry_run, prune, adopt },
         };
         let id = self.engine().context.store.enqueue(request).await.unwrap().id;
         self.rules.asked(app, id);

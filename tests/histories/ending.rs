@@ -7,9 +7,9 @@ use headstay::domain::sync::SyncState;
 use headstay::store::{Page, SyncFilter};
 
 use crate::git::{Branch, Edit, Folder, render};
-use crate::rules::{Broken, is_ours};
+use crate::rules::Broken;
 use crate::settings::{App, Change, Drift};
-use crate::step::Step;
+use crate::step::{Asked, Step};
 use crate::things::{APPLICATION, Key, Note, STAYS, Thing, rendered, says};
 use crate::world::World;
 
@@ -63,6 +63,8 @@ impl World {
             );
         }
         steps.push(Step::Configure(Change::Suspend(false)));
+        steps.extend(App::ALL.map(|app| Step::Ask(app, Asked::Adopt)));
+        steps.extend([Step::WorkAll, Step::Vacate]);
         for step in steps {
             let changes = match &step {
                 Step::Configure(change) => {
@@ -207,7 +209,8 @@ impl World {
             let app = App::named(live["metadata"]["labels"][APPLICATION].as_str()?)?;
             let stays = live["metadata"]["annotations"][STAYS] == "disabled"
                 || self.rules.may_stay(app, *key);
-            let stale = is_ours(live) && self.settings.of(app).here && !wanted.contains_key(key);
+            let stale =
+                self.rules.is_ours(live) && self.settings.of(app).here && !wanted.contains_key(key);
             (stale && !stays).then(|| Broken::new("what Git does not name is still there", key))
         })
     }

@@ -33,6 +33,12 @@ impl People {
         self.send(Method::PATCH, path, "application/merge-patch+json", part).await;
     }
 
+    /// Applies an object as another installation does, by force.
+    pub async fn apply(&self, path: &str, object: &Value) {
+        let path = format!("{path}?fieldManager=headstay&force=true");
+        self.send(Method::PATCH, &path, "application/apply-patch+yaml", object).await;
+    }
+
     /// Deletes an object, if it is there.
     pub async fn delete(&self, path: &str) {
         self.send(Method::DELETE, path, "application/json", &json!({})).await;

@@ -37,6 +37,7 @@ pub struct Act {
     /// Whether a person asked for it, or approved it.
     asked: bool,
     dry_run: bool,
+    adopt: bool,
     revision: Option<String>,
     prune: Option<bool>,
     trigger: Trigger,
@@ -58,6 +59,7 @@ impl Act {
             sync: sync.id,
             asked: rules.asked.contains(&sync.id),
             dry_run: sync.options.dry_run,
+            adopt: sync.options.adopt,
             revision: sync.options.revision.clone(),
             prune: sync.options.prune,
             trigger: sync.trigger,
@@ -172,6 +174,24 @@ impl Rules {
         self.may_stay.contains(&(app, key))
     }
 
+    /// Whether an object bears our marks, by our hand.
+    pub fn is_ours(&self, live: &Value) -> bool {
+        let metadata = &live["metadata"];
+        let managers = metadata["managedFields"].as_array();
+        let applied =
+            managers.is_some_and(|all| all.iter().any(|entry| entry["manager"] == "headstay"));
+        applied
+            && metadata["labels"][APPLICATION].is_string()
+            && metadata["annotations"][INSTANCE].is_string()
+            && !self.is_foreign(live)
+    }
+
+    /// Whether an object bears the id of another installation.
+    pub fn is_foreign(&self, live: &Value) -> bool {
+        let id = live["metadata"]["annotations"][INSTALLATION].as_str();
+        id.is_some_and(|id| id != self.id)
+    }
+
     /// Judges a write of the process.
     fn judge(&self, act: &mut Act, write: &Write, git: &Git, now: &Settings) -> Option<Broken> {
         let live = write.before.as_deref().or(write.after.as_deref())?;
@@ -191,11 +211,12 @@ impl Rules {
         if !act.settings.of(app).automated && !act.asked {
             return Some(Broken::new("a write that nobody asked for", request));
         }
-        let holder = write.before.as_deref().map(|live| &live["metadata"]["annotations"]);
-        if holder.and_then(|marks| marks[INSTALLATION].as_str()).is_some_and(|id| id != self.id) {
+        let is_delete = request.starts_with("DELETE");
+        let foreign = write.before.as_deref().is_some_and(|live| self.is_foreign(live));
+        if foreign && (is_delete || !act.adopt) {
             return Some(Broken::new("a write of what another installation holds", request));
         }
-        let broken = if request.starts_with("DELETE") {
+        let broken = if is_delete {
             self.judge_delete(act, app, key, live, git)
         } else {
             self.judge_write(act, app, key, write, git)
@@ -365,7 +386,7 @@ impl World {
     pub async fn orphans(&self) -> Option<Broken> {
         let known = self.inventory(&CLUSTERS).await;
         let orphan = self.sandbox.objects().into_iter().find_map(|live| {
-            let key = Key::of(&live).filter(|_| is_ours(&live))?;
+            let key = Key::of(&live).filter(|_| self.rules.is_ours(&live))?;
             (!known.contains(&key.to_string())).then_some((key, live))
         });
         let (key, live) = orphan?;
@@ -405,15 +426,4 @@ fn marks(app: App, body: &Value) -> Value {
 
 fn is_left_alone(body: &Value) -> bool {
     body["metadata"]["annotations"]["headstay.dev/apply"] == "ignore"
-}
-
-/// Whether an object bears our marks, by our hand.
-pub fn is_ours(live: &Value) -> bool {
-    let metadata = &live["metadata"];
-    let managers = metadata["managedFields"].as_array();
-    let applied =
-        managers.is_some_and(|all| all.iter().any(|entry| entry["manager"] == "headstay"));
-    applied
-        && metadata["labels"][APPLICATION].is_string()
-        && metadata["annotations"][INSTANCE].is_string()
 }

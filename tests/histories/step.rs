@@ -41,7 +41,7 @@ pub enum Step {
     /// What was applied works, and the observer sees it.
     Healthy,
     /// A person asks for a sync.
-    Ask(App, Wish),
+    Ask(App, Asked),
     /// A person asks for a preview.
     Preview(App),
     /// A person approves the sync that is blocked.
@@ -54,6 +54,10 @@ pub enum Step {
     Delete(Key),
     /// A person says, or unsays, on a live object that it is never to be pruned.
     Keep(Key, bool),
+    /// Another installation makes an object, or takes it over.
+    Seize(App, Key, u16),
+    /// The other installation deletes what it holds.
+    Vacate,
     /// Whoever holds objects by finalizers lets go of them.
     Release,
     /// The API server goes away, or comes back.
@@ -108,7 +112,7 @@ pub enum Moment {
 
 /// What a person asks of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Asked {
     Plain,
     DryRun,
     /// Of the commit that is so many before the head.
@@ -120,6 +124,8 @@ pub enum Wish {
     /// The same, as a dry run.
     DryRunOfNonsense,
     Prune(bool),
+    /// To take over what another installation holds.
+    Adopt,
 }
 
 impl fmt::Display for Step {
@@ -155,7 +161,7 @@ impl fmt::Display for Step {
             Self::Wait => f.write_str("retries come due"),
             Self::Late => f.write_str("deadlines pass"),
             Self::Healthy => f.write_str("what was applied works, and is observed"),
-            Self::Ask(app, wish) => write!(f, "somebody asks: {wish} {}", app.name()),
+            Self::Ask(app, request) => write!(f, "somebody asks: {request} {}", app.name()),
             Self::Preview(app) => write!(f, "somebody asks: diff {}", app.name()),
             Self::Approve(app) => write!(f, "somebody approves what is blocked of {}", app.name()),
             Self::Cancel(app) => write!(f, "somebody cancels the newest sync of {}", app.name()),
@@ -163,6 +169,10 @@ impl fmt::Display for Step {
             Self::Delete(key) => write!(f, "somebody deletes {key}"),
             Self::Keep(key, true) => write!(f, "somebody annotates {key}: prune disabled"),
             Self::Keep(key, false) => write!(f, "somebody takes prune: disabled off {key}"),
+            Self::Seize(app, key, shade) => {
+                write!(f, "another installation takes {key} for {}: {shade}", app.name())
+            }
+            Self::Vacate => f.write_str("the other installation deletes what it holds"),
             Self::Release => f.write_str("finalizers are taken off"),
             Self::Api(up) => write!(f, "the API server {}", comes_or_goes(*up)),
             Self::Refuse(key, true) => write!(f, "the API server refuses {key}"),
@@ -192,7 +202,7 @@ impl fmt::Display for Cut {
     }
 }
 
-impl fmt::Display for Wish {
+impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain => f.write_str("sync"),
@@ -202,6 +212,7 @@ impl fmt::Display for Wish {
             Self::Nonsense => f.write_str("sync --revision nonsense"),
             Self::DryRunOfNonsense => f.write_str("sync --dry-run --revision nonsense"),
             Self::Prune(prune) => write!(f, "sync --prune {prune}"),
+            Self::Adopt => f.write_str("sync --adopt"),
         }
     }
 }

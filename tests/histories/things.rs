@@ -191,6 +191,8 @@ pub const STAYS: &str = "headstay.dev/prune";
 pub const APPLICATION: &str = "headstay.dev/application";
 /// The annotation with the id of the installation of an object.
 pub const INSTALLATION: &str = "headstay.dev/installation";
+/// The id of another installation, which has the name of ours.
+const ELSEWHERE: &str = "01a209e4-e79b-71c2-92da-330b4772b233";
 /// The annotation with the name of the installation of an object.
 pub const INSTANCE: &str = "headstay.dev/instance";
 /// The finalizer of what is [held](Note::Held).
@@ -225,6 +227,19 @@ pub fn rendered(thing: Thing, spec: Spec, space: Space, app: App, instance: Inst
     }
     metadata["labels"][APPLICATION] = json!(app.name());
     metadata["annotations"][INSTANCE] = json!(instance.name());
+    object
+}
+
+/// What another installation applies.
+pub fn elsewhere(app: App, key: Key, shade: u16) -> Value {
+    let mut object = manifest(key.thing, Spec { shade, note: Note::Nothing });
+    let metadata = &mut object["metadata"];
+    if let Some(space) = key.space {
+        metadata["namespace"] = json!(space.name());
+    }
+    metadata["labels"][APPLICATION] = json!(app.name());
+    metadata["annotations"][INSTANCE] = json!(Instance(false).name());
+    metadata["annotations"][INSTALLATION] = json!(ELSEWHERE);
     object
 }
 
