@@ -215,7 +215,8 @@ impl Metrics {
         let text = "Duration of a phase of a sync";
         registry.register_with_unit("phase_duration", text, Unit::Seconds, phases.clone());
         let applied = durations();
-        let text = "From the wish for a sync (the push, for webhooks) until all of it was applied";
+        let text =
+            "From the request for a sync (the push, for webhooks) until all of it was applied";
         registry.register_with_unit("applied_duration", text, Unit::Seconds, applied.clone());
         let queue = Family::default();
         registry.register("queue", "Syncs that have not ended, by state", queue.clone());

@@ -1,21 +1,28 @@
 //! The configuration in force, which changes while the process runs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::config::Config;
+use crate::config::change::Delta;
 
 /// The configuration in force, and why a newer one is not.
 pub struct Live {
     current: ArcSwap<Config>,
+    generation: AtomicU64,
     refusal: ArcSwapOption<String>,
 }
 
 impl Live {
     /// Begins with a good configuration.
     pub fn new(config: Config) -> Self {
-        Self { current: ArcSwap::from_pointee(config), refusal: ArcSwapOption::empty() }
+        Self {
+            current: ArcSwap::from_pointee(config),
+            generation: AtomicU64::new(1),
+            refusal: ArcSwapOption::empty(),
+        }
     }
 
     /// The configuration in force.
@@ -23,10 +30,19 @@ impl Live {
         self.current.load_full()
     }
 
-    /// Puts a configuration into force; returns the one before.
-    pub fn replace(&self, config: Config) -> Arc<Config> {
+    /// Which configuration since the process started is in force: the first is 1.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Puts a configuration into force; returns what it changes for the applications.
+    pub fn replace(&self, config: Config) -> (Arc<Config>, Delta) {
         self.refusal.store(None);
-        self.current.swap(Arc::new(config))
+        let config = Arc::new(config);
+        let before = self.current.swap(Arc::clone(&config));
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        let delta = Delta::between(&before, &config);
+        (before, delta)
     }
 
     /// Notes that the file has changed to something that cannot be used.

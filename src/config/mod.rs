@@ -61,6 +61,12 @@ impl Config {
         let used = self.applications.values().map(|application| &application.cluster);
         used.collect::<BTreeSet<_>>().len()
     }
+
+    /// Of how many repositories there are applications.
+    pub fn repositories_in_use(&self) -> usize {
+        let used = self.applications.values().map(|application| &application.repository);
+        used.collect::<BTreeSet<_>>().len()
+    }
 }
 
 /// `server`: the process itself.

@@ -54,7 +54,7 @@ impl ApplicationSyncState {
 }
 
 /// Whether a sync says where its application stands. None of these does: a dry run; a check that is
-/// under way for the first time, or that only put back what had drifted; a wish for a revision that
+/// under way for the first time, or that only put back what had drifted; a request for a revision that
 /// does not exist; and a failure after which a check found everything at the wanted commit, which
 /// leaves no history.
 pub fn decides(sync: &Sync, state: &ApplicationState) -> bool {
@@ -104,9 +104,9 @@ mod tests {
             let options =
                 SyncOptions { revision: revision.map(str::to_owned), ..SyncOptions::default() };
             let (application, trigger) = ("shop".parse().unwrap(), Trigger::Manual);
-            let wish = SyncRequest { application, trigger, actor: None, options };
+            let request = SyncRequest { application, trigger, actor: None, options };
             let id = SyncId::from_uuid(uuid::Uuid::nil());
-            let mut sync = Sync::asked_for(id, wish, Timestamp::UNIX_EPOCH);
+            let mut sync = Sync::asked_for(id, request, Timestamp::UNIX_EPOCH);
             sync.state = SyncState::Failed;
             let message = "there is no such branch or tag".to_owned();
             sync.error = Some(Failure::new(Phase::Fetch, cause, message, Vec::new()));
@@ -137,10 +137,10 @@ mod tests {
             (Some(commit.clone()), Some(commit), Some(Inputs::default()));
         state.checked_at = at(1);
         let (application, trigger) = ("shop".parse().unwrap(), Trigger::Timer);
-        let wish =
+        let request =
             SyncRequest { application, trigger, actor: None, options: SyncOptions::default() };
         let id = SyncId::from_uuid(uuid::Uuid::nil());
-        let mut check = Sync::asked_for(id, wish, Timestamp::UNIX_EPOCH);
+        let mut check = Sync::asked_for(id, request, Timestamp::UNIX_EPOCH);
         check.state = SyncState::Running;
         assert!(!decides(&check, &state), "its first attempt has found nothing yet");
 

@@ -4,6 +4,8 @@
 pub mod account;
 pub mod application;
 pub mod commit;
+mod controller_fields;
+pub mod declaration;
 pub mod delivery;
 pub mod diff;
 pub mod directives;
@@ -32,5 +34,4 @@ pub mod shares;
 mod stamp;
 pub mod stop;
 pub mod sync;
-mod theirs;
 pub mod visible;

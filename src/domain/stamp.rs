@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::controller_fields;
 use crate::domain::directives;
 use crate::domain::installation::Installation;
 use crate::domain::manifest::{Desired, Manifest, ManifestError};
@@ -12,7 +13,6 @@ use crate::domain::name::ApplicationName;
 use crate::domain::object::{
     APPLICATION_LABEL, INSTALLATION_ANNOTATION, INSTANCE_ANNOTATION, ObjectKey, Resource,
 };
-use crate::domain::theirs;
 
 /// Fields of `metadata` that are the API server's to write.
 const SERVER_FIELDS: [&str; 6] =
@@ -39,7 +39,7 @@ pub(super) fn stamp(
         return Err(refusal("the object".to_owned(), "a mapping"));
     };
     object.shift_remove("status");
-    let warnings = theirs::leave_out(object, &resource);
+    let warnings = controller_fields::leave_out(object, &resource);
     if resource.group.is_empty() && resource.kind == "Secret" {
         encode_string_data(object).map_err(|(field, expected)| refusal(field, expected))?;
     }

@@ -21,7 +21,7 @@ use crate::config::live::Live;
 use crate::config::problem::ConfigErrors;
 use crate::config::read::load;
 use crate::config::watch::Watcher;
-use crate::domain::name::{ApplicationName, ClusterName};
+use crate::domain::declaration::{Declaration, DeclaredBy};
 use crate::domain::sync::Trigger;
 use crate::http::{self, App};
 use crate::observe;
@@ -37,7 +37,7 @@ use crate::trigger::timer;
 pub use crate::runtime::reload::replace;
 use crate::watch::Watches;
 
-/// Longest time from the wish to stop until the process ends. A call to a cluster in flight may
+/// Longest time from the call to stop until the process ends. A call to a cluster in flight may
 /// take its own timeout of 30 s.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(40);
 
@@ -66,7 +66,7 @@ pub enum RuntimeError {
     #[error("the task `{0}` ended unasked; headstay stops so that it can be started anew")]
     TaskEnded(&'static str),
     /// Something would not end.
-    #[error("not everything ended within {} s of the wish to stop", SHUTDOWN_DEADLINE.as_secs())]
+    #[error("not everything ended within {} s of the call to stop", SHUTDOWN_DEADLINE.as_secs())]
     Deadline,
 }
 
@@ -191,10 +191,11 @@ impl Tasks {
     }
 }
 
-/// The applications, each with the cluster that it is kept on.
-fn places(config: &Config) -> Vec<(ApplicationName, ClusterName)> {
+/// What a configuration declares.
+fn declaration(config: &Config) -> Declaration {
     let applications = config.applications.values();
-    applications.map(|one| (one.name.clone(), one.cluster.clone())).collect()
+    let applications = applications.map(|one| (one.name.clone(), one.cluster.clone()));
+    Declaration { by: DeclaredBy::Configuration, applications: applications.collect() }
 }
 
 /// What all syncs share, made from a configuration over an open store.
@@ -217,7 +218,7 @@ pub fn assemble(config: Config, store: Store) -> Context {
 /// process was down is made good.
 pub async fn begin(context: &Context) -> Result<(), StoreError> {
     let config = context.config.load();
-    context.store.configure(&places(&config), config.server.instance.as_str()).await?;
+    context.store.configure(&declaration(&config), config.server.instance.as_str()).await?;
     timer::schedule(&config, &context.store, config.applications.keys()).await?;
     let names = config.applications.keys().cloned();
     let checks = names.map(|name| timer::check(name, Trigger::StartUp)).collect();

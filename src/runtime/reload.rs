@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
+use crate::config::change::Delta;
 use crate::config::read::load;
 use crate::config::watch::Watcher;
-use crate::config::{Config, change};
 use crate::domain::error::chain;
 use crate::domain::name::ApplicationName;
 use crate::domain::sync::Trigger;
-use crate::runtime::places;
+use crate::runtime::declaration;
 use crate::store::error::StoreError;
 use crate::sync::context::Context;
 use crate::trigger::timer;
@@ -56,17 +57,16 @@ pub async fn replace(context: &Context, config: Config, stop: &CancellationToken
     if !record_places(context, &config, stop).await {
         return;
     }
-    let before = context.config.replace(config);
+    let (before, Delta { changed, left }) = context.config.replace(config);
     let config = context.config.load();
-    let changed = change::changed_applications(&before, &config);
     tracing::info!(
+        generation = context.config.generation(),
         applications = config.applications.len(),
         changed = changed.len(),
         "configuration in force"
     );
-    let left = before.applications.keys().filter(|name| !config.applications.contains_key(*name));
-    let left: Vec<_> = left.map(ApplicationName::as_str).collect();
     if !left.is_empty() {
+        let left: Vec<_> = left.iter().map(ApplicationName::as_str).collect();
         let applications = left.join(", ");
         tracing::info!(
             applications,
@@ -88,8 +88,8 @@ pub async fn replace(context: &Context, config: Config, stop: &CancellationToken
 /// old place. As long as the store cannot, the configuration before stays in force. False: the
 /// process stops.
 async fn record_places(context: &Context, config: &Config, stop: &CancellationToken) -> bool {
-    let places = places(config);
-    while let Err(error) = context.store.configure(&places, config.server.instance.as_str()).await {
+    let (declaration, instance) = (declaration(config), config.server.instance.as_str());
+    while let Err(error) = context.store.configure(&declaration, instance).await {
         tracing::warn!(
             error = %chain(&error),
             "could not record which applications there are; until then the configuration before stays in force"

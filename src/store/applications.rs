@@ -6,35 +6,34 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use crate::domain::commit::CommitId;
+use crate::domain::declaration::Declaration;
 use crate::domain::installation::Installation;
 use crate::domain::inventory::ApplicationState;
-use crate::domain::name::{ApplicationName, ClusterName, InstanceName};
+use crate::domain::name::{ApplicationName, InstanceName};
 use crate::domain::sync::{Failure, FailureCause, Phase};
 use crate::store::error::{StoreError, failed};
 use crate::store::rows::{self, json, json_or_null, micros, parsed, word};
 use crate::store::{ApplicationChange, Store};
 
 impl Store {
-    /// Says which applications there are, each with the cluster that it is kept on, and the name of
-    /// this installation. One that has
+    /// Takes what a source declares, and the name of this installation. An application that has
     /// moved begins anew there: nothing is applied yet, and what waits for the health of the old
     /// place or for a yes to its plan, or would prune there, ends. So does that of an application
-    /// that left. To be called at the start and whenever the configuration has changed.
+    /// that left. To be called at the start and whenever the declaration has changed.
     pub async fn configure(
         &self,
-        applications: &[(ApplicationName, ClusterName)],
+        declaration: &Declaration,
         instance: &str,
     ) -> Result<(), StoreError> {
         let now = micros(self.now());
         let work = async {
-            let list = json(applications)?;
+            let (by, list) = (declaration.by.as_str(), json(&declaration.applications)?);
             let moved = json(&gone("the application has moved to another cluster"))?;
             let left = json(&gone("the application has left the configuration"))?;
             let mut tx = self.begin().await?;
-            let end = sqlx::query(END_OF_GONE).bind(&list).bind(now).bind(&moved).bind(&left);
-            end.execute(&mut *tx).await?;
-            for statement in [PLACE, LEAVE, ADOPT] {
-                sqlx::query(statement).bind(&list).bind(now).execute(&mut *tx).await?;
+            for statement in [DECLARE, END_OF_GONE, PLACE, LEAVE, ADOPT] {
+                let query = sqlx::query(statement).bind(&list).bind(now).bind(by);
+                query.bind(&moved).bind(&left).execute(&mut *tx).await?;
             }
             sqlx::query(INSTANCE).bind(instance).bind(now).execute(&mut *tx).await?;
             tx.commit().await
@@ -197,19 +196,25 @@ macro_rules! select_application {
 const SELECT: &str = select_application!("ORDER BY a.name");
 const SELECT_ONE: &str = select_application!("WHERE a.name = ?1");
 
+/// What one source declares is that of no other any more.
+const DECLARE: &str = "
+UPDATE applications SET declared_by = ?3
+WHERE declared_by <> ?3 AND name IN (SELECT value ->> 0 FROM json_each(?1))";
+
 /// Syncs that speak of a place where their application is no more.
 const END_OF_GONE: &str = "
 UPDATE syncs SET state = 'Cancelled', ended_at = ?2, next_attempt_at = NULL,
-    error = iif(application IN (SELECT value ->> 0 FROM json_each(?1)), ?3, ?4)
+    error = iif(application IN (SELECT value ->> 0 FROM json_each(?1)), ?4, ?5)
 WHERE (state IN ('Waiting', 'Blocked') OR (state IN ('Queued', 'Retrying') AND step = 'Prune'))
+  AND application NOT IN (SELECT name FROM applications WHERE declared_by <> ?3)
   AND (application NOT IN (SELECT value ->> 0 FROM json_each(?1)) OR application IN (
     SELECT a.name FROM json_each(?1) AS k JOIN applications AS a ON a.name = k.value ->> 0
     WHERE a.cluster NOT IN ('', k.value ->> 1)))";
 
 /// A row without a cluster is from before these were known: it is taken to be of this one.
 const PLACE: &str = "
-INSERT INTO applications (name, cluster, cluster_since)
-SELECT value ->> 0, value ->> 1, ?2 FROM json_each(?1) WHERE true
+INSERT INTO applications (name, cluster, cluster_since, declared_by)
+SELECT value ->> 0, value ->> 1, ?2, ?3 FROM json_each(?1) WHERE true
 ON CONFLICT (name) DO UPDATE SET cluster = excluded.cluster, cluster_since = excluded.cluster_since,
     applied = iif(cluster = '', applied, NULL), applied_at = iif(cluster = '', applied_at, NULL),
     healthy = iif(cluster = '', healthy, NULL), inputs = iif(cluster = '', inputs, NULL),
@@ -221,7 +226,7 @@ WHERE cluster IS NOT excluded.cluster";
 
 const LEAVE: &str = "
 UPDATE applications SET cluster = NULL, cluster_since = ?2
-WHERE cluster IS NOT NULL AND name NOT IN (SELECT value ->> 0 FROM json_each(?1))";
+WHERE cluster IS NOT NULL AND declared_by = ?3 AND name NOT IN (SELECT value ->> 0 FROM json_each(?1))";
 
 const INSTANCE: &str = "INSERT OR IGNORE INTO instances (name, since) VALUES (?1, ?2)";
 

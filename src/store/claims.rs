@@ -294,7 +294,7 @@ pub(super) async fn overtake(
 }
 
 /// Ends the blocked syncs of the slot of one that blocks now, in favour of it: of the plans for one
-/// wish only the newest waits for a yes.
+/// request only the newest waits for a yes.
 pub(super) async fn replace_blocked(
     connection: &mut SqliteConnection,
     id: SyncId,
@@ -353,8 +353,7 @@ WHERE id = (
       AND CASE s.state WHEN 'Running' THEN s.lease_until <= ?1 ELSE s.due_at <= ?1
           AND NOT EXISTS (SELECT 1 FROM syncs AS r
                           WHERE r.application = s.application AND r.state = 'Running') END
-      AND NOT EXISTS (SELECT 1 FROM applications AS a WHERE a.name = s.application
-                      AND a.cluster IN (SELECT value FROM json_each(?3)))
+      AND s.application NOT IN (SELECT value FROM json_each(?3))
       AND (NOT ?4 OR s.options ->> 'dryRun')
     ORDER BY s.step = 'Prune' DESC, s.due_at, s.id LIMIT 1)
 RETURNING id";
@@ -375,8 +374,7 @@ WHERE s.state IN ('Queued', 'Retrying', 'Running')
   AND (s.state = 'Running'
        OR NOT EXISTS (SELECT 1 FROM syncs AS r
                       WHERE r.application = s.application AND r.state = 'Running'))
-  AND NOT EXISTS (SELECT 1 FROM applications AS a WHERE a.name = s.application
-                  AND a.cluster IN (SELECT value FROM json_each(?1)))
+  AND s.application NOT IN (SELECT value FROM json_each(?1))
   AND (NOT ?2 OR s.options ->> 'dryRun')";
 
 const RENEW: &str = "
@@ -393,7 +391,7 @@ WHERE id = ?1 AND fence = ?2 AND state = 'Running' RETURNING application";
 
 /// Who writes now ends whatever waits for the health of what is written over, or would prune for
 /// it, however old that is. Of the older syncs that wait for a retry or for a yes it ends those
-/// whose wish it covers: all, if it brings the application to its own revision, else those of its
+/// whose request it covers: all, if it brings the application to its own revision, else those of its
 /// slot. So a person's sync of another revision leaves alone what a push asked for.
 const OVERTAKE: &str = "
 UPDATE syncs SET state = 'Superseded', superseded_by = ?1, ended_at = ?3, next_attempt_at = NULL

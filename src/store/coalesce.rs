@@ -1,4 +1,4 @@
-//! What a batch of arrivals comes to: which deliveries are repeated, which wishes join a sync that
+//! What a batch of arrivals comes to: which deliveries are repeated, which requests join a sync that
 //! is queued already, and what is to be written. A plain function.
 
 use std::collections::hash_map::Entry;
@@ -11,7 +11,7 @@ use crate::domain::name::{ApplicationName, DeliveryId, ReceiverName, SyncId};
 use crate::domain::sync::{Look, SyncRequest, Trigger};
 use crate::store::{Enqueued, NewDelivery};
 
-/// A delivery, or a wish of somebody else.
+/// A delivery, or a request of somebody else.
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) delivery: Option<NewDelivery>,
@@ -59,7 +59,7 @@ pub(super) struct Batch {
     pub(super) arrived: Vec<Arrived>,
 }
 
-/// A sync that wishes have joined.
+/// A sync that requests have joined.
 #[derive(Debug, PartialEq)]
 pub(super) struct Joined {
     /// What asked for it, as of now: who looks around yields to who was told.
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
     use crate::domain::sync::SyncOptions;
 
-    fn wish(trigger: Trigger) -> Arrival {
+    fn request(trigger: Trigger) -> Arrival {
         let request = SyncRequest {
             application: "shop".parse().unwrap(),
             trigger,
@@ -195,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_storm_of_wishes_is_one_sync() {
-        let arrivals = [wish(Trigger::Timer), wish(Trigger::Webhook), wish(Trigger::Manual)];
+        let arrivals =
+            [request(Trigger::Timer), request(Trigger::Webhook), request(Trigger::Manual)];
         let batch = coalesce(&arrivals, Known::default(), Uuid::now_v7);
         assert_eq!(batch.queued.len(), 1);
         let id = batch.queued[0].0;
@@ -230,7 +231,7 @@ mod tests {
             };
             let mut known = Known::default();
             known.open.insert(("shop".parse().unwrap(), String::new()), sync);
-            let batch = coalesce(&[wish(trigger), wish(Trigger::Timer)], known, Uuid::now_v7);
+            let batch = coalesce(&[request(trigger), request(Trigger::Timer)], known, Uuid::now_v7);
             let joined = &batch.joined[&id];
             assert_eq!((joined.wake, joined.trigger), (wake, Trigger::Manual), "{trigger:?}");
             let actor = (trigger == Trigger::Manual).then_some("manual");
@@ -241,7 +242,7 @@ mod tests {
     #[test]
     fn what_begins_anew_does_so_in_the_name_of_who_woke_it_but_never_takes_it_from_a_person() {
         use Trigger::{Configuration, Manual, Timer, Webhook};
-        for (open, retrying, wish_of, named) in [
+        for (open, retrying, asked_by, named) in [
             (Webhook, true, Webhook, true),
             (Webhook, false, Webhook, false),
             (Configuration, true, Webhook, true),
@@ -254,11 +255,11 @@ mod tests {
             let sync = OpenSync { id, trigger: open, actor: None, look, retrying };
             let mut known = Known::default();
             known.open.insert(("shop".parse().unwrap(), String::new()), sync);
-            let batch = coalesce(&[wish(wish_of)], known, Uuid::now_v7);
+            let batch = coalesce(&[request(asked_by)], known, Uuid::now_v7);
             let joined = &batch.joined[&id];
-            let expected = if named { wish_of } else { open };
-            assert_eq!(joined.trigger, expected, "{open:?} {retrying} {wish_of:?}");
-            assert_eq!(joined.actor.is_some(), named, "{open:?} {retrying} {wish_of:?}");
+            let expected = if named { asked_by } else { open };
+            assert_eq!(joined.trigger, expected, "{open:?} {retrying} {asked_by:?}");
+            assert_eq!(joined.actor.is_some(), named, "{open:?} {retrying} {asked_by:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Deliveries and wishes: taken in by the batch, read by the page.
+//! Deliveries and requests: taken in by the batch, read by the page.
 
 use std::collections::BTreeSet;
 
@@ -231,7 +231,7 @@ FROM (SELECT value ->> 'id' AS id, value ->> 'trigger' AS trigger, value ->> 'ac
       FROM json_each(?1)) AS j
 WHERE syncs.id = j.id";
 
-/// What its attempts came to says nothing of the newer wish: the sync begins anew with it.
+/// What its attempts came to says nothing of the newer request: the sync begins anew with it.
 const WAKE_SYNCS: &str = "
 UPDATE syncs SET state = 'Queued', due_at = ?2, queued_at = ?2, started_at = NULL, attempt = 0,
     next_attempt_at = NULL, git_commit = NULL, rewind = 0, inputs = NULL, applied_at = NULL,

@@ -18,7 +18,7 @@
 //! # How
 //!
 //! One connection writes, a few read (WAL). A commit is on the disk before a promise is made
-//! (`synchronous=FULL`). Deliveries and wishes that come together share a transaction, see
+//! (`synchronous=FULL`). Deliveries and requests that come together share a transaction, see
 //! `writer`. No transaction is open while anything else than SQL is awaited. Lists travel to SQLite
 //! as one JSON text, which keeps the number of statements small and their text constant.
 //!
@@ -147,7 +147,7 @@ pub struct NewDelivery {
     pub reason: Option<String>,
 }
 
-/// The sync that serves a wish.
+/// The sync that serves a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Enqueued {
     /// The sync.
@@ -159,8 +159,8 @@ pub struct Enqueued {
 /// Which syncs may be claimed; by default all that are due.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Claimable<'a> {
-    /// None of an application that is kept on one of these clusters.
-    pub beside: &'a [ClusterName],
+    /// None of one of these applications.
+    pub beside: &'a [ApplicationName],
     /// Only dry runs, which write nothing.
     pub dry_runs_only: bool,
 }
@@ -355,7 +355,7 @@ pub enum Approval {
     NotFound,
 }
 
-/// What became of a person's wish to stop a sync.
+/// What became of a person's request to stop a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancellation {
     /// It is stopped.

@@ -162,7 +162,7 @@ pub(super) fn told(error: sqlx::Error) -> Result<Failure> {
 }
 
 /// What asked for a sync. What this version does not know is taken for a check, which yields to
-/// every wish that joins it.
+/// every request that joins it.
 pub(super) fn trigger(row: &SqliteRow) -> Trigger {
     from_word(row, "trigger").unwrap_or(Trigger::Timer)
 }

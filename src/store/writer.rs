@@ -1,4 +1,4 @@
-//! The task that writes what arrives: deliveries and wishes that come together share one
+//! The task that writes what arrives: deliveries and requests that come together share one
 //! transaction, so that many webhooks cost few waits for the disk.
 
 use tokio::sync::{mpsc, oneshot};

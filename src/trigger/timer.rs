@@ -70,7 +70,7 @@ pub async fn schedule<'a>(
     store.schedule_checks(&checks).await
 }
 
-/// A wish for a look around.
+/// A request for a look around.
 pub fn check(application: ApplicationName, trigger: Trigger) -> SyncRequest {
     SyncRequest { application, trigger, actor: None, options: SyncOptions::default() }
 }

@@ -18,8 +18,8 @@ const SETTINGS: &str = "apps/shop/settings.yaml";
 fn a_revision_that_was_asked_for_and_is_not_there_fails_at_once_and_can_be_asked_for_again() {
     let world = World::start();
     let ask = |revision: &str| {
-        let wish = json!({"revision": revision});
-        let sync = world.headstay.post("/api/v1/applications/shop/sync", &wish);
+        let request = json!({"revision": revision});
+        let sync = world.headstay.post("/api/v1/applications/shop/sync", &request);
         sync["id"].as_str().unwrap().to_owned()
     };
 

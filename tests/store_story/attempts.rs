@@ -14,7 +14,7 @@ use crate::world::{World, commit, outcome};
 #[derive(Debug, Clone, Copy)]
 enum Event {
     /// Somebody wants the same.
-    Wish(Trigger),
+    Request(Trigger),
     /// A worker takes it.
     Claim,
     /// Its attempt fails, and another follows at once.
@@ -31,7 +31,7 @@ struct Row {
     state: SyncState,
     trigger: Trigger,
     attempt: u32,
-    /// Whether it says that it was queued when the last wish came, and not before.
+    /// Whether it says that it was queued when the last request came, and not before.
     anew: bool,
     /// Whether it tells of a failed attempt, and to which commit that was to bring it.
     failed: bool,
@@ -40,7 +40,7 @@ struct Row {
 
 #[tokio::test]
 async fn attempts_times_and_errors_are_those_of_the_wish_that_is_served() {
-    use Event::{Claim, Fail, Prune, Release, Wish};
+    use Event::{Claim, Fail, Prune, Release, Request};
     use SyncState::{Queued, Retrying, Running};
     use Trigger::{Manual, Timer, Webhook};
     let row = |state, trigger, attempt, anew, told: bool| Row {
@@ -56,12 +56,16 @@ async fn attempts_times_and_errors_are_those_of_the_wish_that_is_served() {
         (Webhook, &[Claim, Fail], row(Retrying, Webhook, 1, true, true)),
         (Webhook, &[Claim, Fail, Claim], row(Running, Webhook, 2, true, true)),
         // A newer push begins anew; of the older one nothing is told any more.
-        (Webhook, &[Claim, Fail, Wish(Webhook)], row(Queued, Webhook, 0, true, false)),
-        (Timer, &[Claim, Fail, Claim, Fail, Wish(Webhook)], row(Queued, Webhook, 0, true, false)),
-        (Manual, &[Claim, Fail, Wish(Webhook)], row(Queued, Manual, 0, true, false)),
+        (Webhook, &[Claim, Fail, Request(Webhook)], row(Queued, Webhook, 0, true, false)),
+        (
+            Timer,
+            &[Claim, Fail, Claim, Fail, Request(Webhook)],
+            row(Queued, Webhook, 0, true, false),
+        ),
+        (Manual, &[Claim, Fail, Request(Webhook)], row(Queued, Manual, 0, true, false)),
         // Who only looks around, and who comes before it has begun, joins what there is.
-        (Webhook, &[Claim, Fail, Wish(Timer)], row(Retrying, Webhook, 1, false, true)),
-        (Webhook, &[Wish(Webhook)], row(Queued, Webhook, 0, false, false)),
+        (Webhook, &[Claim, Fail, Request(Timer)], row(Retrying, Webhook, 1, false, true)),
+        (Webhook, &[Request(Webhook)], row(Queued, Webhook, 0, false, false)),
         // What was given back was no attempt, and takes no earlier failure back.
         (Webhook, &[Claim, Release], row(Queued, Webhook, 0, true, false)),
         (Webhook, &[Claim, Fail, Claim, Release], row(Queued, Webhook, 1, true, true)),
@@ -75,7 +79,7 @@ async fn attempts_times_and_errors_are_those_of_the_wish_that_is_served() {
         let mut wished_at = world.store.sync(id).await.unwrap().unwrap().queued_at;
         let mut claim = None;
         for event in events {
-            if let Wish(_) = event {
+            if let Request(_) = event {
                 wished_at = later(&world, wished_at).await;
             }
             happen(&world, &mut claim, *event).await;
@@ -109,7 +113,7 @@ async fn later(world: &World, than: Timestamp) -> Timestamp {
 
 async fn happen(world: &World, claim: &mut Option<ClaimKey>, event: Event) {
     let end = match event {
-        Event::Wish(trigger) => {
+        Event::Request(trigger) => {
             world.enqueue("shop", trigger).await;
             return;
         }

@@ -5,14 +5,14 @@ use headstay::domain::sync::{SyncState, Trigger};
 use headstay::store::error::StoreError;
 use headstay::store::{ApplicationChange, NewDelivery, Outcome, Page};
 
-use crate::world::{World, commit_id, delivery, name, outcome, wish};
+use crate::world::{World, commit_id, delivery, name, outcome, request};
 
 #[tokio::test]
 async fn deliveries_that_come_together_are_all_durable() {
     let world = World::new().await;
     let accepts = (0..500).map(|n| {
         let store = world.store.clone();
-        let request = wish(&format!("app-{}", n % 7), Trigger::Webhook);
+        let request = request(&format!("app-{}", n % 7), Trigger::Webhook);
         tokio::spawn(async move { store.accept(delivery(&format!("d-{n}")), vec![request]).await })
     });
     let accepts: Vec<_> = accepts.collect();
@@ -36,7 +36,7 @@ async fn deliveries_that_come_together_are_all_durable() {
 async fn a_repeated_delivery_joins_what_is_unfinished() {
     let world = World::new().await;
     let accept = async || {
-        let requests = vec![wish("shop", Trigger::Webhook)];
+        let requests = vec![request("shop", Trigger::Webhook)];
         world.store.accept(delivery("d-1"), requests).await.unwrap()
     };
     let first = accept().await;
@@ -64,7 +64,7 @@ async fn commits_count_as_unannounced_until_a_delivery_comes() {
     let nowhere = || outcome(SyncState::Succeeded);
     let count = async || world.store.application(&name("shop")).await.unwrap().unwrap().unannounced;
     let announce = async |id: &str| {
-        let requests = vec![wish("shop", Trigger::Webhook)];
+        let requests = vec![request("shop", Trigger::Webhook)];
         world.store.accept(delivery(id), requests).await.unwrap();
     };
     for (found, expected) in [('a', 0), ('b', 1), ('b', 1), ('c', 2)] {
@@ -126,7 +126,7 @@ async fn the_journal_says_what_came() {
         host_id: None,
         ..delivery("")
     };
-    let stored = world.store.accept(odd, vec![wish("shop", Trigger::Webhook)]).await.unwrap();
+    let stored = world.store.accept(odd, vec![request("shop", Trigger::Webhook)]).await.unwrap();
     assert_eq!(world.store.delivery(stored.id).await.unwrap(), Some(stored));
 }
 

@@ -8,7 +8,7 @@ use headstay::store::Outcome;
 use headstay::store::events::Event;
 use tokio::sync::broadcast::Receiver;
 
-use crate::world::{World, cluster, delivery, key, name, outcome, wish};
+use crate::world::{World, cluster, delivery, key, name, outcome, request};
 
 /// What was told since the last time.
 fn told(events: &mut Receiver<Event>) -> Vec<String> {
@@ -29,7 +29,7 @@ async fn every_change_of_state_is_told() {
     let mut events = world.store.events();
     assert!(told(&mut events).is_empty(), "who listens hears what comes");
 
-    let requests = vec![wish("shop", Trigger::Webhook)];
+    let requests = vec![request("shop", Trigger::Webhook)];
     world.store.accept(delivery("1"), requests).await.unwrap();
     assert_eq!(told(&mut events), ["shop Queued"]);
     let claim = world.claim().await.unwrap();

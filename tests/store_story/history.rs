@@ -4,7 +4,7 @@ use headstay::domain::sync::{Action, Summary, SyncState, Trigger};
 use headstay::store::{Expired, Outcome, Page, Retention, Step, SyncFilter, WaitingEnd};
 use jiff::Timestamp;
 
-use crate::world::{World, commit, commit_id, delivery, item, name, outcome, result, wish};
+use crate::world::{World, commit, commit_id, delivery, item, name, outcome, request, result};
 
 #[tokio::test]
 async fn a_prune_adds_to_the_results() {
@@ -35,7 +35,7 @@ async fn a_quiet_look_around_leaves_no_history() {
     assert_eq!(world.state(asked).await, SyncState::Succeeded);
     assert_eq!(world.store.sync(looked).await.unwrap(), None);
 
-    let requests = vec![wish("shop", Trigger::Timer)];
+    let requests = vec![request("shop", Trigger::Timer)];
     let announced = world.store.accept(delivery("d-1"), requests).await.unwrap();
     world.run(quiet()).await;
     assert_eq!(world.state(announced.syncs[0].id).await, SyncState::Succeeded, "it was announced");
@@ -68,7 +68,7 @@ async fn old_history_goes_and_what_is_in_use_stays() {
     let now = world.store.now();
     let mut syncs = Vec::new();
     for n in 0..6 {
-        let requests = vec![wish("shop", Trigger::Webhook)];
+        let requests = vec![request("shop", Trigger::Webhook)];
         let sync = world.store.accept(delivery(&n.to_string()), requests).await.unwrap();
         syncs.push(sync.syncs[0].id);
         let applied_at = (n == 1).then_some(now);

@@ -165,6 +165,30 @@ async fn what_an_application_that_leaves_has_open_ends() {
 }
 
 #[tokio::test]
+async fn what_one_source_declares_no_more_leaves_no_other() {
+    let world = World::new().await;
+    world.configure(&[("shop", "main"), ("blog", "main")]).await;
+    world.tamper("UPDATE applications SET declared_by = 'elsewhere' WHERE name = 'shop'").await;
+    let sync = world.enqueue("shop", Trigger::Webhook).await;
+    world.run(outcome(SyncState::Waiting)).await;
+    let placed = async || {
+        let placed = world.store.due_checks(Timestamp::MAX).await.unwrap();
+        placed.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+
+    world.configure(&[]).await;
+    assert_eq!(placed().await, ["shop"]);
+    assert_eq!(world.state(sync).await, SyncState::Waiting);
+
+    // From now on it is declared here.
+    world.configure(&[("shop", "main")]).await;
+    assert_eq!(world.state(sync).await, SyncState::Waiting, "it is where it was");
+    world.configure(&[]).await;
+    assert_eq!(world.state(sync).await, SyncState::Cancelled);
+    assert!(placed().await.is_empty());
+}
+
+#[tokio::test]
 async fn health_is_recorded_where_something_is_owned() {
     let world = World::new().await;
     world.enqueue("shop", Trigger::Webhook).await;

@@ -1,4 +1,4 @@
-//! Wishes, claims and leases.
+//! Requests, claims and leases.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use headstay::store::error::StoreError;
 use headstay::store::{Approval, Cancellation, Outcome, Page, Step, Store, SyncFilter, WaitingEnd};
 use jiff::Timestamp;
 
-use crate::world::{LEASE, World, cluster, commit_id, delivery, key, name, outcome, plan, wish};
+use crate::world::{LEASE, World, cluster, commit_id, delivery, key, name, outcome, plan, request};
 
 /// A time that these tests do not live to see.
 const LATER: Timestamp = Timestamp::constant(200_000_000_000, 0);
@@ -19,8 +19,8 @@ const LATER: Timestamp = Timestamp::constant(200_000_000_000, 0);
 #[tokio::test]
 async fn wishes_of_one_slot_coalesce() {
     let world = World::new().await;
-    let first = world.store.enqueue(wish("shop", Trigger::Timer)).await.unwrap();
-    let second = world.store.enqueue(wish("shop", Trigger::Webhook)).await.unwrap();
+    let first = world.store.enqueue(request("shop", Trigger::Timer)).await.unwrap();
+    let second = world.store.enqueue(request("shop", Trigger::Webhook)).await.unwrap();
     assert!(!first.coalesced && second.coalesced && first.id == second.id);
     let sync = world.store.sync(first.id).await.unwrap().unwrap();
     assert_eq!(sync.trigger, Trigger::Webhook, "a check yields to who was told");
@@ -28,9 +28,9 @@ async fn wishes_of_one_slot_coalesce() {
     assert!(sync.requested_at >= sync.queued_at);
 
     let options = SyncOptions { dry_run: true, ..SyncOptions::default() };
-    let other = SyncRequest { options, ..wish("shop", Trigger::Manual) };
+    let other = SyncRequest { options, ..request("shop", Trigger::Manual) };
     assert!(!world.store.enqueue(other).await.unwrap().coalesced, "another slot");
-    assert!(!world.store.enqueue(wish("blog", Trigger::Manual)).await.unwrap().coalesced);
+    assert!(!world.store.enqueue(request("blog", Trigger::Manual)).await.unwrap().coalesced);
 }
 
 #[tokio::test]
@@ -115,20 +115,20 @@ async fn a_retry_gives_way_to_what_was_queued_meanwhile() {
     assert_eq!((old.state, old.superseded_by), (SyncState::Superseded, Some(new)));
     assert!(old.ended_at.is_some() && old.next_attempt_at.is_none());
     let new = world.claim().await.unwrap().sync;
-    assert_eq!(new.trigger, Trigger::Webhook, "the wish lives on in it");
+    assert_eq!(new.trigger, Trigger::Webhook, "the request lives on in it");
 }
 
 #[tokio::test]
 async fn a_push_that_is_tried_again_outlives_a_sync_of_another_revision() {
     let at = |revision: &str| SyncRequest {
         options: SyncOptions { revision: Some(revision.into()), ..SyncOptions::default() },
-        ..wish("shop", Trigger::Manual)
+        ..request("shop", Trigger::Manual)
     };
     let pruned = SyncRequest {
         options: SyncOptions { prune: Some(true), ..SyncOptions::default() },
-        ..wish("shop", Trigger::Manual)
+        ..request("shop", Trigger::Manual)
     };
-    let push = || wish("shop", Trigger::Webhook);
+    let push = || request("shop", Trigger::Webhook);
     for (older, newer, left) in [
         (push(), at("v1"), SyncState::Retrying),
         (at("v1"), at("v2"), SyncState::Retrying),
@@ -234,11 +234,11 @@ async fn of_the_blocked_syncs_of_a_slot_only_the_newest_waits_for_a_yes() {
     let blocked = |hash| Outcome { plan: Some(plan(hash)), ..outcome(SyncState::Blocked) };
     let pruned = SyncRequest {
         options: SyncOptions { prune: Some(true), ..SyncOptions::default() },
-        ..wish("shop", Trigger::Manual)
+        ..request("shop", Trigger::Manual)
     };
     let other = world.store.enqueue(pruned).await.unwrap().id;
     world.run(blocked("h0")).await;
-    let push = vec![wish("shop", Trigger::Webhook)];
+    let push = vec![request("shop", Trigger::Webhook)];
     let told = world.store.accept(delivery("d-1"), push).await.unwrap();
     let old = world.run(blocked("h1")).await;
     world.enqueue("shop", Trigger::Timer).await;

@@ -4,7 +4,7 @@ use headstay::store::Store;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row};
 
-use crate::world::{World, cluster, commit, inputs, name};
+use crate::world::{World, cluster, commit, declaration, inputs, name};
 
 #[tokio::test]
 async fn migrations_lead_to_these_tables() {
@@ -63,7 +63,7 @@ async fn an_inventory_from_before_clusters_is_that_of_the_cluster_configured_fir
     let owned = async |application: &str, on: &str| {
         store.inventory(&name(application), &cluster(on)).await.unwrap().len()
     };
-    store.configure(&[(name("shop"), cluster("main"))], "headstay").await.unwrap();
+    store.configure(&declaration(&[("shop", "main")]), "headstay").await.unwrap();
     let shop = store.application(&name("shop")).await.unwrap().unwrap();
     assert_eq!(shop.applied.unwrap().id, commit('a').id);
     let inputs = shop.inputs.expect("it has not moved");
@@ -71,7 +71,7 @@ async fn an_inventory_from_before_clusters_is_that_of_the_cluster_configured_fir
     assert!(!inputs.are(&inputs), "and is known again after a render");
     assert_eq!((owned("shop", "main").await, shop.left_behind.len()), (1, 0));
 
-    let both = [(name("shop"), cluster("other")), (name("gone"), cluster("main"))];
+    let both = declaration(&[("shop", "other"), ("gone", "main")]);
     store.configure(&both, "headstay").await.unwrap();
     assert_eq!((owned("shop", "main").await, owned("shop", "other").await), (1, 0));
     assert_eq!(owned("gone", "main").await, 1, "it came back");

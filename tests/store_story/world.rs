@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use headstay::domain::commit::{Commit, CommitId};
+use headstay::domain::declaration::{Declaration, DeclaredBy};
 use headstay::domain::delivery::Outcome as DeliveryOutcome;
 use headstay::domain::health::HealthStatus;
 use headstay::domain::inventory::{InventoryItem, Kept};
@@ -57,8 +58,7 @@ impl World {
 
     /// The configuration keeps these applications on these clusters, and no others.
     pub(crate) async fn configure(&self, applications: &[(&str, &str)]) {
-        let applications = applications.iter().map(|(name, on)| (self::name(name), cluster(on)));
-        self.store.configure(&applications.collect::<Vec<_>>(), "headstay").await.unwrap();
+        self.store.configure(&declaration(applications), "headstay").await.unwrap();
     }
 
     /// What an application owns on a cluster.
@@ -67,7 +67,7 @@ impl World {
     }
 
     pub(crate) async fn enqueue(&self, application: &str, trigger: Trigger) -> SyncId {
-        self.store.enqueue(wish(application, trigger)).await.unwrap().id
+        self.store.enqueue(request(application, trigger)).await.unwrap().id
     }
 
     pub(crate) async fn claim(&self) -> Option<Claim> {
@@ -100,7 +100,13 @@ pub(crate) fn cluster(name: &str) -> ClusterName {
     name.parse().unwrap()
 }
 
-pub(crate) fn wish(application: &str, trigger: Trigger) -> SyncRequest {
+/// What the configuration declares: applications, and the cluster of each.
+pub(crate) fn declaration(applications: &[(&str, &str)]) -> Declaration {
+    let applications = applications.iter().map(|(one, on)| (name(one), cluster(on))).collect();
+    Declaration { by: DeclaredBy::Configuration, applications }
+}
+
+pub(crate) fn request(application: &str, trigger: Trigger) -> SyncRequest {
     SyncRequest {
         application: name(application),
         trigger,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::config::build::build;
-use crate::config::change::changed_applications;
+use crate::config::change::Delta;
 use crate::config::problem::ConfigErrors;
 use crate::config::read::SourceFile;
 use crate::config::rule::{self, Contexts, Surroundings};
@@ -311,7 +311,7 @@ fn a_change_concerns_the_applications_that_it_touches() {
         .replace("applications:", "  - {name: docs, url: 'https://host/docs'}\napplications:");
     let old = good(&two);
     let changed = |text: &str| -> Vec<String> {
-        let names = changed_applications(&old, &good(text));
+        let names = Delta::between(&old, &good(text)).changed;
         names.into_iter().map(|name| name.to_string()).collect()
     };
     assert!(changed(&two).is_empty());
@@ -324,5 +324,7 @@ fn a_change_concerns_the_applications_that_it_touches() {
     );
     assert_eq!(changed(&format!("server: {{instance: other}}\n{two}")), ["blog", "shop"]);
     assert!(changed(&format!("server: {{suspend: true}}\n{two}")).is_empty());
-    assert!(changed(MINIMAL).is_empty());
+
+    let delta = Delta::between(&old, &good(MINIMAL));
+    assert_eq!((delta.changed, delta.left), (BTreeSet::new(), ["blog".parse().unwrap()].into()));
 }

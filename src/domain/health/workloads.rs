@@ -155,7 +155,7 @@ pub(super) fn cron_job(cron_job: &Value) -> Health {
     }
 }
 
-/// The API server fills in 1; zero is a wish as any other.
+/// The API server fills in 1; zero is wanted as any other number is.
 fn replicas(workload: &Value) -> i64 {
     field::int(workload, "/spec/replicas").unwrap_or(1)
 }

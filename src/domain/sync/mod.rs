@@ -2,8 +2,8 @@
 
 mod failure;
 mod phase;
+mod request;
 mod result;
-mod wish;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -15,8 +15,8 @@ use crate::domain::plan::Inputs;
 
 pub use crate::domain::sync::failure::{Attempt, Failure, FailureCause, FailureClass};
 pub use crate::domain::sync::phase::{Phase, PhaseDuration, f64_ms};
+pub use crate::domain::sync::request::{Look, SyncOptions, SyncRequest, Trigger};
 pub use crate::domain::sync::result::{Action, BlockedPlan, ObjectResult, Summary, WaitingFor};
-pub use crate::domain::sync::wish::{Look, SyncOptions, SyncRequest, Trigger};
 
 /// Where a sync stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -103,7 +103,7 @@ pub struct Sync {
     pub commit: Option<Commit>,
     /// Whether the branch was moved to a commit that does not contain the one applied before.
     pub rewind: bool,
-    /// When it was first asked for; one that was to be tried again begins anew with a newer wish.
+    /// When it was first asked for; one that was to be tried again begins anew with a newer request.
     pub queued_at: Timestamp,
     /// When it was last asked for: it must see what Git had then.
     pub requested_at: Timestamp,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
-    /// From the wish to a worker.
+    /// From the request to a worker.
     Queue,
     /// Bringing the mirror up to date and finding the commit.
     Fetch,

@@ -79,7 +79,7 @@ impl Trigger {
     }
 }
 
-/// How closely a sync looks at the cluster, beside Git. A sync that several wishes joined looks as
+/// How closely a sync looks at the cluster, beside Git. A sync that several requests joined looks as
 /// closely as the most demanding of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Look {
@@ -92,7 +92,7 @@ pub enum Look {
     All,
 }
 
-/// A wish for a sync. Wishes with the same [`slot`](Self::slot) coalesce while the first is queued.
+/// A request for a sync. Requests with the same [`slot`](Self::slot) coalesce while the first is queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncRequest {
     /// The application to bring to a commit.
@@ -123,7 +123,7 @@ pub struct SyncOptions {
 }
 
 impl SyncRequest {
-    /// Two wishes of one application with the same slot can be served by one sync.
+    /// Two requests of one application with the same slot can be served by one sync.
     pub fn slot(&self) -> String {
         if self.options == SyncOptions::default() {
             return String::new();

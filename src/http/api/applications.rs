@@ -69,7 +69,7 @@ const REVISION_MAX: usize = 255;
 /// What is asked of a sync beyond the configuration.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[schemars(rename = "SyncWish")]
+#[schemars(rename = "SyncRequest")]
 pub(in crate::http) struct SyncBody {
     /// A revision instead of the configured one: a branch, a tag, a range of versions or a commit.
     revision: Option<String>,

@@ -356,7 +356,7 @@ mod tests {
     use super::*;
     use crate::domain::sync::{SyncOptions, SyncRequest};
 
-    fn wish(trigger: Trigger) -> SyncRequest {
+    fn request(trigger: Trigger) -> SyncRequest {
         let application = "shop".parse().unwrap();
         SyncRequest { application, trigger, actor: None, options: SyncOptions::default() }
     }
@@ -365,9 +365,9 @@ mod tests {
     async fn a_push_that_is_worked_on_decides_although_a_check_came_later() {
         let folder = tempfile::TempDir::new().unwrap();
         let store = Store::open(&folder.path().join("headstay.db")).await.unwrap();
-        let push = store.enqueue(wish(Trigger::Webhook)).await.unwrap().id;
+        let push = store.enqueue(request(Trigger::Webhook)).await.unwrap().id;
         store.claim(Duration::from_mins(1)).await.unwrap().unwrap();
-        let check = store.enqueue(wish(Trigger::Timer)).await.unwrap().id;
+        let check = store.enqueue(request(Trigger::Timer)).await.unwrap().id;
 
         let state = ApplicationState::new("shop".parse().unwrap());
         assert!(!decides(&store.sync(check).await.unwrap().unwrap(), &state));

@@ -41,6 +41,9 @@ pub(in crate::http) struct Status {
 struct ConfigurationStatus {
     /// Whether the file as it is now is in force; else the last good one is.
     in_force: bool,
+    /// Which configuration since the process started is in force: the first is 1, and each that the file
+    /// changed to is one more.
+    generation: u64,
     /// Why the file is refused; null: it is not.
     error: Option<String>,
 }
@@ -72,6 +75,7 @@ pub(in crate::http) async fn status(State(app): State<App>) -> Result<Json<Statu
         suspended: config.server.suspend,
         configuration: ConfigurationStatus {
             in_force: refusal.is_none(),
+            generation: context.config.generation(),
             error: refusal.map(|error| error.to_string()),
         },
         store: StoreStatus {

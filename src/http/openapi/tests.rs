@@ -87,9 +87,9 @@ fn what_is_asked_for_is_said_as_clients_need_it() {
     assert_eq!(state["schema"], json!({"$ref": "#/components/schemas/SyncState"}));
     let answers: Vec<_> = list["responses"].as_object().unwrap().keys().collect();
     assert_eq!(answers, ["200", "400", "401", "403", "503"]);
-    let wish = &document["components"]["schemas"]["SyncWish"];
-    assert_eq!(wish.get("required"), None, "every key may be left out");
-    assert_eq!(wish["additionalProperties"], false);
+    let request = &document["components"]["schemas"]["SyncRequest"];
+    assert_eq!(request.get("required"), None, "every key may be left out");
+    assert_eq!(request["additionalProperties"], false);
 }
 
 #[test]
