@@ -15,6 +15,9 @@ use crate::source::objects::{self, COPIED_BYTES_MAX, Unusable, left_out, measure
 
 /// Most objects of a pack: what is kept of each while it is made takes memory.
 const PACK_OBJECTS_MAX: usize = 200_000;
+/// Most objects that may wait to be looked at: a commit, or a list of a folder, can name hundreds of
+/// thousands of others.
+const WAITING_MAX: usize = 1_000_000;
 /// How far repositories may borrow from others that borrow.
 const ALTERNATES_MAX: usize = 5;
 
@@ -84,7 +87,10 @@ fn bring(from: &Git, into: &Git, wanted: &[Oid]) -> Result<(), FetchError> {
         odb.add_disk_alternate(&folder.to_string_lossy()).map_err(local)?;
     }
     let mut copy = Copy { from, into, both: &both, seen: HashSet::new(), pack: None };
-    let mut next = wanted.to_vec();
+    let mut next = Waiting::default();
+    for id in wanted {
+        next.push(*id)?;
+    }
     while let Some(id) = next.pop() {
         if !copy.lacks(id)? {
             continue;
@@ -93,12 +99,14 @@ fn bring(from: &Git, into: &Git, wanted: &[Oid]) -> Result<(), FetchError> {
             None if wanted.contains(&id) => {}
             None => return Err(FetchError::Remote(format!("its object {id} is missing"))),
             Some(ObjectType::Tag) => {
-                next.push(objects::tagged(&both, id).map_err(unusable)?);
+                next.push(objects::tagged(&both, id).map_err(unusable)?)?;
                 copy.add(id, None)?;
             }
             Some(ObjectType::Commit) => {
                 let commit = objects::commit(&both, id).map_err(unusable)?;
-                next.extend(commit.parent_ids());
+                for parent in commit.parent_ids() {
+                    next.push(parent)?;
+                }
                 copy.add(id, None)?;
                 copy.tree(commit.tree_id())?;
             }
@@ -126,6 +134,32 @@ fn object_folders(folder: &Path, depth: usize) -> Vec<PathBuf> {
         }
     }
     folders
+}
+
+/// Objects that wait to be looked at, each once at a time.
+#[derive(Default)]
+struct Waiting {
+    ids: Vec<Oid>,
+    known: HashSet<Oid>,
+}
+
+impl Waiting {
+    fn push(&mut self, id: Oid) -> Result<(), FetchError> {
+        if self.known.insert(id) {
+            self.ids.push(id);
+        }
+        if self.ids.len() > WAITING_MAX {
+            let limit = WAITING_MAX as u64;
+            return Err(FetchError::TooLarge { bound: "objects, named by few others,", limit });
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<Oid> {
+        let id = self.ids.pop()?;
+        self.known.remove(&id);
+        Some(id)
+    }
 }
 
 struct Copy<'g> {
@@ -157,7 +191,8 @@ impl Copy<'_> {
     }
 
     fn tree(&mut self, root: Oid) -> Result<(), FetchError> {
-        let mut next = vec![root];
+        let mut next = Waiting::default();
+        next.push(root)?;
         while let Some(id) = next.pop() {
             if !self.lacks(id)? {
                 continue;
@@ -168,7 +203,7 @@ impl Copy<'_> {
             let tree = objects::tree(self.both, id).map_err(unusable)?;
             for entry in &tree {
                 match entry.kind() {
-                    Some(ObjectType::Tree) => next.push(entry.id()),
+                    Some(ObjectType::Tree) => next.push(entry.id())?,
                     Some(ObjectType::Blob) => {
                         self.blob(entry.id(), &String::from_utf8_lossy(entry.name_bytes()))?;
                     }

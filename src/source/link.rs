@@ -1,13 +1,12 @@
 //! The link between a mirror and its remote: built from the configuration for one fetch, connected
 //! through libgit2.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use git2::{
-    AutotagOption, Config, Direction, ErrorClass, FetchOptions, Reference, RemoteCallbacks,
-    Repository as Git,
+    AutotagOption, Config, Direction, ErrorClass, FetchOptions, Reference, Repository as Git,
 };
 use jiff::Timestamp;
 
@@ -16,6 +15,7 @@ use crate::source::copy::copy;
 use crate::source::credentials::{Basic, Scrub};
 use crate::source::endpoint::{Endpoint, HttpEndpoint, SshEndpoint};
 use crate::source::error::FetchError;
+use crate::source::frames::EMPTY_NAME;
 use crate::source::github_app::{Installation, Tokens};
 use crate::source::http::{Client, HttpConnection};
 use crate::source::refs::{HEADS, Refs, TAGS, few, refs};
@@ -23,14 +23,8 @@ use crate::source::ssh::SshConnection;
 use crate::source::transport::{Connection, Registered, ready};
 use crate::source::wanted::Plan;
 
-/// Most bytes that one fetch may bring.
-const FETCH_BYTES_MAX: u64 = 8 << 30;
-
 /// Largest file of refs of a repository on this machine, in bytes.
 const PACKED_REFS_BYTES_MAX: u64 = 32 << 20;
-
-/// Longest time that it may take to put objects together after the last of them has come.
-const INDEX_TIME_MAX: Duration = Duration::from_mins(5);
 
 /// The way to a remote, credentials included.
 pub(super) struct Link {
@@ -82,7 +76,8 @@ impl Link {
         let remote = mirror
             .remote_anonymous(&registered.url())
             .map_err(|error| FetchError::Mirror(self.scrub.clean(error.message())))?;
-        let mut served = Served { remote, registered, scrub: &self.scrub };
+        let (mirror, scrub) = (mirror.path(), &self.scrub);
+        let mut served = Served { remote, mirror, registered, scrub };
         match served.remote.connect(Direction::Fetch) {
             Ok(()) => Ok(Connected::Server(served)),
             Err(error) => Err(served.failure(&error)),
@@ -101,7 +96,7 @@ fn open(path: &Path) -> Result<Git, FetchError> {
 /// The branches and tags of a repository on this machine.
 fn listed(git: &Git) -> Result<Refs, FetchError> {
     let packed = git.commondir().join("packed-refs");
-    if std::fs::metadata(packed).is_ok_and(|file| file.len() > PACKED_REFS_BYTES_MAX) {
+    if fs::metadata(packed).is_ok_and(|file| file.len() > PACKED_REFS_BYTES_MAX) {
         let limit = PACKED_REFS_BYTES_MAX;
         return Err(FetchError::ManyRefs { bound: "bytes of refs", limit });
     }
@@ -196,6 +191,7 @@ impl Connected<'_, '_> {
 /// A mirror that talks with a server.
 pub(super) struct Served<'g, 'l> {
     remote: git2::Remote<'g>,
+    mirror: &'g Path,
     registered: Registered,
     scrub: &'l Scrub,
 }
@@ -213,30 +209,17 @@ impl Served<'_, '_> {
     }
 
     fn download(&mut self, refspecs: &[String]) -> Result<(), FetchError> {
-        let mut too_large = false;
-        let mut received = None;
-        let mut callbacks = RemoteCallbacks::new();
-        callbacks.transfer_progress(|progress| {
-            too_large = progress.received_bytes() as u64 > FETCH_BYTES_MAX;
-            let is_whole = progress.received_objects() == progress.total_objects();
-            let since = is_whole.then(|| *received.get_or_insert_with(Instant::now));
-            !too_large && since.is_none_or(|since: Instant| since.elapsed() < INDEX_TIME_MAX)
-        });
         let mut options = FetchOptions::new();
-        options.remote_callbacks(callbacks).download_tags(AutotagOption::None);
+        options.download_tags(AutotagOption::None);
         let downloaded = self.remote.download(refspecs, Some(&mut options));
-        drop(options);
-        match downloaded {
-            Ok(()) => Ok(()),
-            Err(_) if too_large => {
-                Err(FetchError::TooLarge { bound: "bytes", limit: FETCH_BYTES_MAX })
-            }
-            Err(_) if received.is_some_and(|at: Instant| at.elapsed() >= INDEX_TIME_MAX) => {
-                let seconds = INDEX_TIME_MAX.as_secs();
-                Err(FetchError::Slow { seconds })
-            }
-            Err(error) => Err(self.failure(&error)),
+        downloaded.map_err(|error| self.failure(&error))?;
+        // What libgit2 has made of the pack without objects that it was handed.
+        let empty = self.mirror.join("objects/pack").join(EMPTY_NAME);
+        for extension in ["idx", "pack"] {
+            // One that is left there is of no harm.
+            let _ = fs::remove_file(empty.with_extension(extension));
         }
+        Ok(())
     }
 
     /// What failed: our own connection knows best; else libgit2 tells the server's faults from

@@ -7,6 +7,7 @@
 mod attempts;
 mod copy;
 mod credentials;
+mod deltas;
 mod endpoint;
 mod entry;
 pub mod error;
@@ -15,6 +16,7 @@ mod footprint;
 mod frames;
 mod github_app;
 mod http;
+mod index;
 mod link;
 mod mirror;
 mod objects;
@@ -210,9 +212,12 @@ impl Source {
         descendant: &CommitId,
         ancestor: &CommitId,
     ) -> Result<bool, SourceError> {
-        let (descendant, ancestor) = (descendant.clone(), ancestor.clone());
-        self.read_mirror(repository, move |git, name| {
-            resolve::contains(git, name, &descendant, &ancestor)
+        self.account(async |account| {
+            let (descendant, ancestor) = (descendant.clone(), ancestor.clone());
+            self.read_mirror(repository, move |git, name| {
+                resolve::contains(git, name, &descendant, &ancestor, &account)
+            })
+            .await
         })
         .await
     }
@@ -224,12 +229,15 @@ impl Source {
         repository: &Repository,
         commit: &CommitId,
     ) -> Result<(), SourceError> {
-        let commit = commit.clone();
-        self.read_mirror(repository, move |git, name| {
-            if resolve::is_published(git, name, &commit)? {
-                return Ok(());
-            }
-            Err(SourceError::Unpublished { repository: name.clone(), commit })
+        self.account(async |account| {
+            let commit = commit.clone();
+            self.read_mirror(repository, move |git, name| {
+                if resolve::is_published(git, name, &commit, &account)? {
+                    return Ok(());
+                }
+                Err(SourceError::Unpublished { repository: name.clone(), commit })
+            })
+            .await
         })
         .await
     }

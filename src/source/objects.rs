@@ -6,6 +6,7 @@ use std::io::Write;
 
 use git2::{Commit, ObjectType, Oid, Repository as Git, Tree};
 
+use crate::domain::account::{Account, Bound};
 use crate::source::error::{FetchError, Malformed, TooLarge};
 
 /// Largest commit or tag that is unpacked, in bytes.
@@ -21,9 +22,10 @@ pub(super) const COPIED_BYTES_MAX: usize = 16 << 20;
 const LEFT_OUT: &str = "headstay-large";
 /// Most tags in a row that lead to a commit.
 const TAGS_MAX: usize = 16;
-/// How much of a history is searched for an ancestor: the commits are a bound on memory, which keeps
-/// some 80 bytes of each, the bytes one on time.
+/// How much of a history is searched for an ancestor: the bytes are a bound on time.
 const HISTORY_MAX: History = History { commits: 1_000_000, bytes: 2 << 30 };
+/// What is kept of each of its commits takes so many bytes.
+const HISTORY_COMMIT_BYTES: usize = 64;
 
 /// How much of a history is searched.
 #[derive(Clone, Copy)]
@@ -165,8 +167,13 @@ pub(super) fn peel(git: &Git, mut id: Oid) -> Result<Commit<'_>, Unusable> {
 
 /// Whether one of these commits has another in its history, or is it. The youngest are looked at first, since the one
 /// that is looked for mostly is among them. What is not found within the bounds may still be there, so that is an error.
-pub(super) fn descend(git: &Git, from: &[Oid], ancestor: Oid) -> Result<bool, Unsearched> {
-    descend_within(git, from, ancestor, HISTORY_MAX)
+pub(super) fn descend(
+    git: &Git,
+    from: &[Oid],
+    ancestor: Oid,
+    account: &Account,
+) -> Result<bool, Unsearched> {
+    descend_within(git, from, ancestor, HISTORY_MAX, account)
 }
 
 fn descend_within(
@@ -174,12 +181,19 @@ fn descend_within(
     from: &[Oid],
     ancestor: Oid,
     most: History,
+    account: &Account,
 ) -> Result<bool, Unsearched> {
     if from.contains(&ancestor) {
         return Ok(true);
     }
     let too_much = |bound, limit| Err(Unsearched::TooMuch { bound, limit });
+    let charge = |commits: usize| {
+        let charged = account.charge(Bound::Memory, commits * HISTORY_COMMIT_BYTES);
+        // Of what is refused for its memory, the account knows that.
+        charged.or_else(|_| too_much("commits", most.commits).map(drop))
+    };
     let mut bytes = 0;
+    charge(from.len())?;
     let mut seen: HashSet<Oid> = from.iter().copied().collect();
     // A commit is looked at in the order of its child's time: it need not be unpacked to wait.
     let mut next: BinaryHeap<(i64, Oid)> = seen.iter().map(|id| (i64::MAX, *id)).collect();
@@ -197,6 +211,7 @@ fn descend_within(
                 if seen.len() > most.commits {
                     return too_much("commits", most.commits);
                 }
+                charge(1)?;
                 next.push((commit.time().seconds(), parent));
             }
         }
@@ -253,7 +268,7 @@ mod tests {
             (History { commits: 1, bytes: 0 }, tip, Ok(true)),
             (History { bytes: 2 * bytes, ..all }, line[0], Err("bytes of commits")),
         ] {
-            let found = match descend_within(&git, &[tip], ancestor, most) {
+            let found = match descend_within(&git, &[tip], ancestor, most, &Account::default()) {
                 Ok(found) => Ok(found),
                 Err(Unsearched::TooMuch { bound, .. }) => Err(bound),
                 Err(other) => panic!("{other:?}"),

@@ -1,109 +1,204 @@
-//! Looks at a pack of objects while it comes, before libgit2 does: what an object says of its size
-//! is held to a bound before anyone unpacks it. A difference of some bytes may stand for an object of
-//! gigabytes, and libgit2 would make it.
+//! Takes in a pack of objects as a server sends it, in the place of libgit2, which makes whatever a pack
+//! tells it to make: a difference of some bytes may stand for an object of gigabytes. Each object is
+//! measured by what it says of itself before anyone unpacks it; when all have come, [`deltas`] makes those
+//! that came as differences, and [`index`] puts the pack in its place.
+//!
+//! The format is that of `gitformat-pack(5)`.
 
-use flate2::{Decompress, FlushDecompress, Status};
-use git2::Oid;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Crc, Decompress, FlushDecompress, Status};
+use git2::{ObjectType, Oid, Repository as Git};
+use sha1::{Digest, Sha1};
+
+use crate::source::deltas::Deltas;
 use crate::source::error::FetchError;
-use crate::source::objects::{BLOB_BYTES_MAX, COMMIT_BYTES_MAX, TREE_BYTES_MAX};
+use crate::source::index;
+use crate::source::mirror::local;
+use crate::source::objects::{self, BLOB_BYTES_MAX, COMMIT_BYTES_MAX, TREE_BYTES_MAX, Unusable};
 
-/// Most objects of a pack.
+/// Most bytes of a pack.
+const BYTES_MAX: u64 = 8 << 30;
+/// Most objects of a pack. Some 50 bytes are kept of each until it is in its place.
 const OBJECTS_MAX: u64 = 2_000_000;
 /// Most bytes that differences may make in all, and how many more for each byte that has come. Of honest
 /// histories a large file comes closest of which each change is small: one of 5 MB that a thousand commits
 /// change makes 5 GB, and comes as 1 MB.
 const MADE_BYTES_MAX: u64 = 4 << 30;
 const MADE_RATIO_MAX: u64 = 10_000;
-/// The largest object that libgit2 keeps while it makes others of it. In a row of larger ones each is made
-/// anew from the beginning: of honest rows, which have up to 50, that is some 25 times what they make.
-const KEPT_BYTES_MAX: u64 = 1 << 20;
-/// How often over, for that reason, everything may be made.
-const ANEW_MAX: u64 = 32;
 /// Most bytes of all objects of a pack, unpacked.
 const UNPACKED_BYTES_MAX: u64 = 64 << 30;
-/// Bytes of a pack before its first object.
+/// Bytes of a pack before its first object, and of the SHA-1 of all of it after its last.
 const HEAD_BYTES: usize = 12;
+const TRAILER_BYTES: usize = 20;
 /// Bytes of an object before its data: a size of 64 bits takes 10, what it is made from up to 20.
-const OBJECT_HEAD_BYTES_MAX: usize = 32;
+pub(super) const OBJECT_HEAD_BYTES_MAX: usize = 32;
 /// Bytes of a difference that are enough to tell the sizes of what it is made from and makes.
 const DELTA_HEAD_BYTES: usize = 20;
+/// The name of a pack in the folder of packs, until it is in its place. What a process that died left there
+/// is written over.
+const INCOMING: &str = "headstay-incoming";
 
-/// What a mirror knows of an object that a difference is made from: its size.
-pub(super) type SizeOf = Box<dyn FnMut(Oid) -> Option<u64> + Send>;
+/// An object of a pack.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// Where it begins.
+    pub(super) begins: u64,
+    /// The CRC-32 of its bytes in the pack.
+    pub(super) crc: u32,
+    /// The difference it came as.
+    pub(super) base: Base,
+    /// What it is.
+    pub(super) kind: Kind,
+    /// Its id, once it is known what it is.
+    pub(super) id: Oid,
+}
+
+/// What an object is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Base {
+    /// Nothing: it came as it is.
+    Nothing,
+    /// Another object of the pack.
+    At(u32),
+    /// An object of an id, here or in the mirror.
+    Named,
+}
+
+/// What an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Commit,
+    Tree,
+    Blob,
+    Tag,
+    /// A difference, of which that is not known yet.
+    Unknown,
+}
+
+impl Kind {
+    /// Reads the number that it has in a pack.
+    fn read(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Commit,
+            2 => Self::Tree,
+            3 => Self::Blob,
+            4 => Self::Tag,
+            OFFSET_DELTA | NAMED_DELTA => Self::Unknown,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn of(kind: ObjectType) -> Self {
+        match kind {
+            ObjectType::Commit => Self::Commit,
+            ObjectType::Tree => Self::Tree,
+            ObjectType::Blob => Self::Blob,
+            ObjectType::Tag => Self::Tag,
+            ObjectType::Any => Self::Unknown,
+        }
+    }
+
+    /// Its number in a pack.
+    fn number(self) -> u8 {
+        match self {
+            Self::Commit => 1,
+            Self::Tree => 2,
+            Self::Blob => 3,
+            Self::Tag => 4,
+            Self::Unknown => NAMED_DELTA,
+        }
+    }
+
+    /// As libgit2 names it.
+    pub(super) fn object_type(self) -> ObjectType {
+        match self {
+            Self::Commit => ObjectType::Commit,
+            Self::Tree => ObjectType::Tree,
+            Self::Blob => ObjectType::Blob,
+            Self::Tag => ObjectType::Tag,
+            Self::Unknown => ObjectType::Any,
+        }
+    }
+
+    /// Makes sure that an object of so many bytes may be made.
+    pub(super) fn hold(self, bytes: u64) -> Result<(), FetchError> {
+        match self {
+            Self::Commit | Self::Tag => fits("commit or tag", bytes, COMMIT_BYTES_MAX),
+            Self::Tree => fits("folder", bytes, TREE_BYTES_MAX),
+            Self::Blob | Self::Unknown => fits(TOLD, bytes, BLOB_BYTES_MAX),
+        }
+    }
+}
 
 /// A pack, as far as it has come.
 pub(super) struct Pack {
-    size_of: SizeOf,
+    mirror: PathBuf,
+    file: Option<BufWriter<File>>,
+    hash: Sha1,
     /// Bytes of the pack before those that are looked at.
     offset: u64,
     /// Objects that have yet to come.
-    objects: u64,
+    left: u64,
     unpacked: u64,
-    /// Where commits and tags begin, those told by their differences included.
-    commits: Vec<u64>,
-    /// Where objects begin that are too large for differences to be made from them.
-    large: Vec<u64>,
     /// What differences make.
     made: u64,
-    /// The same with what is made anew for it.
-    made_anew: u64,
-    /// Where differences begin that make what is not kept, and how much it takes to make each.
-    rows: Vec<(u64, u64)>,
-    /// What those of them make whose base is only known by its id: they may be one row.
-    unknown_row: u64,
-    /// Whether a difference is made from an object that the mirror does not have: any blob of this
-    /// pack may be it, whichever of them comes first.
-    unknown_base: bool,
+    entries: Vec<Entry>,
+    /// Bases that are told by their ids, and what is made from them.
+    named: Vec<(Oid, u32)>,
+    inflate: Decompress,
     state: State,
 }
 
 enum State {
-    /// The head of the pack, or of an object, as far as it has come.
+    /// The head of the pack, as far as it has come.
+    Begin(Vec<u8>),
+    /// The head of an object, as far as it has come.
     Head(Vec<u8>),
     Data(Box<Data>),
-    /// All objects have come; a checksum follows.
+    /// The SHA-1 of the pack, as far as it has come.
+    Trailer(Vec<u8>),
+    /// All of it has come.
     Over,
 }
 
 /// The data of an object, as far as it has come.
 struct Data {
-    inflate: Decompress,
-    /// Where the object begins.
-    begins: u64,
-    /// What a difference is made from, and the first bytes of it.
-    delta: Option<(Base, Vec<u8>)>,
+    crc: Crc,
+    /// How many bytes it says that it has.
+    bytes: u64,
+    content: Content,
 }
 
-#[derive(Clone, Copy)]
-enum Base {
-    /// The object that begins there.
-    At(u64),
-    /// An object of this id, here or in the mirror.
-    Named(Oid),
-}
-
-/// Where a difference stands among those that are made from one another.
-#[derive(Clone, Copy)]
-enum Row {
-    /// It is made from what the mirror has.
-    BeginsThere,
-    /// It is made from what begins there.
-    GoesOn(u64),
-    /// It may be made from any of which the same is not known.
-    Unknown,
+enum Content {
+    /// An object as it is.
+    Whole(Sha1),
+    /// The first bytes of a difference, until they have told what it makes.
+    Delta(Option<Vec<u8>>),
 }
 
 /// What an object says of itself before its data.
-struct Head {
-    kind: u8,
-    bytes: u64,
-    base: Option<Base>,
+pub(super) struct Head {
+    number: u8,
+    /// How many its data have, unpacked.
+    pub(super) bytes: u64,
+    base: HeadBase,
+    /// How many bytes it has itself.
+    pub(super) length: usize,
 }
 
-const COMMIT: u8 = 1;
-const TREE: u8 = 2;
-const TAG: u8 = 4;
+#[derive(Clone, Copy)]
+enum HeadBase {
+    Nothing,
+    /// The object that begins there.
+    At(u64),
+    Named(Oid),
+}
+
 const OFFSET_DELTA: u8 = 6;
 const NAMED_DELTA: u8 = 7;
 
@@ -111,31 +206,41 @@ const NAMED_DELTA: u8 = 7;
 const TOLD: &str = "file that is told by a difference";
 
 impl Pack {
-    /// A pack of which nothing has come.
-    pub(super) fn new(size_of: SizeOf) -> Self {
+    /// A pack for a mirror, of which nothing has come.
+    pub(super) fn new(mirror: &Path) -> Self {
         Self {
-            size_of,
+            mirror: mirror.to_owned(),
+            file: None,
+            hash: Sha1::new(),
             offset: 0,
-            objects: u64::MAX,
+            left: 0,
             unpacked: 0,
-            commits: Vec::new(),
-            large: Vec::new(),
             made: 0,
-            made_anew: 0,
-            rows: Vec::new(),
-            unknown_row: 0,
-            unknown_base: false,
-            state: State::Head(Vec::new()),
+            entries: Vec::new(),
+            named: Vec::new(),
+            inflate: Decompress::new(true),
+            state: State::Begin(Vec::new()),
         }
     }
 
-    /// Looks at what comes next. What is no pack is left to libgit2, which says so.
-    pub(super) fn look_at(&mut self, mut bytes: &[u8]) -> Result<(), FetchError> {
+    /// Whether all of it has come.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Takes in what comes next.
+    pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), FetchError> {
+        if self.offset + bytes.len() as u64 > BYTES_MAX {
+            return Err(FetchError::TooLarge { bound: "bytes", limit: BYTES_MAX });
+        }
+        self.write(bytes)?;
         while !bytes.is_empty() {
             let used = match std::mem::replace(&mut self.state, State::Over) {
-                State::Over => return Ok(()),
+                State::Over => return Err(damaged()),
+                State::Begin(head) => self.begin(head, bytes)?,
                 State::Head(head) => self.head(head, bytes)?,
                 State::Data(data) => self.data(data, bytes)?,
+                State::Trailer(sum) => self.trailer(sum, bytes)?,
             };
             self.offset += used as u64;
             bytes = &bytes[used..];
@@ -143,38 +248,105 @@ impl Pack {
         Ok(())
     }
 
+    fn write(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
+        let path = self.folder().join(INCOMING);
+        let mut write = || -> io::Result<()> {
+            let file = match self.file.take() {
+                Some(file) => file,
+                None => {
+                    let mut options = File::options();
+                    let options = options.create(true).truncate(true).read(true).write(true);
+                    BufWriter::new(options.open(&path)?)
+                }
+            };
+            self.file.insert(file).write_all(bytes)
+        };
+        write().map_err(|source| FetchError::Disk { path: path.clone(), source })
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.mirror.join("objects/pack")
+    }
+
+    fn begin(&mut self, mut head: Vec<u8>, bytes: &[u8]) -> Result<usize, FetchError> {
+        let taken = bytes.len().min(HEAD_BYTES - head.len());
+        head.extend_from_slice(&bytes[..taken]);
+        self.hash.update(&bytes[..taken]);
+        if head.len() < HEAD_BYTES {
+            self.state = State::Begin(head);
+            return Ok(taken);
+        }
+        if head[..8] != *b"PACK\0\0\0\x02" {
+            return Err(damaged());
+        }
+        self.left = u64::from(u32::from_be_bytes([head[8], head[9], head[10], head[11]]));
+        if self.left > OBJECTS_MAX {
+            return Err(FetchError::TooLarge { bound: "objects", limit: OBJECTS_MAX });
+        }
+        self.next();
+        Ok(taken)
+    }
+
+    /// Goes on to the next object.
+    fn next(&mut self) {
+        self.state =
+            if self.left == 0 { State::Trailer(Vec::new()) } else { State::Head(Vec::new()) };
+    }
+
     /// Goes on with a head; how many bytes it took.
     fn head(&mut self, mut head: Vec<u8>, bytes: &[u8]) -> Result<usize, FetchError> {
         let begins = self.offset - head.len() as u64;
-        if self.objects == u64::MAX {
-            let taken = bytes.len().min(HEAD_BYTES - head.len());
-            head.extend_from_slice(&bytes[..taken]);
-            if head.len() == HEAD_BYTES {
-                let number = [head[8], head[9], head[10], head[11]];
-                self.objects = u64::from(u32::from_be_bytes(number));
-                if self.objects > OBJECTS_MAX {
-                    return Err(FetchError::TooLarge { bound: "objects", limit: OBJECTS_MAX });
-                }
-                head = Vec::new();
-            }
-            self.state = if self.objects == 0 { State::Over } else { State::Head(head) };
-            return Ok(taken);
-        }
-        for (taken, byte) in bytes.iter().enumerate() {
+        for (taken, byte) in (1..).zip(bytes) {
             head.push(*byte);
             if let Some(read) = read_head(&head, begins) {
-                self.hold(&read, begins)?;
-                let delta = read.base.map(|base| (base, Vec::new()));
-                let inflate = Decompress::new(true);
-                self.state = State::Data(Box::new(Data { inflate, begins, delta }));
-                return Ok(taken + 1);
+                self.hash.update(&bytes[..taken]);
+                let content = self.enter(&read, begins)?;
+                let mut crc = Crc::new();
+                crc.update(&head);
+                self.inflate.reset(true);
+                let data = Data { crc, bytes: read.bytes, content };
+                self.state = State::Data(Box::new(data));
+                return Ok(taken);
             }
             if head.len() >= OBJECT_HEAD_BYTES_MAX {
                 return Err(damaged());
             }
         }
+        self.hash.update(bytes);
         self.state = State::Head(head);
         Ok(bytes.len())
+    }
+
+    /// Enters an object of this head, if it is within its bounds.
+    fn enter(&mut self, head: &Head, begins: u64) -> Result<Content, FetchError> {
+        let kind = Kind::read(head.number).ok_or_else(damaged)?;
+        let at = u32::try_from(self.entries.len()).map_err(|_| damaged())?;
+        let base = match head.base {
+            HeadBase::Nothing => Base::Nothing,
+            HeadBase::At(place) => {
+                let found = self.entries.binary_search_by_key(&place, |entry| entry.begins);
+                Base::At(found.ok().and_then(|at| u32::try_from(at).ok()).ok_or_else(damaged)?)
+            }
+            HeadBase::Named(id) => {
+                self.named.push((id, at));
+                Base::Named
+            }
+        };
+        let content = match kind {
+            Kind::Unknown => {
+                fits("difference", head.bytes, BLOB_BYTES_MAX)?;
+                Content::Delta(Some(Vec::new()))
+            }
+            kind => {
+                // A blob goes to the disk as it comes.
+                if kind != Kind::Blob {
+                    kind.hold(head.bytes)?;
+                }
+                Content::Whole(hash_of(kind, head.bytes))
+            }
+        };
+        self.entries.push(Entry { begins, crc: 0, base, kind, id: Oid::ZERO_SHA1 });
+        Ok(content)
     }
 
     /// Goes on with data; how many bytes it took.
@@ -182,134 +354,226 @@ impl Pack {
         let mut buffer = [0; 16 << 10];
         let mut used = 0;
         loop {
-            let (read, written) = (data.inflate.total_in(), data.inflate.total_out());
+            let (read, written) = (self.inflate.total_in(), self.inflate.total_out());
             let status =
-                data.inflate.decompress(&bytes[used..], &mut buffer, FlushDecompress::None);
+                self.inflate.decompress(&bytes[used..], &mut buffer, FlushDecompress::None);
+            let status = status.map_err(|_| damaged())?;
             let counted = |total: u64, before: u64| usize::try_from(total - before).unwrap_or(0);
-            used += counted(data.inflate.total_in(), read);
-            let inflated = counted(data.inflate.total_out(), written);
+            used += counted(self.inflate.total_in(), read);
+            let inflated = counted(self.inflate.total_out(), written);
             self.unpacked += inflated as u64;
+            if self.inflate.total_out() > data.bytes {
+                return Err(damaged());
+            }
             if self.unpacked > UNPACKED_BYTES_MAX {
                 let limit = UNPACKED_BYTES_MAX;
                 return Err(FetchError::TooLarge { bound: "bytes, unpacked", limit });
             }
-            if let Some((base, head)) = &mut data.delta {
-                head.extend_from_slice(&buffer[..inflated.min(DELTA_HEAD_BYTES - head.len())]);
-                let (base, head) = (*base, head.clone());
-                if let Some((from, to)) = delta_sizes(&head) {
-                    data.delta = None;
-                    self.hold_delta(base, from, to, data.begins)?;
-                }
+            match &mut data.content {
+                Content::Whole(hash) => hash.update(&buffer[..inflated]),
+                Content::Delta(head) => self.look_at_delta(head, &buffer[..inflated])?,
             }
-            match status {
-                // It never said what it makes.
-                Ok(Status::StreamEnd) if data.delta.is_some() => return Err(damaged()),
-                Ok(Status::StreamEnd) => {
-                    self.objects -= 1;
-                    self.state =
-                        if self.objects == 0 { State::Over } else { State::Head(Vec::new()) };
-                    return Ok(used);
-                }
-                Ok(_) if used < bytes.len() || inflated == buffer.len() => {}
-                Ok(_) => {
-                    self.state = State::Data(data);
-                    return Ok(used);
-                }
-                Err(_) => return Err(damaged()),
+            if status == Status::StreamEnd {
+                data.crc.update(&bytes[..used]);
+                self.hash.update(&bytes[..used]);
+                self.leave(*data)?;
+                return Ok(used);
+            }
+            if used == bytes.len() && inflated < buffer.len() {
+                data.crc.update(bytes);
+                self.hash.update(bytes);
+                self.state = State::Data(data);
+                return Ok(used);
             }
         }
     }
 
-    /// Holds an object to what it may have.
-    fn hold(&mut self, head: &Head, begins: u64) -> Result<(), FetchError> {
-        match head.kind {
-            COMMIT | TAG => {
-                self.commits.push(begins);
-                fits("commit or tag", head.bytes, COMMIT_BYTES_MAX)
-            }
-            TREE => fits("folder", head.bytes, TREE_BYTES_MAX),
-            OFFSET_DELTA | NAMED_DELTA => fits("difference", head.bytes, BLOB_BYTES_MAX),
-            _ => {
-                // It goes to the disk as it comes.
-                if head.bytes > BLOB_BYTES_MAX as u64 {
-                    self.large.push(begins);
-                }
-                self.hold_unknown_base()
-            }
-        }
-    }
-
-    /// Holds what a difference is made from and makes to what they may have.
-    fn hold_delta(
+    /// Looks at what a difference says that it makes.
+    fn look_at_delta(
         &mut self,
-        base: Base,
-        from: u64,
-        to: u64,
-        begins: u64,
+        head: &mut Option<Vec<u8>>,
+        inflated: &[u8],
     ) -> Result<(), FetchError> {
-        let mut row = Row::BeginsThere;
-        let from = match base {
-            Base::At(place) if self.large.binary_search(&place).is_ok() => u64::MAX,
-            Base::At(place) => {
-                if self.commits.binary_search(&place).is_ok() {
-                    self.commits.push(begins);
-                    fits("commit or tag", to, COMMIT_BYTES_MAX)?;
-                }
-                row = Row::GoesOn(place);
-                from
-            }
-            Base::Named(id) => {
-                let known = (self.size_of)(id);
-                if known.is_none() {
-                    row = Row::Unknown;
-                    self.unknown_base = true;
-                }
-                known.unwrap_or(0).max(from)
-            }
-        };
-        self.hold_unknown_base()?;
+        let Some(begun) = head else { return Ok(()) };
+        let lacking = DELTA_HEAD_BYTES - begun.len();
+        begun.extend_from_slice(&inflated[..inflated.len().min(lacking)]);
+        let Some((from, to)) = delta_sizes(begun) else { return Ok(()) };
+        *head = None;
         fits(TOLD, from.max(to), BLOB_BYTES_MAX)?;
-        self.make(row, from, to, begins)
-    }
-
-    /// Adds what a difference makes of so much.
-    fn make(&mut self, row: Row, from: u64, to: u64, begins: u64) -> Result<(), FetchError> {
         self.made += to;
-        self.made_anew += to;
-        if from.max(to) > KEPT_BYTES_MAX {
-            let before = match row {
-                Row::BeginsThere => from,
-                Row::GoesOn(place) => match self.rows.binary_search_by_key(&place, |row| row.0) {
-                    Ok(row) => self.rows[row].1,
-                    Err(_) => from,
-                },
-                Row::Unknown => {
-                    self.unknown_row += to;
-                    self.unknown_row
-                }
-            };
-            self.rows.push((begins, before + to));
-            self.made_anew += before;
-        }
-        let limit = MADE_BYTES_MAX + MADE_RATIO_MAX * begins;
-        if self.made > limit || self.made_anew > ANEW_MAX * limit {
-            return Err(FetchError::TooLarge { bound: "bytes, made of differences,", limit });
+        let limit = made_max(self.offset);
+        if self.made > limit {
+            return Err(FetchError::TooLarge { bound: MADE, limit });
         }
         Ok(())
     }
 
-    /// Refuses a pack with a difference that may be made from one of its large blobs.
-    fn hold_unknown_base(&self) -> Result<(), FetchError> {
-        let from = if self.unknown_base && !self.large.is_empty() { u64::MAX } else { 0 };
-        fits(TOLD, from, BLOB_BYTES_MAX)
+    /// All data of an object have come.
+    fn leave(&mut self, data: Data) -> Result<(), FetchError> {
+        let entry = self.entries.last_mut().ok_or_else(damaged)?;
+        entry.crc = data.crc.sum();
+        match data.content {
+            _ if self.inflate.total_out() != data.bytes => return Err(damaged()),
+            // It never said what it makes.
+            Content::Delta(Some(_)) => return Err(damaged()),
+            Content::Delta(None) => {}
+            Content::Whole(hash) => entry.id = oid(hash)?,
+        }
+        self.left -= 1;
+        self.next();
+        Ok(())
+    }
+
+    fn trailer(&mut self, mut sum: Vec<u8>, bytes: &[u8]) -> Result<usize, FetchError> {
+        let taken = bytes.len().min(TRAILER_BYTES - sum.len());
+        sum.extend_from_slice(&bytes[..taken]);
+        if sum.len() == TRAILER_BYTES {
+            if self.hash.clone().finalize()[..] != sum {
+                return Err(damaged());
+            }
+            self.state = State::Over;
+        } else {
+            self.state = State::Trailer(sum);
+        }
+        Ok(taken)
+    }
+
+    /// Puts a pack that has come in full into its place.
+    pub(super) fn finish(self) -> Result<(), FetchError> {
+        let limit = made_max(self.offset);
+        self.finish_within(limit)
+    }
+
+    /// The same, if no more bytes are made of its differences than that.
+    fn finish_within(self, limit: u64) -> Result<(), FetchError> {
+        let (incoming, folder) = (self.folder().join(INCOMING), self.folder());
+        let disk = |source| FetchError::Disk { path: incoming.clone(), source };
+        let Self { mirror, file, hash, mut entries, mut named, state, .. } = self;
+        let Some(file) = file.filter(|_| matches!(state, State::Over)) else {
+            return Err(damaged());
+        };
+        let file = file.into_inner().map_err(|error| disk(error.into_error()))?;
+        named.sort_unstable();
+        let mut known = Known { mirror, git: None };
+        let deltas = Deltas::new(&file, &mut entries, &named, limit);
+        let elsewhere = deltas.resolve(&mut |id| known.read(id))?;
+        drop(named);
+
+        let mut sum = oid(hash)?;
+        let mut order = index::order(&entries)?;
+        let lacking: Vec<_> = elsewhere
+            .into_iter()
+            .filter(|id| order.binary_search_by_key(id, |at| entries[*at as usize].id).is_err())
+            .collect();
+        if !lacking.is_empty() {
+            for id in lacking {
+                let Some((kind, data)) = known.read(id)? else { return Err(damaged()) };
+                let entry = append(&file, Kind::of(kind), id, &data).map_err(disk)?;
+                entries.push(entry);
+            }
+            sum = close(&file, entries.len()).map_err(disk)?;
+            order = index::order(&entries)?;
+        }
+        index::write(&folder, &entries, &order, sum)?;
+        let place = folder.join(format!("pack-{sum}"));
+        fs::rename(&incoming, place.with_extension("pack")).map_err(disk)?;
+        index::put(&folder, &place.with_extension("idx"))
     }
 }
 
-fn damaged() -> FetchError {
+/// Makes objects of a mirror ready to make others from.
+struct Known {
+    mirror: PathBuf,
+    git: Option<Git>,
+}
+
+impl Known {
+    /// An object of the mirror, if it has it.
+    fn read(&mut self, id: Oid) -> Result<Option<(ObjectType, Vec<u8>)>, FetchError> {
+        let git = match self.git.take() {
+            Some(git) => git,
+            None => Git::open_bare(&self.mirror).map_err(local)?,
+        };
+        let git = self.git.insert(git);
+        let (kind, bytes) = match objects::measure(git, id) {
+            Ok(found) => found,
+            Err(Unusable::Mirror(error)) if error.code() == git2::ErrorCode::NotFound => {
+                return Ok(None);
+            }
+            Err(Unusable::TooLarge(object)) => {
+                return Err(FetchError::Object(object.to_string()));
+            }
+            Err(Unusable::Mirror(error)) => return Err(local(error)),
+            Err(Unusable::Other | Unusable::Malformed(_)) => return Ok(None),
+        };
+        Kind::of(kind).hold(bytes as u64)?;
+        let object = git.odb().and_then(|odb| odb.read(id).map(|read| read.data().to_vec()));
+        object.map(|data| Some((kind, data))).map_err(local)
+    }
+}
+
+/// Adds an object to the end of a pack, in the place of its sum.
+fn append(mut pack: &File, kind: Kind, id: Oid, data: &[u8]) -> io::Result<Entry> {
+    let end = pack.seek(SeekFrom::End(-(TRAILER_BYTES as i64)))?;
+    let mut bytes = write_head(kind.number(), data.len() as u64);
+    let mut encoder = ZlibEncoder::new(&mut bytes, Compression::fast());
+    encoder.write_all(data)?;
+    encoder.finish()?;
+    let mut crc = Crc::new();
+    crc.update(&bytes);
+    pack.write_all(&bytes)?;
+    pack.write_all(&[0; TRAILER_BYTES])?;
+    Ok(Entry { begins: end, crc: crc.sum(), base: Base::Nothing, kind, id })
+}
+
+/// Writes the number of objects of a pack to which some were added, and its new sum.
+fn close(mut pack: &File, objects: usize) -> io::Result<Oid> {
+    let number = u32::try_from(objects).map_err(io::Error::other)?;
+    pack.write_all_at(&number.to_be_bytes(), 8)?;
+    let end = pack.seek(SeekFrom::End(-(TRAILER_BYTES as i64)))?;
+    pack.rewind()?;
+    let mut hash = Sha1::new();
+    io::copy(&mut pack.take(end), &mut HashWriter(&mut hash))?;
+    let sum = Oid::from_bytes(&hash.finalize()).map_err(io::Error::other)?;
+    pack.write_all_at(sum.as_bytes(), end)?;
+    Ok(sum)
+}
+
+struct HashWriter<'h>(&'h mut Sha1);
+
+impl Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How much may be made of a pack of so many bytes.
+fn made_max(bytes: u64) -> u64 {
+    MADE_BYTES_MAX + MADE_RATIO_MAX * bytes
+}
+
+/// The bound on what differences make, with its unit.
+pub(super) const MADE: &str = "bytes, made of differences,";
+
+/// The hash of an object, up to its data.
+fn hash_of(kind: Kind, bytes: u64) -> Sha1 {
+    Sha1::new_with_prefix(format!("{} {bytes}\0", kind.object_type().str()))
+}
+
+fn oid(hash: Sha1) -> Result<Oid, FetchError> {
+    Oid::from_bytes(&hash.finalize()).map_err(local)
+}
+
+pub(super) fn damaged() -> FetchError {
     FetchError::Remote("a pack that is damaged".to_owned())
 }
 
-fn fits(kind: &str, bytes: u64, limit: usize) -> Result<(), FetchError> {
+pub(super) fn fits(kind: &str, bytes: u64, limit: usize) -> Result<(), FetchError> {
     if bytes <= limit as u64 {
         return Ok(());
     }
@@ -318,10 +582,10 @@ fn fits(kind: &str, bytes: u64, limit: usize) -> Result<(), FetchError> {
 }
 
 /// The head of an object that begins there, if all of it has come.
-fn read_head(bytes: &[u8], begins: u64) -> Option<Head> {
+pub(super) fn read_head(bytes: &[u8], begins: u64) -> Option<Head> {
     let mut rest = bytes.iter();
     let mut byte = *rest.next()?;
-    let kind = byte >> 4 & 7;
+    let number = byte >> 4 & 7;
     let mut size = u64::from(byte & 15);
     let mut shift = 4;
     while byte & 0x80 != 0 {
@@ -329,7 +593,7 @@ fn read_head(bytes: &[u8], begins: u64) -> Option<Head> {
         size |= u64::from(byte & 0x7F).checked_shl(shift).unwrap_or(u64::MAX);
         shift += 7;
     }
-    let base = match kind {
+    let base = match number {
         OFFSET_DELTA => {
             let mut byte = *rest.next()?;
             let mut back = u64::from(byte & 0x7F);
@@ -337,16 +601,36 @@ fn read_head(bytes: &[u8], begins: u64) -> Option<Head> {
                 byte = *rest.next()?;
                 back = (back.wrapping_add(1) << 7) | u64::from(byte & 0x7F);
             }
-            Some(Base::At(begins.wrapping_sub(back)))
+            HeadBase::At(begins.wrapping_sub(back))
         }
-        NAMED_DELTA => Some(Base::Named(Oid::from_bytes(rest.as_slice().get(..20)?).ok()?)),
-        _ => None,
+        NAMED_DELTA => {
+            let id = rest.as_slice().get(..20)?;
+            rest.nth(19);
+            HeadBase::Named(Oid::from_bytes(id).ok()?)
+        }
+        _ => HeadBase::Nothing,
     };
-    Some(Head { kind, bytes: size, base })
+    let length = bytes.len() - rest.as_slice().len();
+    Some(Head { number, bytes: size, base, length })
+}
+
+/// Writes the head of an object that is made from nothing.
+fn write_head(number: u8, bytes: u64) -> Vec<u8> {
+    let low = |bits: u64| u8::try_from(bits & 0x7F).unwrap_or_default();
+    let mut head = vec![number << 4 | low(bytes & 15)];
+    let mut rest = bytes >> 4;
+    while rest > 0 {
+        if let Some(last) = head.last_mut() {
+            *last |= 0x80;
+        }
+        head.push(low(rest));
+        rest >>= 7;
+    }
+    head
 }
 
 /// The sizes of what a difference is made from and of what it makes, if both have come.
-fn delta_sizes(bytes: &[u8]) -> Option<(u64, u64)> {
+pub(super) fn delta_sizes(bytes: &[u8]) -> Option<(u64, u64)> {
     let mut rest = bytes.iter();
     let mut size = || {
         let (mut size, mut shift) = (0, 0);
@@ -365,4 +649,4 @@ fn delta_sizes(bytes: &[u8]) -> Option<(u64, u64)> {
 #[cfg(test)]
 #[path = "pack_tests.rs"]
 #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
-mod tests;
+pub(super) mod tests;

@@ -4,6 +4,7 @@ use git2::{ErrorCode, Oid, Repository as Git};
 use jiff::Timestamp;
 use semver::{Version, VersionReq};
 
+use crate::domain::account::Account;
 use crate::domain::commit::{Commit, CommitId, Revision};
 use crate::domain::name::RepositoryName;
 use crate::domain::visible;
@@ -66,12 +67,13 @@ pub(super) fn contains(
     repository: &RepositoryName,
     descendant: &CommitId,
     ancestor: &CommitId,
+    account: &Account,
 ) -> Result<bool, SourceError> {
     let from = commit(git, repository, descendant)?.id();
     match commit(git, repository, ancestor) {
         Err(SourceError::CommitNotFound { .. }) => Ok(false),
         Err(error) => Err(error),
-        Ok(to) => descend(git, repository, &[from], to.id()),
+        Ok(to) => descend(git, repository, &[from], to.id(), account),
     }
 }
 
@@ -81,6 +83,7 @@ pub(super) fn is_published(
     git: &Git,
     repository: &RepositoryName,
     wanted: &CommitId,
+    account: &Account,
 ) -> Result<bool, SourceError> {
     let wanted = commit(git, repository, wanted)?.id();
     let published = refs(git, &[HEADS, TAGS]).map_err(|error| damaged(repository, &error))?;
@@ -92,7 +95,7 @@ pub(super) fn is_published(
             Err(Unusable::Mirror(error)) => return Err(damaged(repository, &error)),
         }
     }
-    descend(git, repository, &tips, wanted)
+    descend(git, repository, &tips, wanted, account)
 }
 
 /// Whether one of these commits has another in its history, or is it.
@@ -101,8 +104,9 @@ fn descend(
     repository: &RepositoryName,
     from: &[Oid],
     ancestor: Oid,
+    account: &Account,
 ) -> Result<bool, SourceError> {
-    objects::descend(git, from, ancestor).map_err(|error| match error {
+    objects::descend(git, from, ancestor, account).map_err(|error| match error {
         Unsearched::TooMuch { bound, limit } => {
             SourceError::TooMuchHistory { repository: repository.clone(), bound, limit }
         }

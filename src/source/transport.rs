@@ -10,11 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
-use git2::{ConfigLevel, ErrorClass, ErrorCode, Remote, Repository as Git};
+use git2::{ConfigLevel, ErrorClass, ErrorCode, Remote};
 
 use crate::source::error::FetchError;
 use crate::source::frames::Frames;
-use crate::source::pack::{Pack, SizeOf};
 
 /// Scheme of the URLs that lead to a [`Connection`].
 const SCHEME: &str = "headstay";
@@ -141,16 +140,6 @@ impl Session {
     }
 }
 
-/// Tells the size of what a mirror has.
-fn sizes_in(mirror: PathBuf) -> SizeOf {
-    let mut opened = None;
-    Box::new(move |id| {
-        let git = opened.get_or_insert_with(|| Git::open_bare(&mirror)).as_ref().ok()?;
-        let (bytes, _) = git.odb().and_then(|odb| odb.read_header(id)).ok()?;
-        Some(bytes as u64)
-    })
-}
-
 struct Subtransport(Arc<Session>);
 
 impl SmartSubtransport for Subtransport {
@@ -169,10 +158,11 @@ impl SmartSubtransport for Subtransport {
         match self.0.connection.clone().open(exchange) {
             Ok(stream) => {
                 let unread = (exchange == Exchange::List).then(Vec::new);
-                let frames = Frames::new(Pack::new(sizes_in(self.0.mirror.clone())));
+                let frames = Frames::new(&self.0.mirror);
                 let listed = (exchange == Exchange::List).then_some(0);
                 let session = self.0.clone();
-                Ok(Box::new(Watched { stream, session, head: unread, listed, frames }))
+                let out = Vec::new();
+                Ok(Box::new(Watched { stream, session, head: unread, listed, frames, out }))
             }
             Err(error) => {
                 self.0.fail(error);
@@ -194,6 +184,8 @@ const FAILED: &str = "the connection failed";
 const LIST_BYTES_MAX: usize = 32 << 20;
 /// How a server says that its objects have SHA-256 ids.
 const SHA_256: &[u8] = b"object-format=sha256";
+/// Most bytes that are read of a server at a time.
+const READ_BYTES: usize = 16 << 10;
 /// The first line of a list of refs with its capabilities is shorter, in bytes.
 const HEAD_BYTES_MAX: usize = 4096;
 
@@ -213,8 +205,10 @@ struct Watched {
     head: Option<Vec<u8>>,
     /// How much of a list of refs was read, until something is asked for.
     listed: Option<usize>,
-    /// What a pack says of its objects. (Where list and pack share a stream, it finds the pack.)
+    /// It takes the pack out. (Where list and pack share a stream, it finds the pack.)
     frames: Frames,
+    /// What is to be handed on and has not been.
+    out: Vec<u8>,
 }
 
 impl Watched {
@@ -249,18 +243,27 @@ impl Watched {
 
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.stream.read(buffer).map_err(|error| self.keep(error))?;
-        self.look_at(&buffer[..count])?;
-        if let Some(listed) = &mut self.listed {
-            *listed += count;
-            if *listed > LIST_BYTES_MAX {
-                let many =
-                    FetchError::ManyRefs { bound: "bytes of refs", limit: LIST_BYTES_MAX as u64 };
-                return Err(self.keep(io::Error::other(many)));
+        let mut read = [0; READ_BYTES];
+        while self.out.is_empty() {
+            let count = self.stream.read(&mut read).map_err(|error| self.keep(error))?;
+            if count == 0 {
+                return Ok(0);
             }
+            self.look_at(&read[..count])?;
+            if let Some(listed) = &mut self.listed {
+                *listed += count;
+                if *listed > LIST_BYTES_MAX {
+                    let limit = LIST_BYTES_MAX as u64;
+                    let many = FetchError::ManyRefs { bound: "bytes of refs", limit };
+                    return Err(self.keep(io::Error::other(many)));
+                }
+            }
+            let taken = self.frames.take(&read[..count], &mut self.out);
+            taken.map_err(|error| self.keep(io::Error::other(error)))?;
         }
-        let looked = self.frames.look_at(&buffer[..count]);
-        looked.map_err(|error| self.keep(io::Error::other(error)))?;
+        let count = buffer.len().min(self.out.len());
+        buffer[..count].copy_from_slice(&self.out[..count]);
+        self.out.drain(..count);
         Ok(count)
     }
 }
