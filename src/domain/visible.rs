@@ -12,7 +12,11 @@ use std::fmt::Write;
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}'
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}'
+            | '\u{ffa0}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{fe00}'..='\u{fe0e}'
+            | '\u{e0100}'..='\u{e01ef}'
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
@@ -71,6 +75,7 @@ mod tests {
             ("one\r\ntwo\tthree", r"one\r\ntwo\tthree"),
             ("user\u{202e}nimda\u{2066}\u{200b}", r"user\u{202e}nimda\u{2066}\u{200b}"),
             ("a\u{2028}b\u{85}c", r"a\u{2028}b\u{85}c"),
+            ("a\u{3164}b\u{2800}", r"a\u{3164}b\u{2800}"),
         ] {
             assert_eq!(line(text), seen);
         }

@@ -1,9 +1,11 @@
 //! Opening and closing: one process, one writing connection, a few that read.
 
+#[cfg(unix)]
+use std::fs::Permissions;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 #[cfg(unix)]
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +35,7 @@ const LOG_BYTES_KEPT: &str = "67108864";
 
 impl Store {
     /// Opens the store at `path`; makes it, with its folder, if there is none. Only its owner may
-    /// read what is made.
+    /// read it.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let options = SqliteConnectOptions::new()
@@ -81,7 +83,8 @@ impl Store {
     }
 }
 
-/// Makes folder and file, and takes the lock that no second process gets.
+/// Makes folder and file, closes the file to others (one that was brought back from a copy may be open to
+/// them), and takes the lock that no second process gets.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let failed = |source| StoreError::File { path: path.into(), source: Arc::new(source) };
     let mut name = path.as_os_str().to_owned();
@@ -113,7 +116,12 @@ fn create_file(path: &Path) -> io::Result<File> {
     file.write(true).create(true).truncate(false);
     #[cfg(unix)]
     file.mode(0o600);
-    file.open(path)
+    let file = file.open(path)?;
+    #[cfg(unix)]
+    if let Err(error) = file.set_permissions(Permissions::from_mode(0o600)) {
+        tracing::warn!(path = %path.display(), %error, "others may read the store");
+    }
+    Ok(file)
 }
 
 /// The id of this installation; made where there is none.

@@ -101,9 +101,8 @@ impl<'a> Scene<'a> {
         &mut self,
         record: &mut Record,
     ) -> Result<Worker<'a>, SyncError> {
-        let (cluster, clusters) = (&self.application.cluster, self.config.clusters_in_use());
-        let wait = self.lease.unless_stopped(self.context.workers.take(cluster, clusters));
-        let worker = record.time(Phase::Queue, wait).await?;
+        let taken = self.context.workers.take(&self.application, &self.config);
+        let worker = record.time(Phase::Queue, self.lease.unless_stopped(taken)).await?;
         // With one less that waits, the next may be claimed.
         self.context.store.work_bell().ring();
         self.read_inventory().await?;

@@ -44,9 +44,9 @@ async fn claim_and_run(context: &Context, shutdown: &CancellationToken) {
             must_have_ended_well(ended);
         }
         let full = running.len() >= CLAIMS_MAX;
-        // A sync that gets its worker rings.
-        let crowded = context.workers.crowded();
-        let dry_runs_only = context.config.load().server.suspend;
+        let config = context.config.load();
+        let crowded = context.workers.crowded(&config);
+        let dry_runs_only = config.server.suspend;
         let which = Claimable { beside: &crowded, dry_runs_only };
         // A sync that ends, or gets its worker, rings.
         let claimed = if full { Ok(None) } else { context.store.claim_of(which, LEASE).await };

@@ -1,14 +1,16 @@
 //! The workers: how many syncs are at work at once. Waiting for a host takes none: a sync takes its
 //! worker when Git and the cluster have answered, so that hosts that hang hold up only those who need
-//! them. A cluster that is slow only then holds its [share](crate::domain::shares) at most.
+//! them. A cluster that is slow only then, or a repository that takes long to render, holds its
+//! [share](crate::domain::shares) at most.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::domain::name::ClusterName;
-use crate::domain::shares;
+use crate::config::{Application, Config};
+use crate::domain::name::{ApplicationName, ClusterName, RepositoryName};
+use crate::domain::shares::{self, Held};
 
 /// The workers of the process.
 pub struct Workers {
@@ -18,23 +20,35 @@ pub struct Workers {
 
 #[derive(Default)]
 struct State {
-    /// How many clusters there are, as of who came last.
-    clusters: usize,
-    /// What each cluster has, if it has any.
-    held: HashMap<ClusterName, usize>,
+    clusters: Held<ClusterName>,
+    repositories: Held<RepositoryName>,
     /// In the order in which they came.
     waiting: Vec<Waiting>,
 }
 
-struct Waiting {
+/// For whom a worker works.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Client {
     cluster: ClusterName,
+    repository: RepositoryName,
+}
+
+impl Client {
+    fn of(application: &Application) -> Self {
+        let Application { cluster, repository, .. } = application;
+        Self { cluster: cluster.clone(), repository: repository.clone() }
+    }
+}
+
+struct Waiting {
+    client: Client,
     turn: oneshot::Sender<()>,
 }
 
 /// A worker that is taken, until it is dropped.
 pub(super) struct Worker<'a> {
     workers: &'a Workers,
-    cluster: ClusterName,
+    client: Client,
 }
 
 impl Workers {
@@ -43,42 +57,55 @@ impl Workers {
         Self { number: number.max(1), state: Mutex::default() }
     }
 
-    /// Waits for a worker for a sync on a cluster, of so many clusters that there are.
-    pub(super) async fn take(&self, cluster: &ClusterName, clusters: usize) -> Worker<'_> {
+    /// Waits for a worker for a sync of an application of this configuration.
+    pub(super) async fn take(&self, application: &Application, config: &Config) -> Worker<'_> {
+        let client = Client::of(application);
+        self.take_for(client, config.clusters_in_use(), config.repositories_in_use()).await
+    }
+
+    /// The same, of so many clusters and repositories that there are.
+    async fn take_for(&self, client: Client, clusters: usize, repositories: usize) -> Worker<'_> {
         let (turn, taken) = oneshot::channel();
         {
             let mut state = self.lock();
-            state.clusters = clusters;
-            state.waiting.push(Waiting { cluster: cluster.clone(), turn });
+            state.clusters.among(clusters);
+            state.repositories.among(repositories);
+            state.waiting.push(Waiting { client: client.clone(), turn });
             state.hand_out(self.number);
         }
         // Whoever gives up is passed over by the next hand-out, or gives back what came meanwhile.
-        let mut place = Place { workers: self, cluster: cluster.clone(), taken };
+        let mut place = Place { workers: self, client, taken };
         // The sender is not dropped before it was used.
         let _ = (&mut place.taken).await;
         place.into_worker()
     }
 
-    /// The clusters for which so many syncs wait that who is claimed now would only wait, too: better
-    /// in the queue, where wishes can still join it.
-    pub(super) fn crowded(&self) -> Vec<ClusterName> {
+    /// The applications of which so many syncs wait, with those of the same repository and cluster, that
+    /// who is claimed now would only wait, too: better in the queue, where requests can still join it.
+    pub(super) fn crowded(&self, config: &Config) -> Vec<ApplicationName> {
+        let crowded = self.crowded_clients();
+        if crowded.is_empty() {
+            return Vec::new();
+        }
+        let all = config.applications.values();
+        let crowded = all.filter(|application| crowded.contains(&Client::of(application)));
+        crowded.map(|application| application.name.clone()).collect()
+    }
+
+    fn crowded_clients(&self) -> HashSet<Client> {
         let state = self.lock();
         let mut waiting = HashMap::<_, usize>::new();
         for one in state.waiting.iter().filter(|one| !one.turn.is_closed()) {
-            *waiting.entry(&one.cluster).or_default() += 1;
+            *waiting.entry(&one.client).or_default() += 1;
         }
         let crowded = waiting.into_iter().filter(|(_, count)| *count >= self.number);
-        crowded.map(|(cluster, _)| cluster.clone()).collect()
+        crowded.map(|(client, _)| client.clone()).collect()
     }
 
-    fn give_back(&self, cluster: &ClusterName) {
+    fn give_back(&self, client: &Client) {
         let mut state = self.lock();
-        if let Some(held) = state.held.get_mut(cluster) {
-            *held -= 1;
-            if *held == 0 {
-                state.held.remove(cluster);
-            }
-        }
+        state.clusters.give_back(&client.cluster);
+        state.repositories.give_back(&client.repository);
         state.hand_out(self.number);
     }
 
@@ -92,13 +119,15 @@ impl State {
     fn hand_out(&mut self, number: usize) {
         self.waiting.retain(|one| !one.turn.is_closed());
         loop {
-            let waiting = self.waiting.iter().map(|one| &one.cluster);
-            let Some(next) = shares::next(number, self.clusters, &self.held, waiting) else {
+            let Self { clusters, repositories, waiting } = self;
+            let clients = waiting.iter().map(|one| (&one.client.cluster, &one.client.repository));
+            let Some(next) = shares::next(number, clusters, repositories, clients) else {
                 return;
             };
-            let Waiting { cluster, turn } = self.waiting.remove(next);
+            let Waiting { client, turn } = waiting.remove(next);
             if turn.send(()).is_ok() {
-                *self.held.entry(cluster).or_default() += 1;
+                clusters.take(&client.cluster);
+                repositories.take(&client.repository);
             }
         }
     }
@@ -107,7 +136,7 @@ impl State {
 /// A place among those who wait.
 struct Place<'a> {
     workers: &'a Workers,
-    cluster: ClusterName,
+    client: Client,
     taken: oneshot::Receiver<()>,
 }
 
@@ -115,7 +144,7 @@ impl<'a> Place<'a> {
     fn into_worker(mut self) -> Worker<'a> {
         // What was taken is the worker's now.
         self.taken.close();
-        Worker { workers: self.workers, cluster: self.cluster.clone() }
+        Worker { workers: self.workers, client: self.client.clone() }
     }
 }
 
@@ -124,14 +153,14 @@ impl Drop for Place<'_> {
         self.taken.close();
         // It came when nobody waited for it any more.
         if self.taken.try_recv().is_ok() {
-            self.workers.give_back(&self.cluster);
+            self.workers.give_back(&self.client);
         }
     }
 }
 
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
-        self.workers.give_back(&self.cluster);
+        self.workers.give_back(&self.client);
     }
 }
 
@@ -141,52 +170,59 @@ mod tests {
 
     use super::*;
 
+    fn client(cluster: &str, repository: &str) -> Client {
+        Client { cluster: cluster.parse().unwrap(), repository: repository.parse().unwrap() }
+    }
+
+    /// Waits for a worker, of two clusters and two repositories.
+    async fn take<'w>(workers: &'w Workers, cluster: &str, repository: &str) -> Worker<'w> {
+        workers.take_for(client(cluster, repository), 2, 2).await
+    }
+
     #[test]
     fn who_waits_for_a_worker_is_counted_until_it_has_one_or_gives_up() {
         let workers = Workers::new(1);
-        let main: ClusterName = "main".parse().unwrap();
-        let first = workers.take(&main, 1).now_or_never().expect("a free worker");
-        assert!(workers.crowded().is_empty());
-        let mut second = Box::pin(workers.take(&main, 1));
+        let first = take(&workers, "main", "fleet").now_or_never().expect("a free worker");
+        assert!(workers.crowded_clients().is_empty());
+        let mut second = Box::pin(take(&workers, "main", "fleet"));
         assert!(second.as_mut().now_or_never().is_none());
-        assert_eq!(workers.crowded(), std::slice::from_ref(&main));
+        assert_eq!(workers.crowded_clients(), [client("main", "fleet")].into());
         drop(first);
-        assert!(second.now_or_never().is_some() && workers.crowded().is_empty());
+        assert!(second.now_or_never().is_some() && workers.crowded_clients().is_empty());
 
-        let held = workers.take(&main, 1).now_or_never().expect("a free worker");
-        let mut gives_up = Box::pin(workers.take(&main, 1));
+        let held = take(&workers, "main", "fleet").now_or_never().expect("a free worker");
+        let mut gives_up = Box::pin(take(&workers, "main", "fleet"));
         assert!(gives_up.as_mut().now_or_never().is_none());
         drop(gives_up);
-        assert!(workers.crowded().is_empty());
+        assert!(workers.crowded_clients().is_empty());
         drop(held);
     }
 
     #[test]
     fn who_gives_up_when_its_turn_has_come_gives_the_worker_back() {
         let workers = Workers::new(1);
-        let main: ClusterName = "main".parse().unwrap();
-        let first = workers.take(&main, 1).now_or_never().expect("a free worker");
-        let mut gives_up = Box::pin(workers.take(&main, 1));
+        let first = take(&workers, "main", "fleet").now_or_never().expect("a free worker");
+        let mut gives_up = Box::pin(take(&workers, "main", "fleet"));
         assert!(gives_up.as_mut().now_or_never().is_none());
         drop(first);
         drop(gives_up);
-        assert!(workers.take(&main, 1).now_or_never().is_some(), "it is free");
-        assert!(workers.lock().held.is_empty(), "and nothing is remembered");
+        assert!(take(&workers, "main", "fleet").now_or_never().is_some(), "it is free");
+        assert!(workers.lock().clusters.is_empty(), "and nothing is remembered");
     }
 
     #[test]
-    fn a_cluster_that_keeps_what_it_has_leaves_one_to_its_neighbour() {
-        let workers = Workers::new(2);
-        let (slow, quick): (ClusterName, ClusterName) =
-            ("slow".parse().unwrap(), "quick".parse().unwrap());
-        let _held = workers.take(&slow, 2).now_or_never().expect("a free worker");
-        let mut more: Vec<_> = (0..2).map(|_| Box::pin(workers.take(&slow, 2))).collect();
-        assert!(more.iter_mut().all(|one| one.as_mut().now_or_never().is_none()));
-        assert_eq!(
-            workers.crowded(),
-            std::slice::from_ref(&slow),
-            "its further syncs stay in the queue"
-        );
-        assert!(workers.take(&quick, 2).now_or_never().is_some());
+    fn who_keeps_what_it_has_leaves_one_to_its_neighbour() {
+        for (slow, quick) in
+            [(("slow", "fleet"), ("quick", "fleet")), (("main", "slow"), ("main", "quick"))]
+        {
+            let workers = Workers::new(2);
+            let take = |(cluster, repository)| Box::pin(take(&workers, cluster, repository));
+            let _held = take(slow).now_or_never().expect("a free worker");
+            let mut more: Vec<_> = (0..2).map(|_| take(slow)).collect();
+            assert!(more.iter_mut().all(|one| one.as_mut().now_or_never().is_none()));
+            let further = workers.crowded_clients();
+            assert_eq!(further, [client(slow.0, slow.1)].into(), "these stay in the queue");
+            assert!(take(quick).now_or_never().is_some());
+        }
     }
 }
