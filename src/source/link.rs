@@ -24,7 +24,7 @@ use crate::source::transport::{Connection, Registered, ready};
 use crate::source::wanted::Plan;
 
 /// Largest file of refs of a repository on this machine, in bytes.
-const PACKED_REFS_BYTES_MAX: u64 = 32 << 20;
+const PACKED_REFS_BYTES_MAX: u64 = 12 << 20;
 
 /// The way to a remote, credentials included.
 pub(super) struct Link {

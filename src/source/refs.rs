@@ -7,7 +7,7 @@ use git2::{Oid, Repository as Git};
 use crate::source::error::FetchError;
 
 /// Most branches and tags of a repository: libgit2 takes some 350 bytes for each.
-const REFS_MAX: usize = 250_000;
+const REFS_MAX: usize = 100_000;
 
 /// Prefix of branches.
 pub(super) const HEADS: &str = "refs/heads/";
@@ -104,6 +104,6 @@ mod tests {
         }
         let many: String = (0..=REFS_MAX).map(|n| of(&format!("refs/heads/{n}"))).collect();
         let error = super::needed(many.into()).unwrap_err().to_string();
-        assert_eq!(error, "the repository has more than 250000 branches and tags");
+        assert_eq!(error, "the repository has more than 100000 branches and tags");
     }
 }

@@ -181,7 +181,7 @@ impl SmartSubtransport for Subtransport {
 const FAILED: &str = "the connection failed";
 
 /// Longest list of refs that libgit2 is given, in bytes.
-const LIST_BYTES_MAX: usize = 32 << 20;
+const LIST_BYTES_MAX: usize = 12 << 20;
 /// How a server says that its objects have SHA-256 ids.
 const SHA_256: &[u8] = b"object-format=sha256";
 /// Most bytes that are read of a server at a time.

@@ -7,6 +7,7 @@ use crate::domain::manifest::ManifestError;
 use crate::domain::name::ApplicationName;
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
+use crate::domain::sync::failure::{self, DETAILS_BYTES_MAX, DETAILS_MAX};
 use crate::domain::sync::{Failure, FailureCause, Phase};
 use crate::render::RenderError;
 use crate::source::error::SourceError;
@@ -93,6 +94,18 @@ pub enum SyncError {
     Stopped(#[from] Stop),
 }
 
+/// As many of these as a failure tells.
+fn first<T: ToString>(all: &[T]) -> Vec<String> {
+    let mut bytes = 0;
+    let all = all.iter().take(DETAILS_MAX).map(|one| failure::detail(one.to_string()));
+    all.take_while(|one| {
+        let fits = bytes < DETAILS_BYTES_MAX;
+        bytes += one.len();
+        fits
+    })
+    .collect()
+}
+
 fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
@@ -152,20 +165,23 @@ impl SyncError {
 
     /// The failure as it is recorded.
     pub(super) fn failure(&self, phase: Phase) -> Failure {
-        let details = match self {
+        let (number, mut details) = match self {
             Self::RenderedBefore(failure) => return failure.clone(),
-            Self::Render(errors) => errors.iter().map(ToString::to_string).collect(),
-            Self::Manifests(errors) => errors.iter().map(ToString::to_string).collect(),
-            Self::Objects { details, .. } => details.clone(),
-            _ => Vec::new(),
+            Self::Render(errors) => (errors.len(), first(errors)),
+            Self::Manifests(errors) => (errors.len(), first(errors)),
+            Self::Objects { failed, details, .. } => (*failed, first(details)),
+            _ => (0, Vec::new()),
         };
         let mut message = chain(self);
         // The first cause belongs into the line that people read first.
-        if let Some((first, others)) = details.split_first() {
+        if let Some(first) = details.first() {
             message = format!("{message}: {first}");
-            if !others.is_empty() {
-                message = format!("{message} (and {} more)", others.len());
+            if number > 1 {
+                message = format!("{message} (and {} more)", number - 1);
             }
+        }
+        if number > details.len() {
+            details.push(format!("and {} more", number - details.len()));
         }
         Failure::new(phase, self.cause(), message, details)
     }
@@ -191,6 +207,19 @@ mod tests {
             let failure = error.failure(Phase::Diff);
             assert_eq!((failure.message.as_str(), failure.details), (message, details));
         }
+    }
+
+    #[test]
+    fn a_failure_has_a_bound_however_much_is_wrong() {
+        let details = vec!["ä".repeat(1 << 20); DETAILS_MAX];
+        let error = SyncError::Objects { failed: 50_000, cause: FailureCause::Commit, details };
+        let failure = error.failure(Phase::Diff);
+        assert!(failure.message.starts_with("50000 objects"), "{}", failure.message);
+        assert!(failure.message.ends_with("… (and 49999 more)"), "{}", failure.message);
+        let bytes: usize = failure.details.iter().map(String::len).sum();
+        assert!(bytes < 20_000, "{bytes}");
+        let more = 50_000 - (failure.details.len() - 1);
+        assert_eq!(*failure.details.last().unwrap(), format!("and {more} more"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::domain::name::ClusterName;
 use crate::domain::object::ObjectKey;
 use crate::domain::plan::Inputs;
 use crate::domain::sync::f64_ms::Ms;
+use crate::domain::sync::failure::DETAILS_MAX;
 use crate::domain::sync::{Action, FailureCause, ObjectResult, Phase, PhaseDuration};
 use crate::store::Claim;
 use crate::sync::error::SyncError;
@@ -143,10 +144,10 @@ impl Record {
 
     /// An error when any object failed.
     pub(super) fn fail_on_failed_objects(&self) -> Result<(), SyncError> {
-        let details: Vec<_> = self
-            .results
-            .iter()
-            .filter(|result| result.action == Action::Failed)
+        let failed = self.results.iter().filter(|result| result.action == Action::Failed);
+        let number = failed.clone().count();
+        let details: Vec<_> = failed
+            .take(DETAILS_MAX)
             .map(|result| {
                 let (object, message) = (result.object.to_string(), result.message.as_deref());
                 match message.unwrap_or_default() {
@@ -160,7 +161,7 @@ impl Record {
             return Ok(());
         }
         let cause = FailureCause::of_all(self.causes.iter().copied());
-        Err(SyncError::Objects { failed: details.len(), cause, details })
+        Err(SyncError::Objects { failed: number, cause, details })
     }
 
     /// Whether the commit is another than the one that was wanted before.

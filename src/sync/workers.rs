@@ -174,24 +174,24 @@ mod tests {
         Client { cluster: cluster.parse().unwrap(), repository: repository.parse().unwrap() }
     }
 
-    /// Waits for a worker, of two clusters and two repositories.
-    async fn take<'w>(workers: &'w Workers, cluster: &str, repository: &str) -> Worker<'w> {
-        workers.take_for(client(cluster, repository), 2, 2).await
+    /// Waits for a worker for the one application that there is.
+    async fn take(workers: &Workers) -> Worker<'_> {
+        workers.take_for(client("main", "fleet"), 1, 1).await
     }
 
     #[test]
     fn who_waits_for_a_worker_is_counted_until_it_has_one_or_gives_up() {
         let workers = Workers::new(1);
-        let first = take(&workers, "main", "fleet").now_or_never().expect("a free worker");
+        let first = take(&workers).now_or_never().expect("a free worker");
         assert!(workers.crowded_clients().is_empty());
-        let mut second = Box::pin(take(&workers, "main", "fleet"));
+        let mut second = Box::pin(take(&workers));
         assert!(second.as_mut().now_or_never().is_none());
         assert_eq!(workers.crowded_clients(), [client("main", "fleet")].into());
         drop(first);
         assert!(second.now_or_never().is_some() && workers.crowded_clients().is_empty());
 
-        let held = take(&workers, "main", "fleet").now_or_never().expect("a free worker");
-        let mut gives_up = Box::pin(take(&workers, "main", "fleet"));
+        let held = take(&workers).now_or_never().expect("a free worker");
+        let mut gives_up = Box::pin(take(&workers));
         assert!(gives_up.as_mut().now_or_never().is_none());
         drop(gives_up);
         assert!(workers.crowded_clients().is_empty());
@@ -201,22 +201,26 @@ mod tests {
     #[test]
     fn who_gives_up_when_its_turn_has_come_gives_the_worker_back() {
         let workers = Workers::new(1);
-        let first = take(&workers, "main", "fleet").now_or_never().expect("a free worker");
-        let mut gives_up = Box::pin(take(&workers, "main", "fleet"));
+        let first = take(&workers).now_or_never().expect("a free worker");
+        let mut gives_up = Box::pin(take(&workers));
         assert!(gives_up.as_mut().now_or_never().is_none());
         drop(first);
         drop(gives_up);
-        assert!(take(&workers, "main", "fleet").now_or_never().is_some(), "it is free");
+        assert!(take(&workers).now_or_never().is_some(), "it is free");
         assert!(workers.lock().clusters.is_empty(), "and nothing is remembered");
     }
 
     #[test]
     fn who_keeps_what_it_has_leaves_one_to_its_neighbour() {
-        for (slow, quick) in
-            [(("slow", "fleet"), ("quick", "fleet")), (("main", "slow"), ("main", "quick"))]
-        {
+        for (slow, quick, clusters, repositories) in [
+            (("slow", "fleet"), ("quick", "fleet"), 2, 1),
+            (("main", "slow"), ("main", "quick"), 1, 2),
+        ] {
             let workers = Workers::new(2);
-            let take = |(cluster, repository)| Box::pin(take(&workers, cluster, repository));
+            let take = |(cluster, repository)| {
+                let client = client(cluster, repository);
+                Box::pin(workers.take_for(client, clusters, repositories))
+            };
             let _held = take(slow).now_or_never().expect("a free worker");
             let mut more: Vec<_> = (0..2).map(|_| take(slow)).collect();
             assert!(more.iter_mut().all(|one| one.as_mut().now_or_never().is_none()));

@@ -79,11 +79,22 @@ pub struct Failure {
     pub details: Vec<String>,
 }
 
+/// Most single errors that a failure tells: a repository can have as many as it has objects.
+pub const DETAILS_MAX: usize = 100;
+/// From so many bytes of them on no further one is told: each failed sync of the history has its own.
+pub const DETAILS_BYTES_MAX: usize = 16 << 10;
+/// Longest single error, in bytes: what it quotes of a repository can be of any length.
+const DETAIL_BYTES_MAX: usize = 2000;
+/// The same of the message, which has the first of them in it.
+const MESSAGE_BYTES_MAX: usize = 2 * DETAIL_BYTES_MAX;
+
 impl Failure {
-    /// A failure with its cause.
+    /// A failure with its cause. Lines that are too long are cut.
     pub fn new(phase: Phase, cause: FailureCause, message: String, details: Vec<String>) -> Self {
         let retried = cause.admits(Attempt::Retry);
         let class = if retried { FailureClass::Transient } else { FailureClass::Permanent };
+        let details = details.into_iter().map(detail).collect();
+        let message = cut(message, MESSAGE_BYTES_MAX);
         Self { phase, class, cause: Some(cause), message, details }
     }
 
@@ -94,6 +105,19 @@ impl Failure {
             FailureClass::Transient => FailureCause::Environment,
         })
     }
+}
+
+/// A single error, no longer than a failure tells it.
+pub fn detail(line: String) -> String {
+    cut(line, DETAIL_BYTES_MAX)
+}
+
+fn cut(mut line: String, bytes: usize) -> String {
+    if line.len() > bytes {
+        line.truncate(line.floor_char_boundary(bytes));
+        line.push('…');
+    }
+    line
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Syncs: what asks for one, the states it goes through, and what is recorded of it.
 
-mod failure;
+pub mod failure;
 mod phase;
 mod request;
 mod result;
