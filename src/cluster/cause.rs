@@ -33,6 +33,12 @@ impl ClusterError {
         if by_manifest { FailureCause::Commit } else { FailureCause::Environment }
     }
 
+    /// Whether it is about the object as it is and as it is to be. Some of these are told as a failure of
+    /// the API server: a key that is there twice, a port that two items have.
+    pub fn is_of_the_object(&self) -> bool {
+        matches!(self, Self::Invalid { .. } | Self::ServerBusy { code: 500, .. })
+    }
+
     /// What may be in the way of an apply that was refused.
     pub fn obstacles(&self) -> Vec<Obstacle> {
         let Self::Invalid { causes, .. } = self else { return Vec::new() };

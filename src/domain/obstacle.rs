@@ -165,7 +165,13 @@ impl<'a> Site<'a> {
             let keys: BTreeSet<_> = keys.filter(|key| key.starts_with("k:")).collect();
             let of_item = |key: &String| {
                 let item = self.item(key, items)?;
-                Some((key.clone(), item.leftovers(path, exactly)))
+                let found = match (item.wanted.is_null(), item.kept.is_empty()) {
+                    // A part of it that is ours alone nobody could apply any more.
+                    (true, true) => whole(item.live),
+                    (true, false) => Fields::new(),
+                    (false, _) => item.leftovers(path, exactly),
+                };
+                Some((key.clone(), found))
             };
             return nested(keys.into_iter().filter_map(of_item));
         }
@@ -236,7 +242,9 @@ fn foreign(theirs: &Fields, live: &Value, wanted: &Value, path: Option<&[String]
             return Some((key.clone(), foreign(child, live, item, path)));
         }
         let is_live = |item: &Value| {
-            let key = names.keys().filter_map(|name| Some((name.clone(), item.get(name)?.clone())));
+            let key = names.keys().filter_map(|name| {
+                Some((name.clone(), item.get(name).cloned().or_else(|| filled_in(name))?))
+            });
             let key: Fields = key.collect();
             live.as_array().is_some_and(|items| items.iter().any(|live| has_key(live, &key)))
         };
@@ -246,10 +254,19 @@ fn foreign(theirs: &Fields, live: &Value, wanted: &Value, path: Option<&[String]
     nested(theirs.iter().filter_map(below))
 }
 
-/// Whether a list item has this key. What an item leaves out of it is a default.
+/// Whether a list item has this key. What it leaves out of it is a default: of the keys of Kubernetes' own
+/// kinds only the protocol has one.
 fn has_key(item: &Value, key: &Fields) -> bool {
-    item.is_object()
-        && key.iter().all(|(name, value)| item.get(name).is_none_or(|own| own == value))
+    let fits = |(name, value): (&String, &Value)| {
+        let own = item.get(name).cloned().or_else(|| filled_in(name));
+        own.is_none_or(|own| own == *value)
+    };
+    item.is_object() && key.iter().all(fits)
+}
+
+/// What the API server fills in where an item leaves a part of its key out.
+fn filled_in(name: &str) -> Option<Value> {
+    (name == "protocol").then(|| json!("TCP"))
 }
 
 /// All of a value.

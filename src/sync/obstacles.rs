@@ -21,14 +21,18 @@ pub(super) async fn clear(
 ) -> (Result<Applied, ClusterError>, Vec<Obstacle>) {
     let merges = desired.directives().apply == directives::ApplyMode::Merge;
     let (Some(live), false) = (live, merges) else { return (wanted, Vec::new()) };
-    let obstacles = match &wanted {
+    let mut obstacles = match &wanted {
         Err(error) => error.obstacles(),
-        Ok(_) if as_applied => vec![Obstacle::Rekeyed],
         Ok(_) => Vec::new(),
     };
+    // Of what was taken before, the bytes are not to blame, whatever the refusal says.
+    let may_be_rekeyed = wanted.as_ref().map_or_else(ClusterError::is_of_the_object, |_| true);
+    if as_applied && may_be_rekeyed {
+        obstacles.push(Obstacle::Rekeyed);
+    }
     let clears = obstacle::clear(live, &desired.value, &obstacles).is_some();
     let refusal = match wanted {
-        Err(refusal @ ClusterError::Invalid { .. }) => refusal,
+        Err(refusal) if refusal.is_of_the_object() => refusal,
         wanted => return (wanted, if clears { obstacles } else { Vec::new() }),
     };
     if clears {
@@ -38,6 +42,7 @@ pub(super) async fn clear(
             Err(_) => {}
         }
     }
-    let anew = scene.cluster.could_be_made(desired).await;
+    let is_invalid = matches!(refusal, ClusterError::Invalid { .. });
+    let anew = is_invalid && scene.cluster.could_be_made(desired).await;
     (Err(if anew { refusal.of_a_change() } else { refusal }), Vec::new())
 }

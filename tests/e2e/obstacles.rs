@@ -48,6 +48,32 @@ fn a_port_that_a_person_changed_is_put_back_and_holds_up_nothing() {
 }
 
 #[test]
+fn a_port_is_put_back_whatever_of_it_a_person_changed() {
+    let world = Setup { interval: "2s", ..Setup::default() }.start();
+    let path = format!("{}/web", world.path("v1", "services"));
+    for (wanted, edited) in [
+        ("ports: [{port: 80}]", json!({"port": 8080, "targetPort": 80})),
+        (
+            "type: NodePort, ports: [{port: 80, nodePort: 30180}]",
+            json!({"port": 8080, "targetPort": 80, "nodePort": 30180}),
+        ),
+        (
+            "ports: [{name: dns, port: 53}]",
+            json!({"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"}),
+        ),
+    ] {
+        world.apply(&[(WEB, Some(&service(wanted)))]);
+        let ports = || live(&world, "v1", "services")["spec"]["ports"].clone();
+        let (before, uid) = (ports(), live(&world, "v1", "services")["metadata"]["uid"].clone());
+        world.kubernetes.edit(&path, &json!({"spec": {"ports": [edited]}}));
+        assert_ne!(ports(), before);
+        wait_until("the port to be put back", DEADLINE, || ports() == before);
+        assert_eq!(live(&world, "v1", "services")["metadata"]["uid"], uid, "{wanted}");
+    }
+    world.finish();
+}
+
+#[test]
 fn what_was_filled_in_beside_another_strategy_goes_with_it() {
     let world = World::start();
     apply_unhealthy(&world, &deployment("web", "web:1"));

@@ -110,6 +110,23 @@ fn an_item_whose_key_a_person_changed_becomes_ours_again() {
         &[ports("headstay", "Apply", &[80]), ports("kubectl-edit", "Update", &[9090])],
     );
     assert_eq!(taken(&added, &wanted, &[Obstacle::Rekeyed]), None, "an addition stays");
+    // What was refused is claimed with the item that it is in, where Git has no such item.
+    let refused = [Obstacle::of_refusal("spec.ports[0].name", "FieldValueRequired")];
+    let ours = taken(&edited, &wanted, &refused).unwrap();
+    assert!(ours[0]["f:ports"]["k:{\"port\":8080,\"protocol\":\"TCP\"}"]["."].is_object());
+    let udp = json!({"port": 80, "protocol": "UDP"});
+    let other =
+        json!({"f:ports": {"k:{\"port\":80,\"protocol\":\"UDP\"}": {".": {}, "f:port": {}}}});
+    let person = entry("kubectl-edit", "Update", json!({"f:spec": other}));
+    let other_protocol =
+        live(json!({"ports": [udp]}), &[ports("headstay", "Apply", &[80]), person]);
+    let ours = taken(&other_protocol, &wanted, &[Obstacle::Rekeyed]).unwrap();
+    assert_eq!(
+        ours[0]["f:ports"].as_object().unwrap().len(),
+        2,
+        "that of Git has another protocol"
+    );
+
     let elsewhere = [Obstacle::of_refusal("spec.rules[0]", "FieldValueDuplicate")];
     assert_eq!(taken(&added, &wanted, &elsewhere), None);
 }
