@@ -44,6 +44,14 @@ pub enum ClusterError {
         /// The time that it had.
         after: Duration,
     },
+    /// It was deleted, to be made anew, and does not go.
+    #[error("{object} cannot be made anew yet: {why}")]
+    Terminating {
+        /// The object.
+        object: Box<ObjectKey>,
+        /// What holds it.
+        why: String,
+    },
     /// No answer, or none but a failure, when the API server was asked whether it can serve.
     #[error(transparent)]
     Silent(Arc<Self>),
@@ -338,6 +346,7 @@ impl ClusterError {
                 | Self::ServerBusy { .. }
                 | Self::Conflict { .. }
                 | Self::Expired { .. }
+                | Self::Terminating { .. }
         )
     }
 

@@ -65,6 +65,12 @@ impl InventoryItem {
             && self.health != HealthStatus::Missing
     }
 
+    /// The same for who asks: a person who asks for a sync wants a Job that has failed to be tried again,
+    /// and none that went well.
+    pub fn is_done_for(&self, asked: bool) -> bool {
+        self.is_done() && !(asked && self.health == HealthStatus::Degraded)
+    }
+
     /// Whether somebody deleted it and it is left so on purpose: nobody waits for it, and it says
     /// nothing of the health of its application.
     pub fn is_left_gone(&self) -> bool {

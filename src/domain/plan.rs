@@ -105,9 +105,17 @@ impl Inputs {
 
     /// Whether they are not known to differ.
     pub fn may_be(&self, other: &Self) -> bool {
-        let same = |a: &str, b: &str| a.is_empty() || b.is_empty() || a == b;
-        same(&self.footprint, &other.footprint) && same(&self.settings, &other.settings)
+        self.may_be_of_the_same_files(other) && may_be_same(&self.settings, &other.settings)
     }
+
+    /// Whether what Git says is not known to differ, whatever the settings are.
+    pub fn may_be_of_the_same_files(&self, other: &Self) -> bool {
+        may_be_same(&self.footprint, &other.footprint)
+    }
+}
+
+fn may_be_same(a: &str, b: &str) -> bool {
+    a.is_empty() || b.is_empty() || a == b
 }
 
 impl fmt::Display for Inputs {

@@ -189,6 +189,11 @@ pub fn fate(item: &InventoryItem, live: Live, claims: &Claims) -> Fate {
     if let Some(why) = sight.kept.or_else(|| item.prune_disabled.then(git_keeps)) {
         return Fate::Keep(Kept::ByAnnotation, why);
     }
+    if item.kept == Some(Kept::ByPerson) {
+        let why =
+            "a person stopped its prune: it goes when Git changes, or somebody asks for a sync";
+        return Fate::Keep(Kept::ByPerson, why.to_owned());
+    }
     let Sight { resource, uid, resource_version, home, .. } = sight;
     Fate::Delete(Box::new(Deletion { key: key.clone(), resource, uid, resource_version, home }))
 }
@@ -378,6 +383,18 @@ mod tests {
             Fate::KindGone => "gone with its kind".into(),
             Fate::Release(why) => format!("release: {why}"),
             Fate::Keep(kept, why) => format!("{}: {why}", kept.as_str()),
+        }
+    }
+
+    #[test]
+    fn what_a_person_stopped_does_not_go_with_what_is_due() {
+        for (kept, told_first) in [
+            (Some(Kept::ByPerson), "byPerson: a person"),
+            (Some(Kept::UntilHealthy), "delete u1"),
+            (None, "delete u1"),
+        ] {
+            let fate = fate(&InventoryItem { kept, ..item() }, live(|_| ()), &Claims::default());
+            assert!(told(&fate).starts_with(told_first), "{}", told(&fate));
         }
     }
 

@@ -15,8 +15,17 @@ use crate::domain::object::{
 };
 
 /// Fields of `metadata` that are the API server's to write.
-const SERVER_FIELDS: [&str; 6] =
-    ["managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"];
+const SERVER_FIELDS: [&str; 8] = [
+    "managedFields",
+    "resourceVersion",
+    "uid",
+    "creationTimestamp",
+    // An object that is applied with these is on its way out from the start.
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
+];
 
 /// Whose marks an object gets.
 pub(super) struct Owner<'a> {
@@ -159,6 +168,8 @@ mod tests {
                 "uid": "1",
                 "resourceVersion": "2",
                 "creationTimestamp": null,
+                "deletionTimestamp": "2026-01-01T00:00:00Z",
+                "deletionGracePeriodSeconds": 30,
                 "generation": 1,
                 "selfLink": "/",
                 "managedFields": [],

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::health;
+use crate::domain::health::{self, HealthStatus};
 use crate::domain::inventory::{InventoryItem, Kept};
 use crate::domain::object::ObjectKey;
 use crate::domain::stop::Stop;
@@ -69,15 +69,16 @@ fn name_again(
 fn keep(scene: &Scene<'_>, target: &Target, stale: &mut [InventoryItem]) {
     // What a person stopped, and what an annotation asked for, holds for what Git said then.
     let asked = scene.trigger().is_person();
-    let same = scene.state.inputs.as_ref().is_none_or(|inputs| inputs.may_be(&target.inputs));
+    let before = scene.state.inputs.as_ref();
+    let same = before.is_none_or(|inputs| inputs.may_be(&target.inputs));
+    let same_files = before.is_none_or(|inputs| inputs.may_be_of_the_same_files(&target.inputs));
     for item in stale {
         item.kept = Some(match item.kept {
             Some(Kept::Terminating) => Kept::Terminating,
             _ if !scene.prunes() => Kept::ByPolicy,
             Some(stays @ (Kept::ForNeighbour | Kept::Refused)) => stays,
-            Some(stays @ (Kept::ByPerson | Kept::ByAnnotation | Kept::InUse)) if same && !asked => {
-                stays
-            }
+            Some(Kept::ByPerson) if same_files && !asked => Kept::ByPerson,
+            Some(stays @ (Kept::ByAnnotation | Kept::InUse)) if same && !asked => stays,
             _ => Kept::UntilHealthy,
         });
     }
@@ -158,6 +159,13 @@ fn weigh(
         settings: scene.settings(),
         looked: look::wanted(scene) != Look::Not && scene.options().revision.is_none(),
     }
+}
+
+/// Whether all that is owned and that Git names works, as far as the observer has seen.
+pub(super) fn works(scene: &Scene<'_>) -> bool {
+    let named = scene.inventory.iter().filter(|item| item.kept.is_none() && !item.is_left_gone());
+    let applied = named.filter(|item| item.hash.is_some());
+    applied.map(|item| item.health).all(HealthStatus::is_good)
 }
 
 /// What is to be waited for about an object; the observer finds out more.
@@ -283,6 +291,7 @@ fn settle(outcome: &mut Outcome, claim: &Claim, applied: Applied, moved: bool, n
         let timeout = SignedDuration::try_from(applied.timeout).unwrap_or(SignedDuration::MAX);
         outcome.waiting_for = applied.waiting_for;
         outcome.deadline = now.saturating_add(timeout).ok();
+        outcome.step = Step::Start;
         SyncState::Waiting
     } else if prunes_next {
         outcome.step = Step::Prune;

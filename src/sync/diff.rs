@@ -356,7 +356,8 @@ fn mind_drift(
     seen: Option<Seen>,
 ) -> Checked {
     let as_applied = item.is_some_and(|item| item.is_made_from(&checked.desired.hash));
-    let is_done = item.is_some_and(InventoryItem::is_done);
+    let asked = scene.trigger().is_person();
+    let is_done = item.is_some_and(|item| item.is_done_for(asked));
     let ignored = checked.desired.directives().drift_ignored;
     let untold = ignored || scene.application.sync.drift == DriftMode::Ignore;
     let left = !scene.heals() || ignored;
@@ -375,7 +376,7 @@ fn mind_drift(
         }
         (change, _) => change,
     };
-    if as_applied && checked.is_written() && !scene.trigger().is_person() {
+    if as_applied && checked.is_written() && !asked {
         let (cluster, now) = (&scene.application.cluster, scene.context.store.now());
         if let Some(why) = scene.context.fights.rest(cluster, &checked.desired.key, now) {
             checked.change = Change::Rest(why);

@@ -34,11 +34,12 @@ pub(super) async fn look(
         return Ok(scene.inventory.iter().map(|item| item.object.clone()).collect());
     }
     let seen = record.time(Phase::Diff, list(scene)).await?;
+    let asked = scene.trigger().is_person();
     Ok(scene
         .inventory
         .iter()
         .filter(|item| item.kept.is_none() && !seen.is_unknown(item))
-        .filter(|item| !is_as_left(item, seen.live.get(&item.object)))
+        .filter(|item| !is_as_left(item, seen.live.get(&item.object), asked))
         .map(|item| item.object.clone())
         .collect())
 }
@@ -52,11 +53,11 @@ pub(super) fn wanted(scene: &Scene<'_>) -> Look {
     if asked || other_settings { Look::All } else { scene.claim.sync.look }
 }
 
-fn is_as_left(item: &InventoryItem, live: Option<&LiveVersion>) -> bool {
+fn is_as_left(item: &InventoryItem, live: Option<&LiveVersion>, asked: bool) -> bool {
     match live {
         Some(live) => item.resource_version.as_ref() == Some(&live.resource_version),
         // It was gone before and is left so, or its work is done.
-        None => item.is_done() || item.is_left_gone(),
+        None => item.is_done_for(asked) || item.is_left_gone(),
     }
 }
 

@@ -155,6 +155,10 @@ async fn end(mut scene: Scene<'_>, record: &mut Record) -> Result<Ended, SyncErr
     let Some(target) = record.time(Phase::Prune, target).await?? else {
         return Ok(Ended::Overtaken);
     };
+    if !conclude::works(&scene) {
+        // It worked when this was queued. What is deleted may be what it needs to work again.
+        return Ok(Ended::Applied(conclude::advance(&scene, record, target).await?));
+    }
     match prune::plan(&scene, record, &target).await? {
         Planned::Blocked(plan) => Ok(Ended::Blocked(plan)),
         Planned::Plan(plan) => prune::prune(&scene, &access, &wanted, record, plan).await,

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::cluster::Writer;
 use crate::cluster::delete::Deleted;
 use crate::cluster::error::ClusterError;
 use crate::domain::health::expectation::Expectation;
 use crate::domain::health::{self, HealthStatus};
 use crate::domain::manifest::Desired;
-use crate::domain::prune::Deletion;
+use crate::domain::prune::{Deletion, terminating};
 use crate::failpoint::failpoint;
 use crate::sync::error::SyncError;
 use crate::sync::scene::Scene;
@@ -17,8 +19,9 @@ use crate::sync::scene::Scene;
 const ESTABLISH_TIMEOUT: Duration = Duration::from_mins(1);
 /// First and longest pause between two looks at it.
 const ESTABLISH_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
-/// How long a deleted object may take to go before it is made anew.
-const RECREATE_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a worker waits for a deleted object to go before it is made anew; whoever holds it longer by
+/// a finalizer is waited for without one, by the next attempt.
+const RECREATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Deletes an object that is to be made anew, and waits until it is gone.
 pub(super) async fn recreate(
@@ -34,17 +37,21 @@ pub(super) async fn recreate(
     if deleted == Deleted::Gone {
         return Ok(());
     }
-    while begun.elapsed() < RECREATE_TIMEOUT {
-        match scene.cluster.get(&desired.resource, &desired.key).await? {
-            Some(object) if object["metadata"]["uid"] == *deletion.uid() => {
-                scene.lease.may_write().map_err(ClusterError::Stopped)?;
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(ESTABLISH_PAUSES[1]);
-            }
-            _ => return Ok(()),
+    loop {
+        let live = scene.cluster.get(&desired.resource, &desired.key).await?;
+        let Some(live) = live.filter(|live| live["metadata"]["uid"] == *deletion.uid()) else {
+            return Ok(());
+        };
+        if begun.elapsed() > RECREATE_TIMEOUT {
+            let names = live["metadata"]["finalizers"].as_array().into_iter().flatten();
+            let names: Vec<_> = names.filter_map(Value::as_str).map(str::to_owned).collect();
+            let object = Box::new(desired.key.clone());
+            return Err(ClusterError::Terminating { object, why: terminating(&names) });
         }
+        scene.lease.may_write().map_err(ClusterError::Stopped)?;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(ESTABLISH_PAUSES[1]);
     }
-    Err(ClusterError::Timeout { object: Box::new(desired.key.clone()), after: RECREATE_TIMEOUT })
 }
 
 /// Waits until definitions are served and namespaces active, and forgets what discovery knew.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use crate::domain::commit::Commit;
+use crate::domain::commit::{Commit, CommitId};
 use crate::domain::stop::Stop;
 use crate::domain::sync::Attempt;
 use crate::sync::error::SyncError;
@@ -19,20 +19,29 @@ const ASKED_MAX_AGE: SignedDuration = SignedDuration::from_secs(2);
 /// What Git and the configuration said of a prune when they were last asked.
 pub(super) struct Wanted<'a> {
     scene: &'a Scene<'a>,
-    asked_at: Mutex<Timestamp>,
+    answer: Mutex<Answer>,
+}
+
+/// What they said last.
+struct Answer {
+    asked_at: Timestamp,
+    /// The commit that is pruned for, once it was asked for.
+    commit: Option<CommitId>,
 }
 
 impl<'a> Wanted<'a> {
     /// They were last asked then.
     pub(super) fn since(scene: &'a Scene<'a>, asked_at: Timestamp) -> Self {
-        Self { scene, asked_at: Mutex::new(asked_at) }
+        Self { scene, answer: Mutex::new(Answer { asked_at, commit: None }) }
     }
 
     /// The commit that is pruned for, as long as it is wanted.
     pub(super) async fn target(&self) -> Result<Option<Target>, SyncError> {
-        let mut asked_at = self.asked_at.lock().await;
-        self.renew(&mut asked_at);
-        target(self.scene, *asked_at).await
+        let mut answer = self.answer.lock().await;
+        self.renew(&mut answer.asked_at);
+        let target = target(self.scene, answer.asked_at).await?;
+        answer.commit = target.as_ref().map(|target| target.commit.id.clone());
+        Ok(target)
     }
 
     /// Whether it is still wanted, by an answer that is young enough.
@@ -41,11 +50,17 @@ impl<'a> Wanted<'a> {
         if !Arc::ptr_eq(&self.scene.config, &self.scene.context.config.load()) {
             return Err(Stop::Released.into());
         }
-        let mut asked_at = self.asked_at.lock().await;
-        if !self.renew(&mut asked_at) {
+        let mut answer = self.answer.lock().await;
+        if !self.renew(&mut answer.asked_at) {
             return Ok(true);
         }
-        Ok(target(self.scene, *asked_at).await?.is_some())
+        match target(self.scene, answer.asked_at).await? {
+            // For us it means the same. What it gives to another application, the next claim finds out.
+            Some(target) if answer.commit.as_ref() != Some(&target.commit.id) => {
+                Err(Stop::Released.into())
+            }
+            target => Ok(target.is_some()),
+        }
     }
 
     /// Whether they have to be asked again, which is then done.
