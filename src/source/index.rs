@@ -23,10 +23,8 @@ pub(super) fn order(entries: &[Entry]) -> Result<Vec<u32>, FetchError> {
     let id = |at: &u32| entries[*at as usize].id;
     let mut order: Vec<u32> = (0..).take(entries.len()).collect();
     order.sort_unstable_by_key(id);
-    match order.windows(2).all(|two| id(&two[0]) != id(&two[1])) {
-        true => Ok(order),
-        false => Err(damaged()),
-    }
+    let is_once = order.windows(2).all(|two| id(&two[0]) != id(&two[1]));
+    if is_once { Ok(order) } else { Err(damaged()) }
 }
 
 /// Writes the index of a pack, of this sum, beside its place.

@@ -251,13 +251,12 @@ impl Pack {
     fn write(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
         let path = self.folder().join(INCOMING);
         let mut write = || -> io::Result<()> {
-            let file = match self.file.take() {
-                Some(file) => file,
-                None => {
-                    let mut options = File::options();
-                    let options = options.create(true).truncate(true).read(true).write(true);
-                    BufWriter::new(options.open(&path)?)
-                }
+            let file = if let Some(file) = self.file.take() {
+                file
+            } else {
+                let mut options = File::options();
+                let options = options.create(true).truncate(true).read(true).write(true);
+                BufWriter::new(options.open(&path)?)
             };
             self.file.insert(file).write_all(bytes)
         };
@@ -514,7 +513,8 @@ impl Known {
 
 /// Adds an object to the end of a pack, in the place of its sum.
 fn append(mut pack: &File, kind: Kind, id: Oid, data: &[u8]) -> io::Result<Entry> {
-    let end = pack.seek(SeekFrom::End(-(TRAILER_BYTES as i64)))?;
+    let end = end_of_objects(pack)?;
+    pack.seek(SeekFrom::Start(end))?;
     let mut bytes = write_head(kind.number(), data.len() as u64);
     let mut encoder = ZlibEncoder::new(&mut bytes, Compression::fast());
     encoder.write_all(data)?;
@@ -526,11 +526,17 @@ fn append(mut pack: &File, kind: Kind, id: Oid, data: &[u8]) -> io::Result<Entry
     Ok(Entry { begins: end, crc: crc.sum(), base: Base::Nothing, kind, id })
 }
 
+/// Where the sum of a pack begins.
+fn end_of_objects(mut pack: &File) -> io::Result<u64> {
+    let end = pack.seek(SeekFrom::End(0))?;
+    end.checked_sub(TRAILER_BYTES as u64).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
 /// Writes the number of objects of a pack to which some were added, and its new sum.
 fn close(mut pack: &File, objects: usize) -> io::Result<Oid> {
     let number = u32::try_from(objects).map_err(io::Error::other)?;
     pack.write_all_at(&number.to_be_bytes(), 8)?;
-    let end = pack.seek(SeekFrom::End(-(TRAILER_BYTES as i64)))?;
+    let end = end_of_objects(pack)?;
     pack.rewind()?;
     let mut hash = Sha1::new();
     io::copy(&mut pack.take(end), &mut HashWriter(&mut hash))?;

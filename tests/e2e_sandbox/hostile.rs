@@ -178,8 +178,8 @@ impl World {
 
 #[test]
 fn the_worst_repositories_cost_little_and_hold_up_nobody() {
-    let world = Setup { applications: applications(), timeout: "30s", ..Setup::default() }
-        .start_unapplied();
+    let world =
+        Setup { applications: applications(), timeout: "3m", ..Setup::default() }.start_unapplied();
     world.push_calm("blue");
     let rest = world.headstay.peak_memory();
     let mut worst = Vec::new();
@@ -218,8 +218,8 @@ fn the_worst_repositories_cost_little_and_hold_up_nobody() {
 
 #[test]
 fn a_branch_that_is_not_taken_holds_up_only_who_follows_it() {
-    let world = Setup { applications: applications(), timeout: "30s", ..Setup::default() }
-        .start_unapplied();
+    let world =
+        Setup { applications: applications(), timeout: "3m", ..Setup::default() }.start_unapplied();
     world.push_calm("blue");
     let rest = world.headstay.peak_memory();
     let says = "branch `main` is refused as it is, at";

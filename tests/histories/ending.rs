@@ -65,6 +65,8 @@ impl World {
         steps.push(Step::Configure(Change::Suspend(false)));
         steps.extend(App::ALL.map(|app| Step::Ask(app, Asked::Adopt)));
         steps.extend([Step::WorkAll, Step::Vacate]);
+        // What is in use stays until Git changes, or somebody asks.
+        steps.extend(App::ALL.map(|app| Step::Ask(app, Asked::Plain)));
         for step in steps {
             let changes = match &step {
                 Step::Configure(change) => {

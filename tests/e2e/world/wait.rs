@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything may take that is not measured: generous, because a machine can be busy.
-pub const DEADLINE: Duration = Duration::from_mins(1);
+pub const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Shortest and longest time between two looks: a tenth of the time waited so far, so that what takes
 /// long is not slowed down by being looked at.
