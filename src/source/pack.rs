@@ -1,7 +1,7 @@
 //! Takes in a pack of objects as a server sends it, in the place of libgit2, which makes whatever a pack
 //! tells it to make: a difference of some bytes may stand for an object of gigabytes. Each object is
-//! measured by what it says of itself before anyone unpacks it; when all have come, [`deltas`] makes those
-//! that came as differences, and [`index`] puts the pack in its place.
+//! measured by what it says of itself before anyone unpacks it; when all have come, `source::deltas` makes those
+//! that came as differences, and `source::index` puts the pack in its place.
 //!
 //! The format is that of `gitformat-pack(5)`.
 
