@@ -510,8 +510,11 @@ fn a_path_that_is_wrong_stays_failed_until_it_is_put_right() {
     let failed = failed_by_configuration(&world);
     let history = ended(&world);
     wait_for_checks(&world);
-    let shop = world.headstay.application();
-    assert_eq!((&shop["syncState"], &shop["lastSync"]["id"]), (&json!("Failed"), &failed["id"]));
+    // A check that is under way is the last sync, until it has found the same.
+    wait_until("the failure to be the last word", DEADLINE, || {
+        let shop = world.headstay.application();
+        shop["syncState"] == "Failed" && shop["lastSync"]["id"] == failed["id"]
+    });
     assert_eq!(ended(&world), history);
 
     world.headstay.reconfigure("    path: apps/gone\n", "    path: apps/shop\n");
