@@ -71,6 +71,11 @@ impl InventoryItem {
         self.is_done() && !(asked && self.health == HealthStatus::Degraded)
     }
 
+    /// Whether its health is that of its application: it is applied, Git names it, and it is not left gone.
+    pub fn counts_for_health(&self) -> bool {
+        self.hash.is_some() && self.kept.is_none() && !self.is_left_gone()
+    }
+
     /// Whether somebody deleted it and it is left so on purpose: nobody waits for it, and it says
     /// nothing of the health of its application.
     pub fn is_left_gone(&self) -> bool {

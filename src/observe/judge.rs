@@ -146,7 +146,7 @@ async fn verdicts(
     let mut verdicts = Vec::with_capacity(items.len());
     let mut complete = true;
     for item in items {
-        if item.hash.is_none() || item.kept.is_some() || item.is_left_gone() {
+        if !item.counts_for_health() {
             continue;
         }
         let kind = item.object.group_kind();

@@ -12,7 +12,8 @@ use git2::{ObjectType, Oid};
 
 use crate::source::error::FetchError;
 use crate::source::mirror::local;
-use crate::source::pack::{Base, Entry, Kind, MADE, OBJECT_HEAD_BYTES_MAX, damaged, read_head};
+use crate::source::pack::MADE;
+use crate::source::packed::{Base, Entry, Kind, OBJECT_HEAD_BYTES_MAX, damaged, read_head};
 
 /// Most bytes that are kept of objects from which others are made, beside those in use.
 const KEPT_BYTES_MAX: usize = 32 << 20;
@@ -214,14 +215,14 @@ impl<'p> Deltas<'p> {
             Place::Here(at) => at,
             Place::Elsewhere(id) => {
                 let data = known(id)?.map(|(_, data)| data).ok_or_else(damaged)?;
-                self.charge(data.len() as u64)?;
+                charge(&mut self.made, data.len() as u64, self.limit)?;
                 return Ok(data);
             }
         };
         let bytes = self.open(at)?;
         level.kind.hold(bytes)?;
-        self.charge(bytes)?;
-        let mut data = buffer(bytes)?;
+        charge(&mut self.made, bytes, self.limit)?;
+        let mut data = buffer(bytes).ok_or_else(damaged)?;
         (&mut self.inflate).take(bytes).read_to_end(&mut data).map_err(|_| damaged())?;
         Ok(data)
     }
@@ -233,14 +234,13 @@ impl<'p> Deltas<'p> {
         }
         self.open(at)?;
         let mut delta = BufReader::new(&mut self.inflate);
-        let from = varint(&mut delta).map_err(|_| damaged())?;
-        let to = varint(&mut delta).map_err(|_| damaged())?;
+        let (from, to) = delta_sizes(&mut delta).map_err(|_| damaged())?;
         if from != base.len() as u64 {
             return Err(damaged());
         }
         kind.hold(to)?;
         charge(&mut self.made, to, self.limit)?;
-        apply(base, &mut delta, to)?.ok_or_else(damaged)
+        apply(base, &mut delta, to).ok_or_else(damaged)
     }
 
     /// Opens the data of an object, and says how many bytes they are.
@@ -252,10 +252,6 @@ impl<'p> Deltas<'p> {
         let at = begins + head.length as u64;
         self.inflate.reset(BufReader::new(Part { file: self.pack, at }));
         Ok(head.bytes)
-    }
-
-    fn charge(&mut self, bytes: u64) -> Result<(), FetchError> {
-        charge(&mut self.made, bytes, self.limit)
     }
 }
 
@@ -279,13 +275,18 @@ impl Read for Part<'_> {
 }
 
 /// Room for so many bytes, which are within the bound of an object.
-fn buffer(bytes: u64) -> Result<Vec<u8>, FetchError> {
-    Ok(Vec::with_capacity(usize::try_from(bytes).map_err(|_| damaged())?))
+fn buffer(bytes: u64) -> Option<Vec<u8>> {
+    usize::try_from(bytes).ok().map(Vec::with_capacity)
 }
 
 fn byte(from: &mut impl BufRead) -> io::Result<u8> {
     let mut byte = [0];
     from.read_exact(&mut byte).map(|()| byte[0])
+}
+
+/// The sizes of what a difference is made from and of what it makes, with which it begins.
+pub(super) fn delta_sizes(delta: &mut impl BufRead) -> io::Result<(u64, u64)> {
+    Ok((varint(delta)?, varint(delta)?))
 }
 
 fn varint(from: &mut impl BufRead) -> io::Result<u64> {
@@ -301,7 +302,7 @@ fn varint(from: &mut impl BufRead) -> io::Result<u64> {
 }
 
 /// Makes of a base, by the rest of a difference, what has so many bytes; none: the difference is damaged.
-fn apply(base: &[u8], delta: &mut impl BufRead, to: u64) -> Result<Option<Vec<u8>>, FetchError> {
+fn apply(base: &[u8], delta: &mut impl BufRead, to: u64) -> Option<Vec<u8>> {
     let mut made = buffer(to)?;
     let room = |made: &Vec<u8>| usize::try_from(to).unwrap_or(usize::MAX) - made.len();
     let mut go_on = || -> io::Result<bool> {
@@ -336,5 +337,5 @@ fn apply(base: &[u8], delta: &mut impl BufRead, to: u64) -> Result<Option<Vec<u8
         Ok(delta.fill_buf()?.is_empty())
     };
     let whole = go_on().unwrap_or(false);
-    Ok(whole.then_some(made))
+    whole.then_some(made)
 }

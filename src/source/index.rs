@@ -8,7 +8,7 @@ use git2::Oid;
 use sha1::{Digest, Sha1};
 
 use crate::source::error::FetchError;
-use crate::source::pack::{Entry, damaged};
+use crate::source::packed::{Entry, damaged};
 
 /// How an index of version 2 begins.
 const HEAD: [u8; 8] = [0xFF, b't', b'O', b'c', 0, 0, 0, 2];
@@ -36,8 +36,7 @@ pub(super) fn write(
 ) -> Result<(), FetchError> {
     let path = incoming(folder);
     let write = || -> io::Result<()> {
-        let file = BufWriter::new(File::create(&path)?);
-        let mut index = Summed { file, sum: Sha1::new() };
+        let mut index = Summed::new(BufWriter::new(File::create(&path)?));
         let all = || order.iter().map(|at| &entries[*at as usize]);
         index.write_all(&HEAD)?;
         let mut count: u32 = 0;
@@ -69,9 +68,9 @@ pub(super) fn write(
             index.write_all(&entry.begins.to_be_bytes())?;
         }
         index.write_all(sum.as_bytes())?;
-        let own = index.sum.finalize();
-        index.file.write_all(&own)?;
-        index.file.flush()
+        let own = index.sum();
+        index.write_all(&own)?;
+        index.flush()
     };
     write().map_err(|source| FetchError::Disk { path: path.clone(), source })
 }
@@ -86,20 +85,32 @@ fn incoming(folder: &Path) -> PathBuf {
     folder.join(INCOMING)
 }
 
-/// A file whose bytes are summed up as they are written.
-struct Summed {
-    file: BufWriter<File>,
-    sum: Sha1,
+/// A writer whose bytes are summed up as they are written.
+pub(super) struct Summed<W> {
+    to: W,
+    hash: Sha1,
 }
 
-impl Write for Summed {
+impl<W: Write> Summed<W> {
+    /// To which nothing is written yet.
+    pub(super) fn new(to: W) -> Self {
+        Self { to, hash: Sha1::new() }
+    }
+
+    /// The SHA-1 of what was written so far.
+    pub(super) fn sum(&self) -> [u8; 20] {
+        self.hash.clone().finalize().into()
+    }
+}
+
+impl<W: Write> Write for Summed<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.sum.update(&bytes[..written]);
+        let written = self.to.write(bytes)?;
+        self.hash.update(&bytes[..written]);
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.to.flush()
     }
 }

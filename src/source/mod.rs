@@ -21,6 +21,7 @@ mod link;
 mod mirror;
 mod objects;
 mod pack;
+mod packed;
 mod pins;
 mod place;
 mod read;

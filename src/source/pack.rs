@@ -15,11 +15,15 @@ use flate2::{Compression, Crc, Decompress, FlushDecompress, Status};
 use git2::{ObjectType, Oid, Repository as Git};
 use sha1::{Digest, Sha1};
 
-use crate::source::deltas::Deltas;
+use crate::source::deltas::{Deltas, delta_sizes};
 use crate::source::error::FetchError;
-use crate::source::index;
+use crate::source::index::{self, Summed};
 use crate::source::mirror::local;
-use crate::source::objects::{self, BLOB_BYTES_MAX, COMMIT_BYTES_MAX, TREE_BYTES_MAX, Unusable};
+use crate::source::objects::{self, BLOB_BYTES_MAX, Unusable};
+use crate::source::packed::{
+    Base, Entry, Head, HeadBase, Kind, OBJECT_HEAD_BYTES_MAX, TOLD, damaged, fits, read_head,
+    write_head,
+};
 
 /// Most bytes of a pack.
 const BYTES_MAX: u64 = 8 << 30;
@@ -35,105 +39,11 @@ const UNPACKED_BYTES_MAX: u64 = 64 << 30;
 /// Bytes of a pack before its first object, and of the SHA-1 of all of it after its last.
 const HEAD_BYTES: usize = 12;
 const TRAILER_BYTES: usize = 20;
-/// Bytes of an object before its data: a size of 64 bits takes 10, what it is made from up to 20.
-pub(super) const OBJECT_HEAD_BYTES_MAX: usize = 32;
 /// Bytes of a difference that are enough to tell the sizes of what it is made from and makes.
 const DELTA_HEAD_BYTES: usize = 20;
 /// The name of a pack in the folder of packs, until it is in its place. What a process that died left there
 /// is written over.
 const INCOMING: &str = "headstay-incoming";
-
-/// An object of a pack.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    /// Where it begins.
-    pub(super) begins: u64,
-    /// The CRC-32 of its bytes in the pack.
-    pub(super) crc: u32,
-    /// The difference it came as.
-    pub(super) base: Base,
-    /// What it is.
-    pub(super) kind: Kind,
-    /// Its id, once it is known what it is.
-    pub(super) id: Oid,
-}
-
-/// What an object is made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Base {
-    /// Nothing: it came as it is.
-    Nothing,
-    /// Another object of the pack.
-    At(u32),
-    /// An object of an id, here or in the mirror.
-    Named,
-}
-
-/// What an object is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Commit,
-    Tree,
-    Blob,
-    Tag,
-    /// A difference, of which that is not known yet.
-    Unknown,
-}
-
-impl Kind {
-    /// Reads the number that it has in a pack.
-    fn read(number: u8) -> Option<Self> {
-        Some(match number {
-            1 => Self::Commit,
-            2 => Self::Tree,
-            3 => Self::Blob,
-            4 => Self::Tag,
-            OFFSET_DELTA | NAMED_DELTA => Self::Unknown,
-            _ => return None,
-        })
-    }
-
-    pub(super) fn of(kind: ObjectType) -> Self {
-        match kind {
-            ObjectType::Commit => Self::Commit,
-            ObjectType::Tree => Self::Tree,
-            ObjectType::Blob => Self::Blob,
-            ObjectType::Tag => Self::Tag,
-            ObjectType::Any => Self::Unknown,
-        }
-    }
-
-    /// Its number in a pack.
-    fn number(self) -> u8 {
-        match self {
-            Self::Commit => 1,
-            Self::Tree => 2,
-            Self::Blob => 3,
-            Self::Tag => 4,
-            Self::Unknown => NAMED_DELTA,
-        }
-    }
-
-    /// As libgit2 names it.
-    pub(super) fn object_type(self) -> ObjectType {
-        match self {
-            Self::Commit => ObjectType::Commit,
-            Self::Tree => ObjectType::Tree,
-            Self::Blob => ObjectType::Blob,
-            Self::Tag => ObjectType::Tag,
-            Self::Unknown => ObjectType::Any,
-        }
-    }
-
-    /// Makes sure that an object of so many bytes may be made.
-    pub(super) fn hold(self, bytes: u64) -> Result<(), FetchError> {
-        match self {
-            Self::Commit | Self::Tag => fits("commit or tag", bytes, COMMIT_BYTES_MAX),
-            Self::Tree => fits("folder", bytes, TREE_BYTES_MAX),
-            Self::Blob | Self::Unknown => fits(TOLD, bytes, BLOB_BYTES_MAX),
-        }
-    }
-}
 
 /// A pack, as far as it has come.
 pub(super) struct Pack {
@@ -180,30 +90,6 @@ enum Content {
     /// The first bytes of a difference, until they have told what it makes.
     Delta(Option<Vec<u8>>),
 }
-
-/// What an object says of itself before its data.
-pub(super) struct Head {
-    number: u8,
-    /// How many its data have, unpacked.
-    pub(super) bytes: u64,
-    base: HeadBase,
-    /// How many bytes it has itself.
-    pub(super) length: usize,
-}
-
-#[derive(Clone, Copy)]
-enum HeadBase {
-    Nothing,
-    /// The object that begins there.
-    At(u64),
-    Named(Oid),
-}
-
-const OFFSET_DELTA: u8 = 6;
-const NAMED_DELTA: u8 = 7;
-
-/// A blob that a difference stands for, or is made from.
-const TOLD: &str = "file that is told by a difference";
 
 impl Pack {
     /// A pack for a mirror, of which nothing has come.
@@ -341,7 +227,7 @@ impl Pack {
                 if kind != Kind::Blob {
                     kind.hold(head.bytes)?;
                 }
-                Content::Whole(hash_of(kind, head.bytes))
+                Content::Whole(kind.hash(head.bytes))
             }
         };
         self.entries.push(Entry { begins, crc: 0, base, kind, id: Oid::ZERO_SHA1 });
@@ -396,7 +282,7 @@ impl Pack {
         let Some(begun) = head else { return Ok(()) };
         let lacking = DELTA_HEAD_BYTES - begun.len();
         begun.extend_from_slice(&inflated[..inflated.len().min(lacking)]);
-        let Some((from, to)) = delta_sizes(begun) else { return Ok(()) };
+        let Ok((from, to)) = delta_sizes(&mut begun.as_slice()) else { return Ok(()) };
         *head = None;
         fits(TOLD, from.max(to), BLOB_BYTES_MAX)?;
         self.made += to;
@@ -538,24 +424,11 @@ fn close(mut pack: &File, objects: usize) -> io::Result<Oid> {
     pack.write_all_at(&number.to_be_bytes(), 8)?;
     let end = end_of_objects(pack)?;
     pack.rewind()?;
-    let mut hash = Sha1::new();
-    io::copy(&mut pack.take(end), &mut HashWriter(&mut hash))?;
-    let sum = Oid::from_bytes(&hash.finalize()).map_err(io::Error::other)?;
+    let mut summed = Summed::new(io::sink());
+    io::copy(&mut pack.take(end), &mut summed)?;
+    let sum = Oid::from_bytes(&summed.sum()).map_err(io::Error::other)?;
     pack.write_all_at(sum.as_bytes(), end)?;
     Ok(sum)
-}
-
-struct HashWriter<'h>(&'h mut Sha1);
-
-impl Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// How much may be made of a pack of so many bytes.
@@ -566,90 +439,8 @@ fn made_max(bytes: u64) -> u64 {
 /// The bound on what differences make, with its unit.
 pub(super) const MADE: &str = "bytes, made of differences,";
 
-/// The hash of an object, up to its data.
-fn hash_of(kind: Kind, bytes: u64) -> Sha1 {
-    Sha1::new_with_prefix(format!("{} {bytes}\0", kind.object_type().str()))
-}
-
 fn oid(hash: Sha1) -> Result<Oid, FetchError> {
     Oid::from_bytes(&hash.finalize()).map_err(local)
-}
-
-pub(super) fn damaged() -> FetchError {
-    FetchError::Remote("a pack that is damaged".to_owned())
-}
-
-pub(super) fn fits(kind: &str, bytes: u64, limit: usize) -> Result<(), FetchError> {
-    if bytes <= limit as u64 {
-        return Ok(());
-    }
-    let bytes = if bytes == u64::MAX { "far too many".to_owned() } else { bytes.to_string() };
-    Err(FetchError::Object(format!("a {kind} of {bytes} bytes; at most {limit} are taken")))
-}
-
-/// The head of an object that begins there, if all of it has come.
-pub(super) fn read_head(bytes: &[u8], begins: u64) -> Option<Head> {
-    let mut rest = bytes.iter();
-    let mut byte = *rest.next()?;
-    let number = byte >> 4 & 7;
-    let mut size = u64::from(byte & 15);
-    let mut shift = 4;
-    while byte & 0x80 != 0 {
-        byte = *rest.next()?;
-        size |= u64::from(byte & 0x7F).checked_shl(shift).unwrap_or(u64::MAX);
-        shift += 7;
-    }
-    let base = match number {
-        OFFSET_DELTA => {
-            let mut byte = *rest.next()?;
-            let mut back = u64::from(byte & 0x7F);
-            while byte & 0x80 != 0 {
-                byte = *rest.next()?;
-                back = (back.wrapping_add(1) << 7) | u64::from(byte & 0x7F);
-            }
-            HeadBase::At(begins.wrapping_sub(back))
-        }
-        NAMED_DELTA => {
-            let id = rest.as_slice().get(..20)?;
-            rest.nth(19);
-            HeadBase::Named(Oid::from_bytes(id).ok()?)
-        }
-        _ => HeadBase::Nothing,
-    };
-    let length = bytes.len() - rest.as_slice().len();
-    Some(Head { number, bytes: size, base, length })
-}
-
-/// Writes the head of an object that is made from nothing.
-fn write_head(number: u8, bytes: u64) -> Vec<u8> {
-    let low = |bits: u64| u8::try_from(bits & 0x7F).unwrap_or_default();
-    let mut head = vec![number << 4 | low(bytes & 15)];
-    let mut rest = bytes >> 4;
-    while rest > 0 {
-        if let Some(last) = head.last_mut() {
-            *last |= 0x80;
-        }
-        head.push(low(rest));
-        rest >>= 7;
-    }
-    head
-}
-
-/// The sizes of what a difference is made from and of what it makes, if both have come.
-pub(super) fn delta_sizes(bytes: &[u8]) -> Option<(u64, u64)> {
-    let mut rest = bytes.iter();
-    let mut size = || {
-        let (mut size, mut shift) = (0, 0);
-        loop {
-            let byte = *rest.next()?;
-            size |= u64::from(byte & 0x7F).checked_shl(shift).unwrap_or(u64::MAX);
-            shift += 7;
-            if byte & 0x80 == 0 {
-                return Some(size);
-            }
-        }
-    };
-    Some((size()?, size()?))
 }
 
 #[cfg(test)]

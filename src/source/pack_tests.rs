@@ -4,6 +4,7 @@ use git2::{Odb, Signature};
 use tempfile::TempDir;
 
 use super::*;
+use crate::source::packed::{NAMED_DELTA, OFFSET_DELTA};
 
 const BLOB: u8 = 3;
 const COMMIT: u8 = 1;

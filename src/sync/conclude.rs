@@ -163,9 +163,8 @@ fn weigh(
 
 /// Whether all that is owned and that Git names works, as far as the observer has seen.
 pub(super) fn works(scene: &Scene<'_>) -> bool {
-    let named = scene.inventory.iter().filter(|item| item.kept.is_none() && !item.is_left_gone());
-    let applied = named.filter(|item| item.hash.is_some());
-    applied.map(|item| item.health).all(HealthStatus::is_good)
+    let counted = scene.inventory.iter().filter(|item| item.counts_for_health());
+    counted.map(|item| item.health).all(HealthStatus::is_good)
 }
 
 /// What is to be waited for about an object; the observer finds out more.
