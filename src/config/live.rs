@@ -37,10 +37,11 @@ impl Live {
 
     /// Puts a configuration into force; returns what it changes for the applications.
     pub fn replace(&self, config: Config) -> (Arc<Config>, Delta) {
-        self.refusal.store(None);
         let config = Arc::new(config);
         let before = self.current.swap(Arc::clone(&config));
         self.generation.fetch_add(1, Ordering::Relaxed);
+        // Last: whoever sees no refusal any more sees all of it.
+        self.refusal.store(None);
         let delta = Delta::between(&before, &config);
         (before, delta)
     }
